@@ -1,0 +1,89 @@
+"""Settings: keywords, then `RAG_…` variables, then `rag.toml`, then these defaults.
+
+The only place that reads the environment. Settings are values: they build nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from .errors import SettingsError
+
+EMBEDDED_LLM = "embedded"
+NO_LLM = "none"
+PACKAGED_EMBEDDER = "all-MiniLM-L6-v2"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Invalid values raise `SettingsError`, naming the setting."""
+
+    model_config = SettingsConfigDict(env_prefix="RAG_", toml_file="rag.toml", extra="forbid", frozen=True)
+
+    documents: Path = Field(default_factory=lambda: default_documents(), description="folder, file or .jsonl to index")
+    index_dir: Path = Field(default=Path(".rag"), description="where the index lives")
+    embed_model: str = Field(default=PACKAGED_EMBEDDER, description="packaged name, a folder, or a hub name")
+    llm: str = Field(default=EMBEDDED_LLM, description="'embedded', 'none', or a model name at llm_base_url")
+    llm_base_url: str | None = Field(default=None, description="an OpenAI-compatible endpoint, for example …/v1")
+    llm_api_key: SecretStr | None = Field(default=None, description="its key")
+    rerank_model: str | None = Field(default=None, description="a cross-encoder: a folder or a hub name")
+    top_k: int = Field(default=8, ge=1, le=100, description="passages the answer is made from")
+    refuse_below: float = Field(default=0.5, ge=0, le=1, description="refuse when confidence is lower")
+    passage_words: int = Field(default=120, ge=20, le=1000, description="words a passage may have")
+    question_chars: int = Field(default=4000, ge=1, description="longest question accepted, in characters")
+    file_megabytes: float = Field(default=100, gt=0, description="largest file read")
+    first_token_s: float = Field(default=20, gt=0, description="deadline for the LLM's first token, seconds")
+    total_s: float = Field(default=60, gt=0, description="deadline for the whole LLM reply, seconds")
+    cache_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_cache_path("rag-quoted"), description="where pulled weights live"
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"]) or "settings"
+            raise SettingsError(
+                f"setting '{name}': {first['msg']}; correct the keyword, RAG_{name.upper()} or rag.toml"
+            ) from error
+        except ValueError as error:  # rag.toml that is not TOML
+            raise SettingsError(f"rag.toml cannot be read: {error}; correct it or move it away") from error
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def fingerprint(self, **made_with: str | int) -> str:
+        """A hash of what changes the index and of nothing else.
+
+        `made_with` is what only the loaded parts know: weight hash, dimension, splitter, schema.
+        """
+        parts: dict[str, str | int] = {"passage_words": self.passage_words, **made_with}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def resource(*parts: str) -> Path:
+    """A file that travels with the package: `rag/data/…` in a wheel, the repository's own folder in a checkout."""
+    package = Path(str(files("rag")))
+    packaged = package.joinpath("data", *parts)
+    return packaged if packaged.exists() else package.parent.joinpath(*parts)
+
+
+def default_documents() -> Path:
+    """`./seeds` where it is there, else the packaged seed documents."""
+    return Path("seeds") if Path("seeds").is_dir() else resource("seeds")
