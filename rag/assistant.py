@@ -1,0 +1,378 @@
+"""The chain: question → retrieve → evidence → (write → check) or quote → Answer. One implementation for all doors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from . import conversation
+from .embedding import Encoder, open_encoder
+from .errors import DocumentsNotFound, IndexLocked, LLMUnavailable, ModelMissing, QuestionInvalid
+from .evidence import Evidence, EvidenceFinder, choose, confidence, features
+from .grounding import Checker, Claim, Composer, Support, claims, completed_claims, says_not_found
+from .ingest import Ingester, Report, embedded_text
+from .llm import Writer, open_writer
+from .prompts import load_prompt
+from .retrieval import Query, Retriever
+from .settings import Settings
+from .splitting import SPLITTER_VERSION, chunks
+from .store import SCHEMA_VERSION, Store
+from .types import Answer, Document, Hit, IngestReport, Message, Passage, SearchMode
+
+logger = logging.getLogger(__name__)
+
+_NEAREST = 3
+_WRITE_TOKENS = 400
+_CONDENSE_TOKENS = 100
+_REFUSAL = "I did not find an answer to this in the documents."
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the search and the evidence step know about one question."""
+
+    query: Query
+    hits: tuple[Hit, ...]
+    evidence: tuple[Evidence, ...]
+    confidence: float
+
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        return tuple(hit.passage for hit in self.hits)
+
+
+class Assistant:
+    """Answers questions over one index. Open it once and keep it: it is safe between threads.
+
+    >>> with Assistant.open(Settings(documents="corpus/")) as assistant:
+    ...     print(assistant.ask("Who heads the Counter-Terrorism Service?").text)
+    """
+
+    def __init__(self, settings: Settings, store: Store, encoder: Encoder, writer: Writer | None, note: str) -> None:
+        self.settings = settings
+        self._store = store
+        self._encoder = encoder
+        self._writer = writer
+        self._note = note  # why there is no writer although one is set
+        self._retriever = Retriever(store, encoder)
+        self._finder = EvidenceFinder(encoder)
+        self._ingester = Ingester(store, encoder, settings)
+        self._answer_prompt = load_prompt("answer", frozenset({"passages", "question"}))
+        self._condense_prompt = load_prompt("condense", frozenset({"history", "question"}))
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings | None = None,
+        *,
+        llm: Any | None = None,
+        embed_model: Any | None = None,
+        report: Report | None = None,
+    ) -> Assistant:
+        """Open the index and bring it up to date with `settings.documents`.
+
+        `llm` and `embed_model` take any llama-index LLM and embedding object in place of those that
+        the settings name. `report` is called with the progress of an ingest. While another process
+        writes, the last complete state is served. Raises RagError when something is broken.
+        """
+        settings = settings or Settings()
+        encoder = open_encoder(settings, embed_model)
+        writer, note = _open_writer(settings, llm)
+        store = Store.open(settings.index_dir, fingerprint=_fingerprint(settings, encoder), dimension=encoder.dimension)
+        assistant = cls(settings, store, encoder, writer, note)
+        try:
+            assistant._ingester.ingest_default(report)
+        except IndexLocked:
+            logger.warning("another process is writing to the index; answering from its last complete state")
+        except BaseException:
+            assistant.close()
+            raise
+        return assistant
+
+    @classmethod
+    def rebuild(cls, settings: Settings | None = None, *, embed_model: Any | None = None) -> None:
+        """Cut and embed every stored text again, for the model and settings of now. No files are needed."""
+        settings = settings or Settings()
+        encoder = open_encoder(settings, embed_model)
+        Store.rebuild(
+            settings.index_dir,
+            fingerprint=_fingerprint(settings, encoder),
+            dimension=encoder.dimension,
+            chunk=lambda document: chunks(document.text, document.media_type, settings.passage_words),
+            embed=lambda document, cut: encoder.documents([embedded_text(document, chunk) for chunk in cut]),
+        )
+
+    # -- questions -------------------------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        question: str,
+        *,
+        history: Sequence[Message] = (),
+        documents: Collection[str] = (),
+        exclude: Collection[str] = (),
+    ) -> Answer:
+        """Answer, or refuse: both are an Answer. `documents` and `exclude` are sources.
+
+        Raises QuestionInvalid for an empty or too long question.
+        """
+        *_, answer = self.stream(question, history=history, documents=documents, exclude=exclude)
+        return answer
+
+    def stream(
+        self,
+        question: str,
+        *,
+        history: Sequence[Message] = (),
+        documents: Collection[str] = (),
+        exclude: Collection[str] = (),
+    ) -> Iterator[Answer]:
+        """Yield cumulative Answers, a sentence more each time; the last one is complete."""
+        question = self._valid(question)
+        return self._stream(question, history, documents, exclude)
+
+    async def aask(self, question: str, **options: Any) -> Answer:
+        """`ask` in a thread."""
+        return await asyncio.to_thread(self.ask, question, **options)
+
+    async def astream(self, question: str, **options: Any) -> AsyncIterator[Answer]:
+        """`stream` in a thread."""
+        partials = self.stream(question, **options)
+        while (answer := await asyncio.to_thread(next, partials, None)) is not None:
+            yield answer
+
+    def search(
+        self,
+        question: str,
+        k: int = 10,
+        *,
+        mode: SearchMode = "hybrid",
+        documents: Collection[str] = (),
+        exclude: Collection[str] = (),
+    ) -> list[Hit]:
+        """The `k` best passages, best first. Scores compare within one search only."""
+        query = self._retriever.query(self._valid(question))
+        return self._retriever.search(query, k, mode=mode, documents=documents, exclude=exclude)
+
+    # -- documents -------------------------------------------------------------------------------------------------
+
+    def ingest(self, paths: Sequence[str | Path], *, prune: bool = False, report: Report | None = None) -> IngestReport:
+        """Add or update files, folders and `.jsonl` collections; `prune` removes what left those folders."""
+        return self._ingester.ingest([Path(path) for path in paths], prune=prune, report=report)
+
+    def documents(self) -> list[Document]:
+        """All documents, sorted by source; their text is left out."""
+        return self._store.documents()
+
+    def document(self, document_id: int) -> Document:
+        """One document with its text: `text[citation.start:citation.end] == citation.quote`."""
+        return self._store.document(document_id)
+
+    def remove(self, source: str) -> None:
+        """Remove a document from the index (never from the disk). Raises DocumentsNotFound."""
+        ids = [document.id for document in self._store.documents() if document.source == source]
+        if not ids:
+            raise DocumentsNotFound(f"no document '{source}' is in the index; 'rag documents' lists what is")
+        self._store.remove(ids)
+
+    @property
+    def model(self) -> str:
+        """Who writes the answers: the LLM's name, or "none" when answers are quotes."""
+        return self._writer.name if self._writer else "none"
+
+    def close(self) -> None:
+        """Close the index and the LLM."""
+        if self._writer:
+            self._writer.close()
+        self._store.close()
+
+    def __enter__(self) -> Assistant:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # -- the chain -------------------------------------------------------------------------------------------------
+
+    def _valid(self, question: str) -> str:
+        question = question.strip()
+        if not question:
+            raise QuestionInvalid("the question is empty; ask something")
+        limit = self.settings.question_chars
+        if len(question) > limit:
+            raise QuestionInvalid(f"the question has {len(question):,} characters; ask it in at most {limit:,}")
+        return question
+
+    def _stream(
+        self, question: str, history: Sequence[Message], documents: Collection[str], exclude: Collection[str]
+    ) -> Iterator[Answer]:
+        started = time.monotonic()
+        if reply := conversation.smalltalk(question):
+            yield Answer(question, question, reply, "smalltalk", confidence=1.0, model="none")
+            return
+        standalone = self._standalone(question, history)
+        found = self._find(standalone, history if standalone != question else (), documents, exclude)
+        searched = time.monotonic()
+        base = Answer(
+            question,
+            standalone,
+            text="",
+            mode="quoted",
+            passages=found.passages,
+            confidence=round(found.confidence, 4),
+            model=self.model,
+            timings={"search": round(searched - started, 4)},
+            notes=(self._note,) if self._note else (),
+        )
+        if found.confidence < self.settings.refuse_below:
+            yield self._refusal(base, self._why_refused(found))
+            return
+        for answer in self._answers(base, found):
+            now = time.monotonic()
+            spent = {"search": searched - started, "answer": now - searched, "total": now - started}
+            yield replace(answer, timings={step: round(seconds, 4) for step, seconds in spent.items()})
+
+    def _standalone(self, question: str, history: Sequence[Message]) -> str:
+        if not history or not self._writer or not self._writer.capable:
+            return conversation.standalone(question, history)
+        told = "\n".join(f"{turn['role']}: {turn['content']}" for turn in history[-6:])
+        prompt = self._condense_prompt
+        try:
+            reply = "".join(
+                self._writer.stream(
+                    prompt.system, prompt.fill(history=told, question=question), max_tokens=_CONDENSE_TOKENS
+                )
+            )
+        except LLMUnavailable:
+            return conversation.standalone(question, history)
+        rewritten = " ".join(reply.split())
+        # A rewrite that rambles is no question: better our own way.
+        fits = 0 < len(rewritten) <= min(self.settings.question_chars, 4 * len(question) + 200)
+        return rewritten if fits else conversation.standalone(question, history)
+
+    def _find(
+        self, question: str, history: Sequence[Message], documents: Collection[str], exclude: Collection[str]
+    ) -> _Found:
+        """Search, with the passages of the last answer as further candidates of a follow-up."""
+        query = self._retriever.query(question)
+        k = self.settings.top_k
+        hits = self._retriever.search(query, k, documents=documents, exclude=exclude)
+        if cited := conversation.last_answer(history):
+            just_cited = self._retriever.query(cited[: self.settings.question_chars])
+            again = self._retriever.search(just_cited, 2, documents=documents, exclude=exclude)
+            known = {hit.passage.id for hit in hits}
+            lowest = hits[-1].score if hits else 0.0
+            hits += [replace(hit, score=lowest) for hit in again if hit.passage.id not in known]
+        evidence = self._finder.find(query, hits)
+        vectors = self._store.vectors([hit.passage.id for hit in hits])
+        sure = confidence(features(query, evidence, vectors)) if evidence else 0.0
+        return _Found(query, tuple(hits), tuple(evidence), sure)
+
+    def _why_refused(self, found: _Found) -> str:
+        if not found.hits:
+            return "no passage in the index matches; add documents, or ask about what they hold"
+        return (
+            f"the nearest passages do not answer it (confidence {found.confidence:.2f}, "
+            f"needed {self.settings.refuse_below:.2f})"
+        )
+
+    def _refusal(self, base: Answer, reason: str) -> Answer:
+        nearest = base.passages[:_NEAREST]
+        return replace(base, text=_REFUSAL, mode="refused", refused=True, reason=reason, nearest=nearest, passages=())
+
+    def _answers(self, base: Answer, found: _Found) -> Iterator[Answer]:
+        quotes = choose(found.evidence)
+        notes = base.notes
+        composer = Composer()
+        if self._writer:
+            try:
+                for _ in self._write(self._writer, found, quotes, composer):
+                    yield _composed(base, composer, "written")
+            except _NothingFound:
+                yield self._refusal(base, f"{self.model} found no answer in the nearest passages")
+                return
+            except LLMUnavailable as error:
+                notes = (*notes, f"answered in quotes: {error}" if not composer.sentences else str(error))
+            if composer.sentences:
+                yield replace(_composed(base, composer, "written"), notes=notes)
+                return
+        dropped = composer.dropped
+        composer = Composer()
+        composer.dropped = dropped
+        for quote in quotes:
+            composer.quoted(quote)
+            yield replace(_composed(base, composer, "quoted"), notes=notes)
+
+    def _write(self, writer: Writer, found: _Found, quotes: Sequence[Evidence], composer: Composer) -> Iterator[None]:
+        """Let the LLM write; add each sentence that holds to `composer`, one per step."""
+        prompt = self._answer_prompt
+        passages = found.passages if writer.capable else tuple(quote.passage for quote in quotes)
+        texts = [p.text for p in passages] if writer.capable else [quote.text for quote in quotes]
+        user = prompt.fill(passages=_numbered(passages, texts), question=found.query.text)
+        checker = Checker(passages, self._finder, self._encoder)
+        reply = ""
+        checked = 0
+        for piece in writer.stream(prompt.system, user, max_tokens=_WRITE_TOKENS):
+            reply += piece
+            if not any(stop in piece for stop in ".!?\n。؟"):
+                continue
+            ready = completed_claims(reply)
+            for claim in ready[checked:]:
+                if _checked(checker, claim, composer):
+                    yield
+            checked = max(checked, len(ready))
+        if says_not_found(reply) and writer.capable:
+            raise _NothingFound
+        for claim in claims(reply)[checked:]:
+            if _checked(checker, claim, composer):
+                yield
+
+
+class _NothingFound(Exception):
+    """A capable LLM read the passages and found no answer in them."""
+
+
+def _checked(checker: Checker, claim: Claim, composer: Composer) -> bool:
+    outcome = checker.check(claim)
+    if isinstance(outcome, Support):
+        return composer.verified(claim, outcome)
+    composer.dropped.append(outcome)
+    return False
+
+
+def _composed(base: Answer, composer: Composer, mode: Any) -> Answer:
+    return replace(
+        base,
+        text=composer.text,
+        mode=mode,
+        sentences=tuple(composer.sentences),
+        citations=tuple(composer.citations),
+        dropped=tuple(composer.dropped),
+    )
+
+
+def _numbered(passages: Sequence[Passage], texts: Sequence[str]) -> str:
+    """Passages as the prompt shows them. A passage cannot close the delimiter: its "</" is written "‹/"."""
+    blocks = []
+    for number, (passage, text) in enumerate(zip(passages, texts, strict=True), start=1):
+        where = " — ".join(part for part in (passage.title, passage.heading) if part)
+        blocks.append(f"[{number}] ({where})\n{text}".replace("</", "‹/"))
+    return "\n\n".join(blocks)
+
+
+def _open_writer(settings: Settings, llm: Any | None) -> tuple[Writer | None, str]:
+    try:
+        return open_writer(settings, llm), ""
+    except ModelMissing as error:
+        return None, f"answered in quotes: {error}"
+
+
+def _fingerprint(settings: Settings, encoder: Encoder) -> str:
+    return settings.fingerprint(
+        weights=encoder.weights, dimension=encoder.dimension, splitter=SPLITTER_VERSION, schema=SCHEMA_VERSION
+    )

@@ -1,0 +1,300 @@
+"""Files -> `Document`s with canonical text.
+
+Canonical text is what the file says, decoded: the byte order mark is gone, every line ends in a line feed, and
+nothing else is changed. Every offset in the project counts the characters of this text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from charset_normalizer import from_bytes
+
+from .errors import DocumentUnreadable
+from .types import Document, Failure
+
+SUFFIXES: Final[Mapping[str, str]] = {
+    ".txt": "text/plain",
+    ".text": "text/plain",
+    ".md": "text/markdown",
+    ".markdown": "text/markdown",
+}
+COLLECTION_SUFFIX: Final = ".jsonl"
+
+_SIGNATURES = {
+    b"%PDF": "PDF",
+    b"PK\x03\x04": "ZIP or Office",
+    b"PK\x05\x06": "ZIP",
+    b"\x7fELF": "program",
+    b"\x89PNG": "PNG",
+    b"GIF8": "GIF",
+    b"\xff\xd8\xff": "JPEG",
+    b"\x1f\x8b": "gzip",
+    b"7z\xbc\xaf": "7z",
+    b"Rar!\x1a": "RAR",
+    b"\xd0\xcf\x11\xe0": "Office",
+    b"{\\rtf": "RTF",
+}
+_MARKS = (  # UTF-32 first: its mark starts like that of UTF-16
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# Encodings that old files really have; among all that exist, the guess for a short text is often an exotic one.
+_LEGACY = [*(f"cp{page}" for page in (*range(1250, 1258), 874, 932, 949)), "iso8859_2", "koi8_r"]
+_LEGACY += ["euc_jp", "gb18030", "big5"]
+_POOR_GUESS = 0.1  # charset-normalizer's `chaos`, 0 (clean) to 1
+# What Western European text has beyond ASCII. Icelandic is left out: its letters are how misread Turkish looks.
+_WESTERN = frozenset(
+    "àâäáãåæçèéêëìíîïñòóôöõøœùúûüÿßÀÂÄÁÃÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÖÕØŒÙÚÛÜ“”‘’„‚–—…•€£¥§©®™°«»¿¡·½¼¾¹²³ªº†‡´×\xa0\xad"
+)
+_FOREIGN_SHARE = 0.25  # accented letters among all letters; Cyrillic read as Western has nearly 1
+_CONTROLS = "".join(map(chr, (*range(1, 9), *range(14, 27), *range(28, 32), *range(127, 160))))
+_CONTROL_SHARE, _SAMPLE = 0.05, 65_536
+_UNSTORABLE = re.compile("[\ud800-\udfff\0]")  # SQLite takes neither lone surrogates nor NUL
+
+_TITLE_CHARS = 120
+_HEADING = re.compile(r"#{1,6}\s+(?P<title>.+?)(?:\s+#+)?$")
+_UNDERLINE, _UNDERLINE_1 = re.compile(r"=+|--+"), re.compile(r"=+")
+_NO_TITLE = re.compile(r"[-*•>|=`~]|\d+[-.)]\s|.*[.!?…:;,؟۔。！？]['\"”’)]*$|\W+$")
+
+
+def read_file(path: Path, *, root: str, source: str, max_bytes: int) -> Document:
+    """Reads one text or Markdown file; `sha256` is that of its bytes.
+
+    Raises `DocumentUnreadable` if it is gone, may not be read, is larger than `max_bytes`, looks binary, or is in an
+    encoding that cannot be told. A file without text is a document without text.
+    """
+    data = _read_bytes(path, source, max_bytes)
+    text = _decode(data, source)
+    media_type = SUFFIXES.get(path.suffix.lower(), "text/plain")
+    return Document(
+        root=root,
+        source=source,
+        title=_title(text, media_type) or _readable(source),
+        media_type=media_type,
+        sha256=hashlib.sha256(data).hexdigest(),
+        text=text,
+    )
+
+
+def read_collection(path: Path, *, root: str, max_bytes: int) -> Iterator[Document | Failure]:
+    """The documents of a `.jsonl` file, in its order, read line by line: {"id": "…", "text": "…", "title": "…"}.
+
+    A line that is no such object, repeats an id, or has more than `max_bytes` bytes is a `Failure` whose source is
+    "<file name>:<line number>"; the others go on. `source` is the id; `sha256` is that of title and text. What cannot
+    be stored (NUL, lone surrogates) becomes U+FFFD. Raises `DocumentUnreadable`, when the first line is asked for, if
+    the file is gone, may not be read, or is not UTF-8 from the start.
+    """
+    seen: set[str] = set()
+    for number, line in _read_lines(path, max_bytes):
+        where = f"{path.name}:{number}"
+        try:
+            fields = _parse(line, max_bytes)
+            if fields["id"] in seen:
+                raise ValueError(f"the id '{_short(fields['id'])}' was used before; give every line its own id")
+        except ValueError as error:
+            yield Failure(where, str(error))
+            continue
+        seen.add(fields["id"])
+        yield _collected(root, fields)
+
+
+def _read_bytes(path: Path, source: str, max_bytes: int) -> bytes:
+    try:
+        size = _size(path, source)
+        if size > max_bytes:
+            raise DocumentUnreadable(_too_large(source, size, max_bytes))
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)  # it may have grown
+    except OSError as error:
+        raise DocumentUnreadable(_os_reason(source, error)) from error
+    if len(data) > max_bytes:
+        raise DocumentUnreadable(_too_large(source, len(data), max_bytes))
+    return data
+
+
+def _size(path: Path, name: str) -> int:
+    """Bytes of a regular file; reading a pipe or a device could wait for ever."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DocumentUnreadable(f"{name} is not a regular file; name a text file")
+    return status.st_size
+
+
+def _too_large(name: str, size: int, max_bytes: int) -> str:
+    return f"{name} has {size / 1e6:,.1f} MB, more than {max_bytes / 1e6:g}; raise file_megabytes or split the file"
+
+
+def _os_reason(name: str, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{name} does not exist (any more); check the name and try again"
+    if isinstance(error, PermissionError):
+        return f"{name} may not be read; give yourself permission to read it"
+    return f"{name} cannot be read: {error.strerror or error}; check the file and try again"
+
+
+def _decode(data: bytes, source: str) -> str:
+    kind = next((kind for mark, kind in _SIGNATURES.items() if data.startswith(mark)), None)
+    codec = next((codec for mark, codec in _MARKS if data.startswith(mark)), None)
+    if kind or (codec is None and b"\0" in data):
+        raise DocumentUnreadable(_binary_reason(source, kind))
+    try:
+        text = data.decode(codec or "utf-8")
+    except UnicodeDecodeError as error:
+        guess = None if codec else _guess(data)
+        if guess is None:
+            raise DocumentUnreadable(
+                f"{source} is in an encoding that cannot be told; save it as UTF-8 and try again"
+            ) from error
+        text = guess
+    sample = text[:_SAMPLE]
+    if "\0" in text or sum(map(sample.count, _CONTROLS)) > _CONTROL_SHARE * len(sample):
+        raise DocumentUnreadable(_binary_reason(source, None))
+    return _canonical(text)
+
+
+def _binary_reason(source: str, kind: str | None) -> str:
+    return f"{source} looks binary{f' ({kind})' if kind else ''}, not text; convert it to .txt or .md and try again"
+
+
+def _canonical(text: str) -> str:
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _guess(data: bytes) -> str | None:
+    """The text in the likeliest old encoding, or None if nothing is likely."""
+    try:
+        western = data.decode("cp1252")
+    except UnicodeDecodeError:
+        western = ""
+    if western and _is_western(western):
+        return western
+    best = from_bytes(data, cp_isolation=_LEGACY).best()
+    return None if best is None or best.chaos > _POOR_GUESS else str(best)
+
+
+def _is_western(text: str) -> bool:
+    counts = {char: text.count(char) for char in set(text)}
+    letters = sum(count for char, count in counts.items() if char.isalpha())
+    accented = sum(count for char, count in counts.items() if char.isalpha() and not char.isascii())
+    return (
+        all(char.isascii() or char in _WESTERN for char in counts)
+        and accented <= _FOREIGN_SHARE * letters
+        and not re.search(r"[¹²³][^\W\d]", text)  # misread Polish
+    )
+
+
+def _title(text: str, media_type: str) -> str:
+    heading = _first_heading(text) if media_type == "text/markdown" else ""
+    return heading or _first_line(text)
+
+
+def _first_heading(text: str) -> str:
+    """The title of the first Markdown heading outside code, or ""."""
+    underline = _UNDERLINE_1 if text.startswith("---") else _UNDERLINE  # front matter ends in dashes too
+    fence, above, before = "", "", ""
+    for line in map(str.strip, text.split("\n")):
+        if fence or line.startswith(("```", "~~~")):
+            fence = "" if fence and line.startswith(fence) else fence or line[:3]
+        elif heading := _HEADING.match(line[: 2 * _TITLE_CHARS]):
+            return _one_line(heading["title"])
+        elif above and not before and underline.fullmatch(line):
+            return _one_line(above)
+        above, before = line, above
+    return ""
+
+
+def _first_line(text: str) -> str:
+    """The first line with text, if it stands alone and looks like a title, or ""."""
+    start = len(text) - len(text.lstrip())
+    line, _, rest = text[start : start + 2 * _TITLE_CHARS].partition("\n")
+    line = line.strip()
+    alone = rest.partition("\n")[0].strip() == "" and "\n" in rest
+    bare = line.lstrip("# \t")
+    return bare if alone and len(line) <= _TITLE_CHARS and bare and not _NO_TITLE.match(bare) else ""
+
+
+def _one_line(text: str) -> str:
+    return _short(" ".join(_UNSTORABLE.sub("\ufffd", text).split()))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _TITLE_CHARS else text[: _TITLE_CHARS - 1] + "…"
+
+
+def _readable(source: str) -> str:
+    return _one_line(re.sub(r"[-_]+", " ", Path(source).stem)) or _one_line(source)
+
+
+def _read_lines(path: Path, max_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """Number (from 1) and bytes of each line that is not blank; of a line that is too long, one byte too many."""
+    try:
+        _size(path, path.name)
+        with path.open("rb") as file:
+            number = 0
+            while line := file.readline(max_bytes + 1):
+                number += 1
+                rest = line
+                while len(rest) > max_bytes and not rest.endswith(b"\n"):
+                    rest = file.readline(max_bytes + 1)
+                if number == 1:
+                    line = _first_of_utf8(line, path.name)
+                if line.strip():
+                    yield number, line
+    except OSError as error:
+        raise DocumentUnreadable(_os_reason(path.name, error)) from error
+
+
+def _first_of_utf8(line: bytes, name: str) -> bytes:
+    """The first line without a byte order mark; it may end in the middle of a character."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(line)
+        if b"\0" not in line:
+            return line.removeprefix(codecs.BOM_UTF8)
+    except UnicodeDecodeError:
+        pass
+    raise DocumentUnreadable(f"{name} is not UTF-8 text; save it as UTF-8, not compressed, and try again")
+
+
+def _parse(line: bytes, max_bytes: int) -> dict[str, str]:
+    """Id, text and title of a line. Raises `ValueError` with the reason."""
+    if len(line) > max_bytes:
+        raise ValueError(f"the line has more than {max_bytes / 1e6:g} MB; raise file_megabytes or split the text")
+    try:
+        value: Any = json.loads(line.decode())
+    except UnicodeDecodeError as error:
+        raise ValueError("the line is not UTF-8; save the file as UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError("the line is not JSON; write one JSON object a line") from error
+    if not isinstance(value, dict):
+        raise ValueError('the line is not a JSON object; write {"id": "…", "text": "…"}')
+    if not isinstance(value.get("id"), str) or not value["id"].strip():
+        raise ValueError('the line has no "id" that is a string; give every line its own id')
+    if not isinstance(value.get("text"), str):
+        raise ValueError('the line has no "text" that is a string; put the document\'s text there')
+    title = value.get("title")
+    fields = {"id": value["id"], "text": value["text"], "title": title if isinstance(title, str) else ""}
+    return {name: _UNSTORABLE.sub("\ufffd", field) for name, field in fields.items()}
+
+
+def _collected(root: str, fields: Mapping[str, str]) -> Document:
+    text = _canonical(fields["text"])
+    content = f"{fields['title']}\0{fields['text']}"
+    return Document(
+        root=root,
+        source=fields["id"],
+        title=_one_line(fields["title"]) or _first_line(text) or _one_line(fields["id"]),
+        media_type="text/plain",
+        sha256=hashlib.sha256(content.encode()).hexdigest(),
+        text=text,
+    )

