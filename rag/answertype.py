@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from .terms import names, numbers, words
+from .terms import cardinals, names, numbers, words
 
 AnswerType = Literal["number", "date", "name", "any"]
 
@@ -17,14 +17,14 @@ _DATE = re.compile(
 )
 _NAME = re.compile(r"\b(who|whom|whose)\b|\bname(s)? of\b|\bwhat (is|are|was|were) the names?\b", re.I)
 
-_TIME_WORDS = frozenset(
-    """
-    january february march april june july august september october november december monday tuesday wednesday
-    thursday friday saturday sunday today yesterday tomorrow century centuries decade decades spring summer autumn
-    winter dawn morning noon evening night midnight ago
-    """.split()
+_MONTHS = "january february march april may june july august september october november december".split()
+_TIME_WORDS = frozenset(_MONTHS) - {"may", "march"} | frozenset(
+    "monday tuesday wednesday thursday friday saturday sunday today yesterday tomorrow century centuries".split()
 )
-_YEAR = re.compile(r"\b(1[0-9]|20)\d\d\b")
+_YEAR = re.compile(r"\b(?:1[0-9]|20)\d\d(?:s\b|\b)")
+_DAY = re.compile(r"\b\d{1,4}[-/.]\d{1,2}[-/.]\d{2,4}\b|\b(?:March|May) \d|\d(?:st|nd|rd|th)? (?:of )?(?:March|May)\b")
+_LIST_MARKER = re.compile(r"^\s*\(?\w{1,3}[-.)]\s+", re.M)
+_MONTH_DAY = re.compile(rf"\b(?:{'|'.join(_MONTHS)}) \d{{1,2}}\b|\b\d{{1,2}} (?:{'|'.join(_MONTHS)})\b", re.I)
 
 
 def expected(question: str) -> AnswerType:
@@ -40,13 +40,24 @@ def expected(question: str) -> AnswerType:
 
 
 def holds(kind: AnswerType, text: str, question: str) -> bool:
-    """Whether `text` has words of that type which the question does not already name."""
+    """Whether `text` has words of that type which the question does not already have.
+
+    Dates are no amounts, nor are list numbers or ranks: "how many were arrested?" is not answered by
+    "3- The first raid, in 2020".
+    """
+    text = _LIST_MARKER.sub("", text)
+    asked = set(words(question))
     if kind == "number":
-        # A year is no amount: "how many were arrested" is not answered by "in 2020".
-        return bool({n for n in numbers(text) if not _YEAR.fullmatch(n)} - numbers(question))
+        for dated in (_DAY, _MONTH_DAY, _YEAR):
+            text = dated.sub(" ", text)
+        return bool(cardinals(text) - numbers(question))
     if kind == "date":
-        timed = bool(numbers(text) - numbers(question)) or bool(_TIME_WORDS & set(words(text)) - set(words(question)))
-        return timed
+        return bool(
+            _DAY.search(text)
+            or _MONTH_DAY.search(text)
+            or set(_YEAR.findall(text)) - set(_YEAR.findall(question))
+            or _TIME_WORDS & set(words(text)) - asked
+        )
     if kind == "name":
-        return bool(set(names(text)) - set(words(question)))
+        return bool(set(names(text)) - asked)
     return True

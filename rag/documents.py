@@ -18,6 +18,7 @@ from typing import Any, Final
 from charset_normalizer import from_bytes
 
 from .errors import DocumentUnreadable
+from .splitting import headings
 from .types import Document, Failure
 
 SUFFIXES: Final[Mapping[str, str]] = {
@@ -63,8 +64,6 @@ _CONTROL_SHARE, _SAMPLE = 0.05, 65_536
 _UNSTORABLE = re.compile("[\ud800-\udfff\0]")  # SQLite takes neither lone surrogates nor NUL
 
 _TITLE_CHARS = 120
-_HEADING = re.compile(r"#{1,6}\s+(?P<title>.+?)(?:\s+#+)?$")
-_UNDERLINE, _UNDERLINE_1 = re.compile(r"=+|--+"), re.compile(r"=+")
 _NO_TITLE = re.compile(r"[-*•>|=`~]|\d+[-.)]\s|.*[.!?…:;,؟۔。！？]['\"”’)]*$|\W+$")
 
 
@@ -132,7 +131,8 @@ def _size(path: Path, name: str) -> int:
 
 
 def _too_large(name: str, size: int, max_bytes: int) -> str:
-    return f"{name} has {size / 1e6:,.1f} MB, more than {max_bytes / 1e6:g}; raise file_megabytes or split the file"
+    allowed = f"{max_bytes / 1e6:g} MB allowed"
+    return f"{name} has {size / 1e6:,.1f} MB, more than the {allowed}; raise file_megabytes or split the file"
 
 
 def _os_reason(name: str, error: OSError) -> str:
@@ -195,23 +195,9 @@ def _is_western(text: str) -> bool:
 
 
 def _title(text: str, media_type: str) -> str:
-    heading = _first_heading(text) if media_type == "text/markdown" else ""
-    return heading or _first_line(text)
-
-
-def _first_heading(text: str) -> str:
-    """The title of the first Markdown heading outside code, or ""."""
-    underline = _UNDERLINE_1 if text.startswith("---") else _UNDERLINE  # front matter ends in dashes too
-    fence, above, before = "", "", ""
-    for line in map(str.strip, text.split("\n")):
-        if fence or line.startswith(("```", "~~~")):
-            fence = "" if fence and line.startswith(fence) else fence or line[:3]
-        elif heading := _HEADING.match(line[: 2 * _TITLE_CHARS]):
-            return _one_line(heading["title"])
-        elif above and not before and underline.fullmatch(line):
-            return _one_line(above)
-        above, before = line, above
-    return ""
+    """The first heading or the first line, where it looks like a title, or ""."""
+    heading = next(iter(headings(text).values()), "") if media_type == "text/markdown" else ""
+    return _one_line(heading) or _first_line(text)
 
 
 def _first_line(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .answertype import expected, holds
+from .answertype import AnswerType, expected, holds
 from .embedding import Encoder, FloatArray
 from .retrieval import Query
 from .splitting import clauses, sentences
@@ -55,9 +55,10 @@ class Features(NamedTuple):
     passage_cosine: float  # of the closest passage
     coverage: float  # of the question's terms, weighted, by the best passage
     missing: float  # weight of the most telling term that the best passage lacks
+    sentence_coverage: float  # as coverage, by the best sentence alone
     names: float  # share of the question's names in the shown passages
     numbers: float  # share of the question's numbers in the shown passages
-    answer_type: float  # 1 when the best sentences hold a number, date or name as asked, else 0
+    answer_type: float  # 1 when the best sentence holds a number, date or name as asked, ½ when another shown one does
 
 
 class _Units(NamedTuple):
@@ -208,7 +209,7 @@ def _overlap(a: Evidence, b: Evidence) -> bool:
 def features(query: Query, evidence: Sequence[Evidence], vectors: FloatArray) -> Features:
     """The features of one question; `vectors` are those of the searched passages, `[n, dimension]`."""
     if not evidence:
-        return Features(0, 0, 0, 1, 0, 0, 0)
+        return Features(0, 0, 0, 1, 0, 0, 0, 0)
     shown = choose(evidence)
     held = _passage_stems(evidence[0].passage)
     around = frozenset().union(*(_passage_stems(e.passage) for e in shown))
@@ -219,10 +220,17 @@ def features(query: Query, evidence: Sequence[Evidence], vectors: FloatArray) ->
         passage_cosine=float(np.max(vectors @ query.vector)) if len(vectors) else 0.0,
         coverage=coverage(query, held),
         missing=max((w for term, w in query.weights.items() if term not in held), default=0.0),
+        sentence_coverage=coverage(query, stems(evidence[0].text)),
         names=_share([stem(n) for n in names(query.text)], around),
         numbers=_share(sorted(numbers(query.text)), digits),
-        answer_type=float(any(holds(kind, e.text, query.text) for e in shown)),
+        answer_type=_type_match(kind, shown, query.text),
     )
+
+
+def _type_match(kind: AnswerType, shown: Sequence[Evidence], question: str) -> float:
+    if holds(kind, shown[0].text, question):
+        return 1.0
+    return 0.5 if any(holds(kind, other.text, question) for other in shown[1:]) else 0.0
 
 
 def _share(wanted: Sequence[str], held: frozenset[str]) -> float:
@@ -230,7 +238,7 @@ def _share(wanted: Sequence[str], held: frozenset[str]) -> float:
 
 
 # Fitted by eval/fit_confidence.py, which says on what and prints this line.
-_BIAS, _COEFFICIENTS = 0.0, Features(1, 1, 1, -1, 1, 1, 1)
+_BIAS, _COEFFICIENTS = 0.0, Features(1, 1, 1, -1, 1, 1, 1, 1)
 
 
 def confidence(features: Features) -> float:

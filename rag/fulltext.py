@@ -11,7 +11,8 @@ from collections.abc import Collection, Sequence
 from .schema import PASSAGES_OF_SOURCES
 from .terms import fold
 
-# bm25 weights of title, heading, text: equal, as nothing else has measured better.
+# bm25 weights of title, heading, text. Wiki, 600 visible questions, R@1 / R@5: without titles .66 / .84, with weight 1
+# .72 / .90; weights of 2 and 4 are within the noise.
 COLUMN_WEIGHTS = (1.0, 1.0, 1.0)
 
 _WORD = re.compile(r"[^\W_]+")  # as the FTS5 table splits

@@ -66,33 +66,38 @@ class Writer:
         self._on_close = on_close
         self._closed = threading.Lock()  # taken once, for good
 
-    def stream(self, system: str, user: str, *, max_tokens: int) -> Iterator[str]:
-        """Yield the reply piece by piece; the clock starts with the first piece asked for.
+    def stream(self, system: str, user: str, *, max_tokens: int) -> Generator[str, None, None]:
+        """Yield the reply piece by piece. Nothing happens before the first piece is asked for.
 
         Closing the iterator ends the request. An empty reply yields nothing. An LLM object that was handed in
         keeps its own length limit. Raises `LLMUnavailable` when the LLM refuses, breaks, or passes a deadline.
         """
         if self._closed.locked():
-            raise LLMUnavailable(f"{self.name} was closed; open it again")
-        started = time.monotonic()
-        connection = _Connection()
-        pieces: _Pieces = SimpleQueue()
-        reply = self._speak(_Prompt(system, user, max_tokens), connection)
-        # A thread, because an endpoint that hangs cannot be timed out from within. A daemon, because it may hang
-        # in somebody else's code, and must not keep the interpreter alive.
-        until = started + self._settings.total_s
-        threading.Thread(target=_read, args=(reply, pieces, connection, until), daemon=True).start()
+            raise self._was_closed()
+        request = _Request(self)
         try:
-            yield from self._in_time(pieces, started)
+            reply = self._speak(_Prompt(system, user, max_tokens), request)
+        except ImportError as error:
+            raise self._unavailable(error) from error
+        # The clock starts now: the first reply of a process imports and loads, which no deadline could interrupt.
+        started = time.monotonic()
+        request.read(reply, until=started + self._settings.total_s)
+        try:
+            yield from self._in_time(request.pieces, started)
         finally:
-            connection.cut()
+            request.cut()
 
     def close(self) -> None:
-        """Give the embedded server back; its last user stops it, and replies under way fail."""
-        if self._closed.acquire(blocking=False) and self._on_close:
-            self._on_close()
+        """End the replies under way and give the embedded server back; its last user stops it."""
+        if self._closed.acquire(blocking=False):
+            for request in list(_requests):
+                if request.writer is self:
+                    request.pieces.put(self._was_closed())
+                    request.cut()
+            if self._on_close:
+                self._on_close()
 
-    def _in_time(self, pieces: _Pieces, started: float) -> Iterator[str]:
+    def _in_time(self, pieces: SimpleQueue[_Piece], started: float) -> Iterator[str]:
         total = self._settings.total_s
         limit, awaited = min((self._settings.first_token_s, "first word"), (total, "end of the reply"))
         while True:
@@ -108,9 +113,15 @@ class Writer:
                 cure = f"raise first_token_s and total_s, {_OR_QUOTES}"
                 raise LLMUnavailable(f"{self.name}: no {awaited} within {limit:g} s; {cure}") from None
             if isinstance(piece, Exception):
-                raise _unavailable(piece, self.name, _key(self._settings), self._cure) from piece
+                raise self._unavailable(piece) from piece
             yield piece
             limit, awaited = total, "end of the reply"
+
+    def _unavailable(self, error: Exception) -> LLMUnavailable:
+        return _unavailable(error, self.name, _key(self._settings), self._cure)
+
+    def _was_closed(self) -> LLMUnavailable:
+        return LLMUnavailable(f"{self.name} was closed; open it again")
 
 
 def open_writer(settings: Settings, llm: Any | None = None) -> Writer | None:
@@ -174,59 +185,85 @@ class _Prompt(NamedTuple):
     max_tokens: int
 
 
-class _Connection:
-    """The socket of one request, so that another thread can end it.
+class _Late(Exception):
+    """A deadline passed."""
 
-    Closing a socket does not wake the thread that reads from it; shutting it down does.
+
+_Piece = str | Exception | None  # text, why it broke, or the end
+_Text = Generator[str, None, None]
+
+
+class _Request:
+    """One reply being read by a thread of its own, which any other thread can end.
+
+    A thread, because an endpoint that hangs cannot be timed out from within. A daemon, because it may hang in
+    somebody else's code, and must not keep the interpreter alive.
     """
 
-    def __init__(self) -> None:
-        self.is_cut = False
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.pieces: SimpleQueue[_Piece] = SimpleQueue()
+        self._is_cut = False
         self._socket: socket.socket | None = None
 
-    def watch(self, request: httpx.Request) -> None:
-        """Learn of the socket that this request opens; an httpx hook."""
-        if self.is_cut:  # no retry of what nobody waits for
-            raise ConnectionAbortedError
-        request.extensions["trace"] = self._traced
+    def read(self, reply: _Text, until: float) -> None:
+        self.thread = threading.Thread(target=self._read, args=(reply, until), daemon=True)
+        _requests.add(self)
+        self.thread.start()
+
+    def _read(self, reply: _Text, until: float) -> None:
+        try:
+            with closing(reply):
+                for piece in reply:
+                    if self._is_cut:
+                        return
+                    if time.monotonic() > until:  # here too: a slow consumer never finds the queue empty
+                        raise _Late
+                    if piece:
+                        self.pieces.put(piece)
+            self.pieces.put(None)
+        except Exception as error:
+            if not self._is_cut:  # else it only says that the connection was cut
+                self.pieces.put(error)
+        finally:
+            _requests.discard(self)
 
     def cut(self) -> None:
-        self.is_cut = True
+        """End it. Closing a socket does not wake the thread that reads from it; shutting it down does."""
+        self._is_cut = True
         if self._socket is not None:
             with suppress(OSError):  # it may be closed by now
                 # not SSLSocket.shutdown: it takes the TLS state away from the thread that is reading with it
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
+    def watch(self, sent: httpx.Request) -> None:
+        """Learn of the socket that this opens; an httpx hook."""
+        if self._is_cut:  # no retry of what nobody waits for
+            raise ConnectionAbortedError
+        sent.extensions["trace"] = self._traced
+
     def _traced(self, event: str, info: Mapping[str, Any]) -> None:
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._socket = info["return_value"].get_extra_info("socket")
-            if self.is_cut:
+            if self._is_cut:
                 self.cut()
 
 
-class _Late(Exception):
-    """A deadline passed."""
+_Speak = Callable[[_Prompt, _Request], _Text]
+_requests: set[_Request] = set()  # being read now
 
 
-_Pieces = SimpleQueue[str | Exception | None]  # text, why it broke, or the end
-_Text = Generator[str, None, None]
-_Speak = Callable[[_Prompt, _Connection], _Text]
-
-
-def _read(reply: _Text, pieces: _Pieces, connection: _Connection, until: float) -> None:
-    """Read a reply into the queue: the body of the thread."""
-    try:
-        with closing(reply):
-            for piece in reply:
-                if connection.is_cut:
-                    return
-                if time.monotonic() > until:  # here too: a slow consumer never finds the queue empty
-                    raise _Late
-                if piece:
-                    pieces.put(piece)
-        pieces.put(None)
-    except Exception as error:
-        pieces.put(error)
+@atexit.register
+def _end_everything() -> None:
+    """Leave no thread reading: the interpreter aborts when it ends while one is inside pydantic's Rust code."""
+    until = time.monotonic() + 3.0
+    requests = list(_requests)
+    for request in requests:
+        request.cut()
+    for server in list(_servers.values()):
+        server.stop()
+    for request in requests:
+        request.thread.join(max(0.0, until - time.monotonic()))
 
 
 def _deltas(llm: Any, prompt: _Prompt, **options: Any) -> _Text:
@@ -275,7 +312,6 @@ def _detail(error: BaseException) -> str:
 
 
 _NO_KEY = "no-key"  # with an empty one llama-index would send the user's OPENAI_API_KEY to whatever endpoint this is
-_import_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -304,31 +340,33 @@ def _endpoint_writer(settings: Settings) -> Writer:
     endpoint = _Endpoint(url, settings.llm, _key(settings), settings.total_s)
     shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()  # without a password
     cure = f"check that {shown} runs and that llm and llm_base_url are right, {_OR_QUOTES}"
-    return Writer(settings.llm, settings, lambda prompt, line: _over_http(endpoint, prompt, line), cure=cure)
+    return Writer(settings.llm, settings, lambda prompt, request: _over_http(endpoint, prompt, request), cure=cure)
 
 
-def _over_http(endpoint: _Endpoint, prompt: _Prompt, connection: _Connection) -> _Text:
-    with _import_lock:  # two threads importing llama-index at once can see it half made
-        import httpx
-        from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]
+def _over_http(endpoint: _Endpoint, prompt: _Prompt, request: _Request) -> _Text:
+    import httpx
+    from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]
 
-    # A client for each reply: to cut its connection disturbs no other reply.
-    with httpx.Client(
-        trust_env=not endpoint.is_local,  # a proxy cannot reach this machine
-        follow_redirects=True,
-        event_hooks={"request": [connection.watch], "response": [_must_stream]},
-    ) as client:
-        llm = OpenAILike(
-            model=endpoint.model,
-            api_base=endpoint.url,
-            api_key=endpoint.key,
-            temperature=0.0,
-            is_chat_model=True,
-            timeout=endpoint.timeout_s,
-            max_retries=1,
-            http_client=client,
-        )
-        yield from _deltas(llm, prompt, max_tokens=prompt.max_tokens)
+    def ask() -> _Text:
+        # A client for each reply: to cut its connection disturbs no other reply.
+        with httpx.Client(
+            trust_env=not endpoint.is_local,  # a proxy cannot reach this machine
+            follow_redirects=True,
+            event_hooks={"request": [request.watch], "response": [_must_stream]},
+        ) as client:
+            llm = OpenAILike(
+                model=endpoint.model,
+                api_base=endpoint.url,
+                api_key=endpoint.key,
+                temperature=0.0,
+                is_chat_model=True,
+                timeout=endpoint.timeout_s,
+                max_retries=1,
+                http_client=client,
+            )
+            yield from _deltas(llm, prompt, max_tokens=prompt.max_tokens)
+
+    return ask()
 
 
 def _must_stream(response: httpx.Response) -> None:
@@ -360,7 +398,6 @@ class _LocalServer:
         self._lock = threading.Lock()
         self._server: Any = None
         self._stopped = False
-        atexit.register(self.stop)
 
     def address(self) -> tuple[str, str]:
         """Return its address and key, and start it when it does not run."""
@@ -374,7 +411,6 @@ class _LocalServer:
         with self._lock:
             self._stopped = True
             self._server = None  # its destructor ends the server's threads
-        atexit.unregister(self.stop)
 
 
 def _embedded_writer(settings: Settings) -> Writer:
@@ -383,9 +419,9 @@ def _embedded_writer(settings: Settings) -> Writer:
         raise ModelMissing(f"the weights of {EMBEDDED_NAME} are not in {settings.cache_dir}; run 'rag models pull'")
     server = _share(weights)
 
-    def speak(prompt: _Prompt, connection: _Connection) -> _Text:
+    def speak(prompt: _Prompt, request: _Request) -> _Text:
         url, key = server.address()
-        yield from _over_http(_Endpoint(url, "SmolLM2-135M-Instruct", key, settings.total_s), prompt, connection)
+        return _over_http(_Endpoint(url, "SmolLM2-135M-Instruct", key, settings.total_s), prompt, request)
 
     return Writer(
         EMBEDDED_NAME,
@@ -431,6 +467,7 @@ def _start(weights: Path, key: str) -> Any:
         # two people ask at once, and the cache grows to 8 GB by default.
         params.n_parallel = 1
         params.n_batch = 512  # between batches it sees that nobody waits any more; 2048 would take seconds
+        params.sse_ping_interval = 1  # stopping it in the middle of a reply waits for the next ping, by default 30 s
         params.cache_prompt = params.cache_idle_slots = False
         params.cache_ram_mib = 0
         params.sampling.seed = 0

@@ -54,6 +54,11 @@ _LETTERED = _set(
     "vitamin vitamins hepatitis influenza group type class grade plan category factor level part section appendix"
     " figure table schedule war phase"
 )
+# Words that end neither a sentence nor a line nor a clause.
+_OPEN_WORDS = _set(
+    "of in on at by for from to with as and or than like the a an his her its their is are was were be been has have"
+    " not called named titled"
+)
 _MONTHS = _set(
     "January February March April May June July August September October November December"
     " Januar Februar März Mai Juni Juli Oktober Dezember"
@@ -67,6 +72,7 @@ _STOP = re.compile(
                      | \[\d{{1,3}}\] | [^\S\n]++[.!?…]++(?!\S) )*+)""",
     re.VERBOSE,
 )
+_WORD = re.compile(r"\w")
 _NEXT = re.compile(r"(?P<space>\s*)(?P<open>[\W_]{0,40}?)(?P<word>\w[\w-]*)(?P<after>.?)", re.DOTALL)
 _NAME_LIKE = re.compile(r"[a-z]{1,3}-?[A-Z]")  # iPhone, mRNA, al-Sadr: a capital that comes late
 _SAID = re.compile(rf"\s*(?:\w[\w.’'-]*\s+){{1,2}}{_SPEECH}")
@@ -84,13 +90,12 @@ _LOOKBACK, _LOOKAHEAD = 40, 80  # characters around a stop that decide about it
 _SPLICE = re.compile(r",\s+(?P<word>[A-Z][a-z]*)(?=(?:\s+[a-z]+){2})")
 _HEAD_END = re.compile(r"(?P<last>[\w’'-]*\w)\s+(?P<word>[A-Z][a-z]*)(?=(?:\s+[a-z]+){2})")
 _HEAD_STARTERS = _set("In It He She They We This These There The However Thus But And Also According")
-_LINKS = _set("of in on at by for from to with as and or the a an is are was were be called named titled like than")
 _HEAD_CHARS = 200
 _LONG_WORDS = 8
 
 _ITEM = re.compile(r"(?:[-*•◦▪‣·–]|\d{1,3}[.)-]|\(\w{1,3}\)|[a-z]\))(?=\s)")
 _QUOTED = re.compile(r"(?:>[ \t]?)++")
-_OWN_LINE = re.compile(r"#{1,6}\s|\||```|~~~|\W++$")  # a heading, a table row, a fence, a rule
+_OWN_LINE = re.compile(r"#{1,6}\s|\||```|~~~|[\W_]*+$")  # a heading, a table row, a fence, a rule
 _LINE_ENDS = ".!?…:;؟۔。！？|>}"
 _WRAP_MIN, _WRAP_MAX, _NEIGHBOURS = 40, 160, 8
 _CONTEXT = 2 * (_NEIGHBOURS + 1) * (_WRAP_MAX + 1)  # characters around a range that decide about its line breaks
@@ -100,7 +105,7 @@ def sentences(text: str, start: int = 0, end: int | None = None) -> list[Span]:
     """The sentences of `text[start:end]`, as offsets into `text`, ordered and without overlap.
 
     No span starts or ends in whitespace; together they hold every other character. A heading, a table row or a rule
-    is a sentence of its own. Text around the range is looked at only to judge its line breaks.
+    shares no sentence with other lines. Text around the range is looked at only to judge its line breaks.
     """
     spans: list[Span] = []
     for run in _runs(text, start, len(text) if end is None else end):
@@ -118,21 +123,24 @@ def _trim(text: str, start: int, end: int) -> Span:
 
 
 def _cut_run(text: str, run: Span) -> Iterator[Span]:
-    start = run.start
-    for stop in _STOP.finditer(text, run.start, run.end):
-        if stop.end() < run.end and _ends(text, Span(start, run.end), stop):
+    start, word = run.start, _WORD.search(text, *run)
+    for stop in _STOP.finditer(text, *run):
+        if word is None or stop.start() < word.start() or stop.end() == run.end:
+            continue  # a sentence has a word
+        if _ends(text, start, run.end, stop):
             yield from _cut_run_on(text, Span(start, stop.end()))
             start = stop.end()
             while text[start].isspace():
                 start += 1
+            word = _WORD.search(text, start, run.end)
     yield from _cut_run_on(text, Span(start, run.end))
 
 
-def _ends(text: str, rest: Span, stop: re.Match[str]) -> bool:
-    """Whether a stop with its closing quotes and brackets ends the sentence that opens `rest`."""
+def _ends(text: str, start: int, end: int, stop: re.Match[str]) -> bool:
+    """Whether a stop with its closing quotes and brackets ends the sentence that opens `text[start:end]`."""
     marks, close = stop["marks"], stop["close"]
-    following = _NEXT.match(text, stop.end(), min(rest.end, stop.end() + _LOOKAHEAD))
-    before = text[max(rest.start, stop.start() - _LOOKBACK) : stop.start()].rsplit(maxsplit=2)
+    following = _NEXT.match(text, stop.end(), min(end, stop.end() + _LOOKAHEAD))
+    before = text[max(start, stop.start() - _LOOKBACK) : stop.start()].rsplit(maxsplit=2)
     if following is None or not before:
         return False
     if marks[-1] in "。！？｡":
@@ -146,8 +154,8 @@ def _ends(text: str, rest: Span, stop: re.Match[str]) -> bool:
         return plain and word in _LOWER_STARTERS and not _shortened(last)
     if marks != ".":
         dash = following["open"][:1] in ("-", "–", "—")  # (1176? – 1216)
-        return not (dash or (close and _SAID.match(text, stop.end(), rest.end)))
-    if _OPENED.fullmatch(before[-1]) or _LABEL.fullmatch(text, rest.start, stop.start()):
+        return not (dash or (close and _SAID.match(text, stop.end(), end)))
+    if _OPENED.fullmatch(before[-1]) or _LABEL.fullmatch(text, start, stop.start()):
         return False
     return _full_stop_ends(before, last, word, starter)
 
@@ -161,7 +169,7 @@ def _full_stop_ends(before: list[str], last: str, word: str, starter: bool) -> b
         return False
     if low in _BEFORE_DIGITS:
         return not word[0].isdigit()
-    if low in _BEFORE_NUMBER and last != "P" and (word[0].isdigit() or _ROMAN_OR_LETTER.fullmatch(word)):
+    if low in _BEFORE_NUMBER and (word[0].isdigit() or _ROMAN_OR_LETTER.fullmatch(word)):
         return False
     if last.isdigit() and len(last) <= 2 and word in _MONTHS:
         return False
@@ -191,15 +199,16 @@ def _shortened(word: str) -> bool:
 
 def _cut_run_on(text: str, span: Span) -> Iterator[Span]:
     """Cuts where the writer began a new sentence and forgot the stop."""
-    start = span.start
-    if span.end - start < 2 * _LONG_WORDS:
-        yield span
-        return
     head = _head_end(text, span)
     if head and _is_long(text, head, span.end):
-        yield _trim(text, start, head)
-        start = head
-    for splice in _SPLICE.finditer(text, start, span.end):
+        yield from _cut_splices(text, _trim(text, span.start, head))
+        span = Span(head, span.end)
+    yield from _cut_splices(text, span)
+
+
+def _cut_splices(text: str, span: Span) -> Iterator[Span]:
+    start = span.start
+    for splice in _SPLICE.finditer(text, *span):
         cut = splice.start("word")
         if splice["word"] in _STARTERS and _is_long(text, start, cut) and _is_long(text, cut, span.end):
             yield _trim(text, start, cut)
@@ -214,11 +223,10 @@ def _is_long(text: str, start: int, end: int) -> bool:
 def _head_end(text: str, span: Span) -> int | None:
     """Where a list item's name ends and a sentence goes on without a stop: "3- The party of X In addition to …"."""
     item = _ITEM.match(text, span.start, span.end)
-    line = text[max(0, span.start - _LOOKBACK) : span.start].rsplit("\n", 1)[-1]
-    if item is None or line.strip():
+    if item is None:
         return None
     for head in _HEAD_END.finditer(text, item.end(), min(span.end, span.start + _HEAD_CHARS)):
-        if head["word"] in _HEAD_STARTERS and head["last"] not in _LINKS:
+        if head["word"] in _HEAD_STARTERS and head["last"] not in _OPEN_WORDS:
             return head.start("word")
     return None
 
@@ -270,10 +278,10 @@ def _soft_breaks(text: str, lines: list[Span]) -> list[bool]:
     forced = _forced_breaks(text, bodies)
     return [
         bool(quoted[index]) == bool(quoted[index + 1])
-        and (_unfinished(text, line, following) or _mostly(forced, index))
         and not _OWN_LINE.match(text, *line)
         and not _OWN_LINE.match(text, *following)
         and not _ITEM.match(text, *following)
+        and (_unfinished(text, line, following) or _mostly(forced, index))
         for index, (line, following) in enumerate(pairwise(bodies))
     ]
 
@@ -290,12 +298,12 @@ def _forced_breaks(text: str, lines: list[Span]) -> list[bool]:
 
 def _mostly(forced: list[bool], index: int) -> bool:
     around = forced[max(0, index - _NEIGHBOURS) : index + _NEIGHBOURS + 1]
-    return forced[index] and 2 * sum(around) >= len(around)
+    return forced[index] and 2 * sum(around) > len(around)
 
 
 def _unfinished(text: str, line: Span, following: Span) -> bool:
     """Whether a long line plainly goes on: "… the services of the", or a next line in lower case."""
-    if not _WRAP_MIN <= line.end - line.start <= _WRAP_MAX or following.start == following.end:
+    if not _WRAP_MIN <= line.end - line.start <= _WRAP_MAX:
         return False
     last = text[max(line.start, line.end - _LOOKBACK) : line.end].split()[-1]
     return last in _OPEN_WORDS or (text[following.start].islower() and last[-1] not in _LINE_ENDS)
@@ -313,7 +321,6 @@ _RELATIVE = _set(
     " particularly despite due such rather instead along thus without not"
 )
 _BARE = _set("and but because which while where who although since that")
-_OPEN_WORDS = _set("of in on at by for from to with as the a an his her its their is are was were be been has have not")
 _SHORTEST = 8
 
 
@@ -395,8 +402,9 @@ _BLANK_AHEAD = re.compile(r"[^\S\n]*\n[^\S\n]*\n|\s*\Z")
 _FENCE = re.compile(r"```+|~~~+")
 _FRONT_MATTER = re.compile(r"---[^\S\n]*\n[\w-]+:")
 _UNDERLINE = re.compile(r"=+|--+")
-_ATX = re.compile(r"(?P<level>#{1,6})\s+(?P<title>.+?)(?:\s+#+)?$")
-_HEADING_CHARS = 200  # of a heading's path; passages repeat it
+_ATX = re.compile(r"(#{1,6})\s+(?=\S)")
+_LINK = re.compile(r"(!?)\[([^\[\]]*)\]\([^()]*\)")
+_MARKUP_CHARS, _HEADING_CHARS = 1000, 200  # read of a heading, and kept of it: every passage below repeats it
 _FULL_ENOUGH = 0.6
 _TITLE_WORDS = 12
 
@@ -423,7 +431,7 @@ def chunks(text: str, media_type: str = "text/plain", max_words: int = 120) -> l
     """
     packed: list[list[_Piece]] = []
     words = 0
-    for piece in _pieces(text, _headings(text) if media_type == "text/markdown" else {}, max_words):
+    for piece in _pieces(text, headings(text) if media_type == "text/markdown" else {}, max_words):
         if packed and not _opens_passage(packed[-1][-1], words, piece, max_words):
             packed[-1].append(piece)
             words += piece.words
@@ -440,10 +448,10 @@ def _headed(packed: list[list[_Piece]]) -> Iterator[Chunk]:
         yield Chunk(pieces[0].span.start, pieces[-1].span.end, heading=path)
 
 
-def _pieces(text: str, headings: dict[int, str], max_words: int) -> Iterator[_Piece]:
+def _pieces(text: str, paths: dict[int, str], max_words: int) -> Iterator[_Piece]:
     end = 0
     for sentence in sentences(text):
-        heading = headings.get(sentence.start)
+        heading = paths.get(sentence.start)
         item = _ITEM.match(text, *sentence) is not None
         blank = end == 0 or text.count("\n", end, sentence.start) > 1
         alone = blank and not item and _BLANK_AHEAD.match(text, sentence.end) is not None
@@ -487,10 +495,10 @@ def _carry_over(passage: list[_Piece], piece: _Piece, max_words: int) -> list[_P
     return taken
 
 
-def _headings(text: str) -> dict[int, str]:
-    """Offset of each Markdown heading (and of its underline) -> its path "A > B".
+def headings(text: str) -> dict[int, str]:
+    """Offset of each Markdown heading, and of the line under it -> its path "A > B", in the order of the text.
 
-    Code fences and front matter have no headings.
+    Links and emphasis are reduced to their words. Code fences and front matter have no headings.
     """
     found: dict[int, str] = {}
     path: list[tuple[int, str]] = []
@@ -504,15 +512,14 @@ def _headings(text: str) -> dict[int, str]:
             fence = "" if fence and content.startswith(fence) else fence
         elif mark := _FENCE.match(content):
             fence = mark[0]
-        elif mark := _ATX.match(content[:_HEADING_CHARS]):
-            heading = (len(mark["level"]), mark["title"])
+        elif mark := _ATX.match(content):
+            heading = (len(mark[1]), _plain(content[mark.end() :]), line.start)
         elif blank and _UNDERLINE.fullmatch(content) and _is_title(text, above):
-            heading = (1 if content[0] == "=" else 2, text[above.start : above.end][:_HEADING_CHARS])
+            heading = (1 if content[0] == "=" else 2, _plain(text[above.start : above.end]), above.start)
         if heading:
-            path = [*(entry for entry in path if entry[0] < heading[0]), heading]
-            found[line.start] = " > ".join(title for _, title in path)
-            if not content.startswith("#"):
-                found[above.start] = found[line.start]
+            level, title, at = heading
+            path = [*(entry for entry in path if entry[0] < level), (level, title)]
+            found[at] = found[line.start] = " > ".join(name for _, name in path)
         above, blank = line, above.start == above.end
     return found
 
@@ -520,3 +527,13 @@ def _headings(text: str) -> dict[int, str]:
 def _is_title(text: str, line: Span) -> bool:
     """Whether a line of dashes under this one makes it a heading."""
     return line.start < line.end and not _ITEM.match(text, *line) and not _OWN_LINE.match(text, *line)
+
+
+def _plain(title: str) -> str:
+    """The title without closing marks, images, link targets and emphasis, if anything is left then."""
+    title = title[:_MARKUP_CHARS]
+    text, _, last = title.rpartition(" ")
+    words = text if last and not last.strip("#") else title
+    for _ in range(2):  # an image may stand in a link
+        words = _LINK.sub(lambda link: "" if link[1] else link[2], words)
+    return (" ".join(re.sub(r"[*`]+", "", words).split()) or title)[:_HEADING_CHARS]

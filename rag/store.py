@@ -171,10 +171,9 @@ class Store:
         with self.writing():
             with self._database.transaction() as connection:
                 self._check(state := read_state(connection))
-                if not self._vectors.is_due(connection, state, verify=verify):
-                    return
-                self._vectors.write(connection, state)
-                state = read_state(connection)
+                if self._vectors.is_due(connection, state, verify=verify):
+                    self._vectors.write(connection, state)
+                    state = read_state(connection)
             self._vectors.remove_old_files(state)
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -267,7 +266,7 @@ class Store:
             after = connection.execute(
                 f"{PASSAGE} WHERE document_id = ? AND passage.id > ? ORDER BY passage.id LIMIT ?", (*key, radius)
             ).fetchall()
-        if not before or before[0][0] != passage.id:
+        if not before:  # replaced: the document's new passages have higher ids
             return []
         return [Passage(*row) for row in [*reversed(before), *after]]
 

@@ -58,6 +58,7 @@ _VALUES = (
     | {word: 10 * n for n, word in enumerate(_TENS, start=2)}
     | {word[:-1] + "ieth": 10 * n for n, word in enumerate(_TENS, start=2)}
 )
+_ORDINAL_WORDS = frozenset(_ORDINALS) | {word[:-1] + "ieth" for word in _TENS}
 _stemmer = snowballstemmer.stemmer("english")
 
 
@@ -101,6 +102,15 @@ def numbers(text: str) -> frozenset[str]:
     """Every number in `text` in one form: "1,000" and "1000" alike, "forty" as "40", "twenty-sixth" as "26"."""
     digits = {_plain(match) for match in _NUMBER.findall(text)}
     return frozenset(digits | _spelled(words(text)))
+
+
+def cardinals(text: str) -> frozenset[str]:
+    """The amounts in `text`: numbers but for ranks ("first", "3rd") and "one", which is mostly a pronoun."""
+    kept = " ".join(word for word in words(text) if word not in _ORDINAL_WORDS and word != "one")
+    return frozenset(
+        {_plain(match) for match in _NUMBER.findall(re.sub(r"\d+(?:st|nd|rd|th)\b", " ", text))}
+        | _spelled(kept.split())
+    )
 
 
 def _plain(number: str) -> str:

@@ -97,8 +97,6 @@ class Vectors:
             index = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
         except RuntimeError:  # written by another release of FAISS
             return None
-        if (index.d, index.ntotal) != (state.dimension, state.snapshot_count):
-            return None
         return Snapshot(index, state.snapshot_key, state.snapshot_generation, state.snapshot_highest, from_file=True)
 
     def _intact_file(self, state: State) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import signal
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -168,6 +170,48 @@ def test_the_folder_is_a_file(tmp_path: Path) -> None:
         open_store(path)
 
 
+def test_a_failed_transaction_is_undone_even_while_a_cursor_is_alive(folder: Path) -> None:
+    with open_store(folder) as store:
+        database = rag.database.Database(folder)
+        with pytest.raises(KeyError), database.transaction() as connection:  # noqa: PT012
+            connection.execute("DELETE FROM meta")
+            cursor = connection.execute("SELECT id FROM passage")
+            cursor.fetchone()
+            raise KeyError
+        store.replace([item("c", "otter")])
+        del cursor
+
+
+def test_errors_inside_reading_are_ours_too(folder: Path) -> None:
+    execute("DROP TABLE word")(folder / "index.db")
+    with open_store(folder) as store, pytest.raises(IndexDamaged), store.reading():  # noqa: PT012
+        with pytest.raises(IndexDamaged, match="no such table"):
+            store.vocabulary()
+        raise IndexDamaged
+
+
+def test_another_program_is_writing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rag.database, "BUSY_WAIT_S", 0.1)
+    other = sqlite3.connect(folder / "index.db", isolation_level=None)
+    with open_store(folder) as store:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(IndexLocked, match="try again"):
+            store.replace([item("c", "otter")])
+        assert store.count() == (2, 3)
+        other.execute("COMMIT")
+        store.replace([item("c", "otter")])
+    other.close()
+
+
+def test_sqlite_guards_commits_and_references(folder: Path) -> None:
+    database = rag.database.Database(folder)
+    with database.reading() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    with pytest.raises(RagError, match="FOREIGN KEY"), database.transaction() as connection:
+        connection.execute("DELETE FROM document")
+    database.close()
+
+
 # -- other processes ---------------------------------------------------------------------------------------------------
 
 HOLD_THE_LOCK = """
@@ -235,6 +279,18 @@ with open_store(folder) as store:
     folder = tmp_path / "index"
     others = [run(script, folder) for _ in range(3)]
     assert [other.communicate()[0] for other in others] == ["(0, 0)\n"] * 3
+
+
+def test_an_index_made_while_we_waited_for_the_lock_is_kept(tmp_path: Path, folder: Path) -> None:
+    late = tmp_path / "late"
+    late.mkdir()
+    with ThreadPoolExecutor(1) as pool, rag.database.Database(late).writing():
+        opening = pool.submit(open_store, late)
+        with contextlib.suppress(TimeoutError):
+            opening.result(timeout=0.3)
+        shutil.copy(folder / "index.db", late)
+    with opening.result() as store:
+        assert store.count() == (2, 3)
 
 
 KEEP_WRITING = """

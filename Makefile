@@ -1,0 +1,44 @@
+# Two commands: `make app` and `make test`. Everything lives in .venv; nothing is installed twice.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed-app
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+.PHONY: app test check lint types eval build clean
+
+app: $(INSTALLED)  ## install, fetch the language model, index seeds/, serve http://127.0.0.1:7860
+	$(BIN)/rag models pull || echo "The language model could not be fetched: answers will be quotes."
+	$(BIN)/python app.py
+
+test: $(INSTALLED_DEV)  ## the tests
+	$(BIN)/python -m pytest
+
+check: lint types test eval  ## what CI runs
+
+lint: $(INSTALLED_DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED_DEV)
+	$(BIN)/mypy
+
+eval: $(INSTALLED_DEV)  ## answer, citation and refusal figures over the gold questions
+	$(BIN)/python -m pytest eval/
+
+build: $(INSTALLED_DEV)  ## dist/*.whl and dist/*.tar.gz
+	$(BIN)/python -m build
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(INSTALLED_DEV): pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	touch $@ $(INSTALLED)
+
+clean:
+	rm -rf $(VENV) .rag dist build

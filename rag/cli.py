@@ -1,0 +1,403 @@
+"""The `rag` command: parse, call, print. Heavy modules are imported by the commands: `rag --help` waits for none."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from .errors import ModelDownloadFailed, QuestionInvalid, RagError
+from .terminal import Screen, WarningLines, complain, print_json, progress, typed_lines, waiting
+from .types import Answer, Message, SearchMode
+
+if TYPE_CHECKING:
+    from .assistant import Assistant
+    from .settings import Settings
+
+OK, NOT_FOUND, USAGE, ENVIRONMENT = range(4)
+INTERRUPTED = 130  # 128 + SIGINT, and 128 + SIGPIPE: as the shell would say it
+NOBODY_READS = 141
+
+_warning_lines = WarningLines()
+_silence = logging.NullHandler()
+
+
+class _Border(TyperGroup):
+    """Where errors become one line on stderr and an exit code; no traceback passes."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()  # here, where a closed pipe can still be met in silence
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+            raise typer.Exit(NOBODY_READS) from None
+        except QuestionInvalid as error:
+            complain(str(error))
+            raise typer.Exit(USAGE) from error
+        except RagError as error:
+            complain(str(error))
+            raise typer.Exit(ENVIRONMENT) from error
+        except Exception as error:
+            its_own = isinstance(error, typer.Abort) or hasattr(error, "exit_code")  # typer prints these
+            if its_own or sys.flags.dev_mode:
+                raise
+            complain(
+                f"unexpected {type(error).__name__}: {error}; this is a bug: please report it with what "
+                "'python -X dev -m rag.cli' prints in place of 'rag'"
+            )
+            raise typer.Exit(ENVIRONMENT) from error
+
+
+app = typer.Typer(
+    cls=_Border,
+    help="Ask your own documents: every sentence shown is backed by an exact quote, or it says that it found none.",
+    epilog="Exit codes: 0 answered or done, 1 not found in the documents, 2 wrong usage, 3 broken environment. "
+    "Settings come from RAG_… variables and rag.toml; 'rag config' lists them.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # rich would cost every --help a tenth of a second
+    pretty_exceptions_enable=False,
+)
+models = typer.Typer(help="Fetch models ahead of time.", no_args_is_help=True)
+app.add_typer(models, name="models")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Question = Annotated[str, typer.Argument(metavar="QUESTION")]
+Sources = Annotated[list[str] | None, typer.Option("--document", metavar="SOURCE", help="Only this document; repeat.")]
+
+
+def main() -> None:
+    """Run the command line; the console script `rag`."""
+    app(prog_name="rag")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"rag {version('rag-quoted')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    context: typer.Context,
+    documents: Annotated[Path | None, typer.Option(help="Folder, file or .jsonl to keep indexed.")] = None,
+    index_dir: Annotated[Path | None, typer.Option(help="Where the index lives.")] = None,
+    llm: Annotated[str | None, typer.Option(help="'embedded', 'none', or a model name at llm_base_url.")] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    given = {"documents": documents, "index_dir": index_dir, "llm": llm}
+    context.obj = {name: value for name, value in given.items() if value is not None}
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows few characters still shows the rest
+    logging.getLogger("rag").addHandler(_warning_lines)
+    logging.getLogger().addHandler(_silence)  # else Python prints other people's warnings
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore", module=r"(?!rag\b)")
+
+
+# -- questions ---------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def ask(
+    context: typer.Context,
+    question: Question,
+    json: Json = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Also print how the answer came about.")] = False,
+    document: Sources = None,
+) -> None:
+    """Answer a question with exact quotes.
+
+    When the documents do not answer it, it says so, shows the nearest passages, and ends with exit code 1.
+    """
+    settings = _settings(context)
+    question = _checked(question, settings)
+    _pull_language_model(settings)
+    sources = document or ()
+    with _opened(settings) as assistant:
+        _check_sources(sources, assistant)
+        if json:
+            answer = assistant.ask(question, documents=sources)
+            print_json(answer.to_dict())
+        else:
+            screen = Screen()
+            answer = screen.last(assistant.stream(question, documents=sources))
+            screen.answer(answer, assistant.document)
+            if explain:
+                smalltalk = answer.mode == "smalltalk"
+                hits = [] if smalltalk else assistant.search(question, settings.top_k, documents=sources)
+                screen.explanation(answer, hits, settings.refuse_below, assistant.document)
+    raise typer.Exit(NOT_FOUND if answer.refused else OK)
+
+
+@app.command()
+def chat(context: typer.Context) -> None:
+    """Ask one question after another.
+
+    'exit' or Ctrl-D ends it; Ctrl-C stops an answer.
+    """
+    settings = _settings(context)
+    _pull_language_model(settings)
+    with _opened(settings) as assistant:
+        screen = Screen()
+        if screen.is_terminal:
+            screen.line((f"{len(assistant.documents())} documents. 'exit' or Ctrl-D ends the chat.", "dim"))
+        history: list[Message] = []
+        for question in typed_lines():
+            try:
+                answer = screen.last(assistant.stream(question, history=history))
+                screen.answer(answer, assistant.document)
+                screen.line()
+                sys.stdout.flush()  # whoever reads a pipe waits for this answer
+                history += _turn(answer)
+            except (QuestionInvalid, RagError) as error:
+                complain(str(error))
+            except KeyboardInterrupt:
+                complain("stopped")
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    port: Annotated[int | None, typer.Option(help="On 127.0.0.1; 7860 or the next that is free.")] = None,
+) -> None:
+    """Open the web page."""
+    settings = _settings(context)
+    _pull_language_model(settings)
+    with _opened(settings) as assistant:
+        from .web import build, example_questions, launch
+
+        page = build(assistant, example_questions(settings.documents))
+        try:
+            address = launch(page, port=port)
+        except OSError as error:
+            raise RagError(f"cannot serve on port {port} ({error}); choose another with --port") from error
+        Screen().line(f"Ask your documents at {address} (Ctrl-C stops)")
+        page.block_thread()
+
+
+@app.command()
+def search(
+    context: typer.Context,
+    question: Question,
+    json: Json = False,
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many passages.")] = 10,
+    mode: Annotated[SearchMode, typer.Option(help="What to search by.")] = "hybrid",
+    document: Sources = None,
+) -> None:
+    """List the passages that fit best.
+
+    Exit code 1 when there are none.
+    """
+    settings = _settings(context, llm="none")
+    question = _checked(question, settings)
+    with _opened(settings) as assistant:
+        _check_sources(document or (), assistant)
+        hits = assistant.search(question, k, mode=mode, documents=document or ())
+        if json:
+            print_json([asdict(hit) for hit in hits])
+        else:
+            Screen().hits(hits, assistant.document)
+    raise typer.Exit(OK if hits else NOT_FOUND)
+
+
+# -- documents ---------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def ingest(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…")],
+    json: Json = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what is no longer in these folders.")] = False,
+) -> None:
+    """Add or update documents.
+
+    PATH is a file, a folder or a .jsonl collection. What cannot be read is a warning, and its older version stays;
+    exit code 3 only when nothing could be read.
+    """
+    with _opened(_settings(context, llm="none")) as assistant:
+        with progress("reading") as report:
+            done = assistant.ingest(paths, prune=prune, report=report)  # each failure is logged: a warning line
+        if json:
+            print_json(done.to_dict())
+        else:
+            Screen().line(", ".join(f"{len(sources)} {what}" for what, sources in done.to_dict().items()))
+    raise typer.Exit(ENVIRONMENT if done.failed and not (done.changed or done.unchanged) else OK)
+
+
+@app.command()
+def documents(context: typer.Context, json: Json = False) -> None:
+    """List what is in the index."""
+    with _opened(_settings(context, llm="none")) as assistant:
+        found = [assistant.document(document.id) for document in assistant.documents()]
+    if json:
+        left_out = ("text", "pages")
+        rows = [{k: v for k, v in asdict(d).items() if k not in left_out} | {"characters": len(d.text)} for d in found]
+        print_json(rows)
+    else:
+        Screen().rows(
+            ("title", "source", "characters"), [(d.title or "–", d.source, f"{len(d.text):,}") for d in found]
+        )
+
+
+@app.command()
+def remove(context: typer.Context, source: Annotated[str, typer.Argument(metavar="SOURCE")]) -> None:
+    """Remove a document from the index only.
+
+    SOURCE is a name that 'rag documents' lists. The file stays on the disk.
+    """
+    settings = _settings(context, llm="none")
+    with _opened(settings) as assistant:
+        assistant.remove(source)
+    Screen().line(f"{source} is removed from the index")
+    if (settings.documents / source).is_file():
+        complain(f"warning: it is still in {settings.documents}, so the next command adds it again; move it away")
+
+
+@app.command()
+def rebuild(context: typer.Context) -> None:
+    """Make the index again from what it holds.
+
+    Needed after another embedding model or passage size was set; the files are not needed.
+    """
+    from .assistant import Assistant
+
+    settings = _settings(context)
+    with waiting("rebuilding the index …"):
+        Assistant.rebuild(settings)
+    Screen().line(f"the index in {settings.index_dir} is rebuilt")
+
+
+# -- the environment ---------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def config(context: typer.Context) -> None:
+    """List the settings and their values."""
+    settings = _settings(context)
+    rows = []
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        shown = "–" if value is None else re.sub(r"//[^/@]*@", "//***@", str(value))  # a password in an address
+        origin = "set" if name in settings.model_fields_set else "default"
+        rows.append((name, shown, origin, field.description or ""))
+    Screen().rows(("setting", "value", "", "meaning"), rows)
+
+
+@app.command()
+def doctor(context: typer.Context) -> None:
+    """Check documents, models, index and disk.
+
+    Exit code 3 when something is wrong.
+    """
+    from .doctor import CHECKS
+
+    settings = _settings(context)
+    screen = Screen()
+    healthy = True
+    for name, check in CHECKS.items():
+        try:
+            with waiting(f"checking {name} …"):
+                finding = check(settings)
+            screen.line(("ok       ", "green"), f"{name}: {finding}")
+        except RagError as error:
+            healthy = False
+            screen.line(("problem  ", "bold red"), f"{name}: {error}")
+    raise typer.Exit(OK if healthy else ENVIRONMENT)
+
+
+@models.command()
+def pull(context: typer.Context) -> None:
+    """Fetch the models that the settings name, once."""
+    from .embedding import pull_model
+    from .llm import pull as pull_llm
+
+    settings = _settings(context)
+    screen = Screen()
+    screen.line(f"the embedding model is in {pull_model(settings.embed_model, complain)}")
+    if settings.llm == "embedded":
+        screen.line(f"the language model is {pull_llm(settings, complain)}")
+    else:
+        screen.line(f"llm is '{settings.llm}': no language model to fetch")
+
+
+# -- what the commands share -------------------------------------------------------------------------------------------
+
+
+def _settings(context: typer.Context, **fixed: str) -> Settings:
+    from .settings import Settings
+
+    return Settings(**{**context.obj, **fixed})
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Assistant]:
+    with progress("opening the index") as report:
+        from .assistant import Assistant
+
+        assistant = Assistant.open(settings, report=report)
+    with assistant:
+        yield assistant
+
+
+def _checked(question: str, settings: Settings) -> str:
+    """The question as text; refused as the Assistant would refuse it, but before anything is fetched or indexed."""
+    question = question.encode(errors="replace").decode().strip()  # bytes that were no UTF-8 come as lone surrogates
+    if not question:
+        raise QuestionInvalid("the question is empty; ask something")
+    limit = settings.question_chars
+    if len(question) > limit:
+        raise QuestionInvalid(f"the question has {len(question):,} characters; ask it in at most {limit:,}")
+    return question
+
+
+def _check_sources(sources: Collection[str], assistant: Assistant) -> None:
+    known = {document.source for document in assistant.documents()} if sources else set()
+    for source in sources:
+        if source not in known:
+            complain(f"no document '{source}' is in the index; 'rag documents' lists what is")
+            raise typer.Exit(USAGE)
+
+
+def _pull_language_model(settings: Settings) -> None:
+    """Fetch the embedded model's weights when they are missing. Without them answers are quotes, so it may fail."""
+    from .llm import WEIGHTS_BYTES, embedded_weights
+    from .llm import pull as pull_llm
+
+    if settings.llm != "embedded" or embedded_weights(settings):
+        return
+    complain(f"fetching the language model once ({WEIGHTS_BYTES / 1e6:.0f} MB) …")
+    try:
+        pull_llm(settings, lambda _: None)
+    except ModelDownloadFailed as error:
+        complain(f"answering in quotes: {error}; with RAG_LLM=none it is not tried again")
+
+
+def _turn(answer: Answer) -> Sequence[Message]:
+    return (
+        {"role": "user", "content": answer.question},
+        {"role": "assistant", "content": answer.text},
+    )
+
+
+if __name__ == "__main__":
+    main()

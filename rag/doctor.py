@@ -1,0 +1,84 @@
+"""What `rag doctor` checks: whether each thing that an answer needs is there and works."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+
+from .errors import DocumentsNotFound, RagError
+from .settings import Settings
+
+Check = Callable[[Settings], str]
+
+_LEAST_FREE_BYTES = 500_000_000
+
+
+def documents(settings: Settings) -> str:
+    """Return what was found. Like every check here, raise RagError, which ends with the cure, for a problem."""
+    folder = settings.documents
+    if not folder.exists():
+        raise DocumentsNotFound(f"{folder} does not exist; create it, or set RAG_DOCUMENTS to another folder")
+    if not os.access(folder, os.R_OK):
+        raise DocumentsNotFound(f"{folder} cannot be read; allow reading it, or set RAG_DOCUMENTS to another folder")
+    return f"{folder} is there"
+
+
+def embedding(settings: Settings) -> str:
+    """Encode one question."""
+    from .embedding import open_encoder
+
+    encoder = open_encoder(settings)
+    (vector,) = encoder.queries(["Does it work?"])
+    return f"{encoder.name} makes vectors of {len(vector)} numbers"
+
+
+def index(settings: Settings) -> str:
+    """Open the index, if there is one: a check makes none."""
+    from .assistant import _fingerprint
+    from .embedding import open_encoder
+    from .store import Store
+
+    if not settings.index_dir.exists():
+        return f"there is none in {settings.index_dir} yet; the first question makes it"
+    encoder = open_encoder(settings)
+    fingerprint = _fingerprint(settings, encoder)
+    with Store.open(settings.index_dir, fingerprint=fingerprint, dimension=encoder.dimension) as store:
+        documents, passages = store.count()
+    return f"{documents:,} documents and {passages:,} passages in {settings.index_dir}"
+
+
+def language_model(settings: Settings) -> str:
+    """Let the LLM say one word."""
+    from .llm import open_writer
+
+    writer = open_writer(settings)
+    if writer is None:
+        return "none is set; answers are quotes"
+    try:
+        next(writer.stream("Answer in one word.", "Say yes.", max_tokens=1), "")
+    finally:
+        writer.close()
+    return f"{writer.name} answers"
+
+
+def disk(settings: Settings) -> str:
+    """Look for room, and leave to write, where the index is."""
+    folder = settings.index_dir.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        raise RagError(f"{folder} cannot be written to; allow it, or set RAG_INDEX_DIR to another folder")
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_FREE_BYTES:
+        raise RagError(f"only {free / 1e6:,.0f} MB are free at {folder}; make room, or set RAG_INDEX_DIR elsewhere")
+    return f"{free / 1e9:,.0f} GB are free at {folder}"
+
+
+CHECKS: dict[str, Check] = {
+    "documents": documents,
+    "embedding": embedding,
+    "index": index,
+    "llm": language_model,
+    "disk": disk,
+}

@@ -1,0 +1,170 @@
+"""The Gradio page: a chat, and beside it the passages that back each answer.
+
+All that is shown is made from the turns that the session keeps (`gr.State`); the chat and the panel are outputs only.
+The chat is a `gr.HTML`, not a `gr.Chatbot`: that one wants HTML or Markdown as content, hands it to its copy and edit
+buttons and to screen readers as source, keeps no `data-` or `aria-` attribute but lets remote images through, and
+draws the whole message anew with each sentence, which takes the focus away from a chip.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ..assistant import Assistant
+from ..errors import QuestionInvalid, RagError
+from ..types import Answer
+from . import render
+from .render import Turn
+
+logger = logging.getLogger(__name__)
+
+_HOST = "127.0.0.1"
+_EXAMPLES = ".examples"
+_SHOWN_CHARS = 1000  # of a question that is too long
+_AT_ONCE = 4  # questions answered side by side
+_WAITING = 64  # and in line behind them
+_ASK, _STOP = "Ask", "Stop"
+
+Turns = tuple[Turn, ...]
+
+
+def example_questions(documents: Path) -> list[str]:
+    """The questions in `documents/.examples`, one a line; none where the folder has no such file."""
+    path = documents / _EXAMPLES
+    if not path.is_file():
+        return []
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
+    """The page, not yet served. `examples` are questions to click on."""
+    page = gr.Blocks(title="Ask your documents", analytics_enabled=False, fill_height=True, fill_width=True)
+    with page:
+        turns = gr.State(())
+        _html("header", lambda: render.header(len(assistant.documents()), assistant.model))
+        with gr.Row(elem_id="desk", scale=1):
+            with gr.Column(elem_id="talk", scale=3):
+                chat = _html("chat", render.chat((), examples), js=_packaged("chat.js"))
+                box = gr.Textbox(
+                    elem_id="ask",
+                    label="Your question",
+                    show_label=False,
+                    placeholder="Your question",
+                    max_lines=6,
+                    autofocus=True,
+                    submit_btn=_ASK,
+                )
+            with gr.Column(elem_id="beside", scale=2):
+                panel = _html("sources", render.sources(()), js=_packaged("sources.js"))
+        _connect(assistant, turns, chat, panel, box)
+    page.queue(max_size=_WAITING, default_concurrency_limit=_AT_ONCE)
+    return page
+
+
+def launch(page: gr.Blocks, *, port: int | None = None) -> str:
+    """Serve `page` on this machine only, in threads of its own, and return its address.
+
+    `port` None is 7860 (or GRADIO_SERVER_PORT), or the next that is free.
+    """
+    _, url, _ = page.launch(
+        server_name=_HOST,
+        server_port=port,
+        share=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        inbrowser=False,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        theme=gr.themes.Default(
+            primary_hue="teal", neutral_hue="slate", radius_size="lg", font=["sans-serif"], font_mono=["monospace"]
+        ),
+        css=_packaged("page.css"),
+    )
+    return url
+
+
+def _packaged(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _html(name: str, value: str | Callable[[], str], *, js: str | None = None) -> gr.HTML:
+    return gr.HTML(value, elem_id=name, js_on_load=js, apply_default_css=False)
+
+
+def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTML, box: gr.Textbox) -> None:
+    """What happens when somebody asks, clicks on an example, or stops."""
+
+    def ask(question: str, earlier: Turns) -> Iterator[list[Any]]:
+        for turn in _answered(assistant, question, earlier):
+            yield _shown((*earlier, turn))
+
+    def ask_example(earlier: Turns, event: gr.EventData) -> Iterator[list[Any]]:
+        yield from ask(event.question, earlier)
+
+    def stop(now: Turns) -> list[Any]:
+        last = now[-1]
+        return _shown((*now[:-1], replace(last, running=False, notice="stopped" if last.running else last.notice)))
+
+    outputs = [turns, chat, panel, box]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    asked = box.submit(ask, [box, turns], outputs, **quiet)
+    clicked = chat.example_select(ask_example, [turns], outputs, **quiet)
+    box.stop(stop, [turns], outputs, cancels=[asked, clicked], queue=False, **quiet)
+
+
+def _shown(turns: Turns) -> list[Any]:
+    """State, chat, panel and text box for these turns. While an answer grows, the box is left alone."""
+    last = turns[-1]
+    if not last.running:
+        box = gr.update(submit_btn=_ASK, stop_btn=False)
+    elif last.answer:
+        box = gr.skip()
+    else:
+        box = gr.update(value="", submit_btn=False, stop_btn=_STOP)
+    return [turns, render.chat(turns), render.sources(turns), box]
+
+
+def _answered(assistant: Assistant, question: str, earlier: Turns) -> Iterator[Turn]:
+    """The turn that `question` opens, again and again until it is done; nothing for an empty question."""
+    question = question.encode(errors="replace").decode().strip()  # a lone surrogate cannot be sent back
+    if not question:
+        return
+    try:
+        answers = assistant.stream(question, history=render.history(earlier))
+    except QuestionInvalid as error:
+        yield Turn(question if len(question) <= _SHOWN_CHARS else f"{question[:_SHOWN_CHARS]}…", notice=str(error))
+        return
+    turn = Turn(question, running=True)
+    yield turn
+    try:
+        for answer in answers:
+            turn = replace(turn, answer=answer, lines=_lines(assistant, answer, turn.lines))
+            yield turn
+        yield replace(turn, running=False)
+    except RagError as error:
+        yield replace(turn, running=False, notice=str(error))
+    except Exception:  # the page stays usable whatever broke
+        logger.exception("the answer broke")
+        yield replace(turn, running=False, notice="something broke; the terminal says what")
+
+
+def _lines(assistant: Assistant, answer: Answer, known: Mapping[int, int]) -> dict[int, int]:
+    """The line at which each quote starts, where its document has no pages and is still there."""
+    lines = dict(known)
+    for citation in answer.citations:
+        if citation.marker not in lines and not citation.passage.page:
+            with suppress(RagError):
+                document = assistant.document(citation.passage.document_id)
+                lines[citation.marker] = document.text.count("\n", 0, citation.start) + 1
+    return lines

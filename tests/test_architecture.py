@@ -1,0 +1,228 @@
+"""The shape that everything else rests on: public names, the direction of imports, what is loaded when."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from pytest_socket import SocketConnectBlockedError
+
+import rag
+
+REPOSITORY = Path(__file__).parents[1]
+PACKAGE = REPOSITORY / "rag"
+
+PUBLIC = """
+    Answer Assistant Citation Document DocumentUnreadable DocumentsNotFound Dropped EmbeddingUnavailable Failure Hit
+    IndexDamaged IndexLocked IndexMismatch IngestReport LLMUnavailable Message ModelDownloadFailed ModelMissing Passage
+    PromptError QuestionInvalid RagError Sentence Settings SettingsError ask
+""".split()
+
+# From the bottom up (DESIGN §3): a module may import from the rows above its own, never from its own row or below.
+LAYERS = [
+    {"types", "errors"},
+    {"settings", "terms", "splitting"},
+    {"spelling", "answertype", "prompts", "documents", "embedding", "llm", "conversation", "schema"},
+    {"fulltext", "database"},
+    {"rows"},
+    {"vectors"},
+    {"store"},
+    {"ingest", "retrieval"},
+    {"evidence"},
+    {"grounding"},
+    {"assistant"},
+    {"oneshot", "adapters", "web", "doctor", "terminal"},
+    {"cli"},
+]
+# The rooms behind store.py. Nothing else may know that the passages are in SQLite, or on this machine.
+STORE = {"schema", "fulltext", "rows", "database", "vectors", "store"}
+
+
+class Import(NamedTuple):
+    """`importer` (a file) imports `module`, and of it `name` ("" for the module itself)."""
+
+    importer: str
+    module: str
+    name: str
+
+
+def imports_of(path: Path, package: str) -> Iterator[Import]:
+    """All imports in a file of `package`, also those inside functions and for type checkers."""
+    where = path.relative_to(REPOSITORY).as_posix()
+    parts = package.split(".")
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (Import(where, alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = parts[: len(parts) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (Import(where, module, alias.name) for alias in node.names)
+
+
+def module_of(path: Path) -> str:
+    """The row entry of a file: `rag/store.py` is "store", everything in `rag/web/` is "web"."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def edges() -> list[tuple[str, str, str]]:
+    """(file, its module, the module of ours that it imports), without those from the package's own front."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path == PACKAGE / "__init__.py":
+            continue
+        package = ".".join(path.relative_to(REPOSITORY).parent.parts)
+        for each in imports_of(path, package):
+            head, *rest = each.module.split(".")
+            if head == "rag":
+                found.append((each.importer, module_of(path), rest[0] if rest else each.name or "__init__"))
+    return found
+
+
+def layer(module: str) -> int:
+    return next(number for number, row in enumerate(LAYERS) if module in row)
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_exported_names() -> None:
+    assert rag.__all__ == sorted(PUBLIC)
+    assert dir(rag) == sorted(PUBLIC)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_exported_name_is_there(name: str) -> None:
+    assert getattr(rag, name).__name__ == name
+
+
+def test_another_name_is_an_ordinary_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Retriever'"):
+        _ = rag.Retriever
+
+
+# -- import edges ------------------------------------------------------------------------------------------------------
+
+
+def test_every_module_has_its_place() -> None:
+    modules = {module_of(path) for path in PACKAGE.rglob("*.py")} - {"__init__"}
+    assert modules == set().union(*LAYERS), "a new module has to be placed in LAYERS"
+
+
+def test_no_module_is_in_two_places() -> None:
+    assert sum(map(len, LAYERS)) == len(set().union(*LAYERS))
+
+
+def test_imports_point_one_way() -> None:
+    wrong = [
+        f"{file} imports {imported}"
+        for file, module, imported in edges()
+        if module != imported and (imported == "__init__" or layer(imported) >= layer(module))
+    ]
+    assert wrong == []
+
+
+def test_only_the_store_knows_its_rooms() -> None:
+    inside = STORE - {"store"}
+    assert [
+        f"{file} imports {imported}" for file, module, imported in edges() if imported in inside and module not in STORE
+    ] == []
+
+
+def test_the_check_sees_the_edges_there_are() -> None:
+    known = {(module, imported) for _, module, imported in edges()}
+    assert {("store", "vectors"), ("assistant", "conversation"), ("oneshot", "assistant")} <= known
+
+
+def test_outside_only_public_names_are_used() -> None:
+    wrong = []
+    for path in [REPOSITORY / "app.py", *(REPOSITORY / "eval").rglob("*.py")]:
+        if not path.exists():
+            continue
+        allowed = {"rag", "rag.web"} if path.name == "app.py" else {"rag"}
+        package = ".".join(path.relative_to(REPOSITORY).parent.parts)
+        for each in imports_of(path, package):
+            ours = each.module.split(".")[0] == "rag"
+            public = each.name in ("", *PUBLIC) if each.module == "rag" else each.module in allowed
+            if ours and not public and f"{each.module}.{each.name}" not in allowed:
+                wrong.append(f"{each.importer} imports {each.module} {each.name}")
+        wrong += [f"{path.name} uses rag.{name}" for name in _attributes_of_rag(path) if name not in (*PUBLIC, "web")]
+    assert wrong == []
+
+
+def _attributes_of_rag(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "rag"
+    }
+
+
+# -- what is loaded when -----------------------------------------------------------------------------------------------
+
+
+def loaded_by(code: str, *suspects: str) -> list[str]:
+    """Which of `suspects` a fresh Python has loaded after `code`."""
+    script = f"{code}\nimport sys\nprint(*[name for name in {suspects!r} if name in sys.modules])"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAG_", "COV_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1].split()
+
+
+def test_loaded_by_sees_what_is_loaded() -> None:
+    assert loaded_by("import rag; rag.Settings", "pydantic", "torch") == ["pydantic"]
+
+
+def test_importing_rag_loads_nothing_heavy() -> None:
+    assert loaded_by("import rag", "torch", "llama_index", "gradio", "faiss", "numpy", "pydantic") == []
+
+
+def test_the_quoted_path_needs_neither_torch_nor_llama_index() -> None:
+    code = "import rag.types, rag.splitting, rag.store, rag.retrieval, rag.evidence, rag.grounding, rag.assistant"
+    assert loaded_by(code, "torch", "transformers", "sentence_transformers", "llama_index", "gradio", "openai") == []
+
+
+def test_asking_loads_no_llama_index(tmp_path: Path) -> None:
+    (tmp_path / "birds.txt").write_text("The heron stands still in the shallow water.\n")
+    code = f"""
+import rag
+settings = rag.Settings(documents={str(tmp_path)!r}, index_dir={str(tmp_path / "index")!r}, llm="none", refuse_below=0)
+with rag.Assistant.open(settings) as assistant:
+    assert "heron" in assistant.ask("Which bird stands still?").text
+"""
+    assert loaded_by(code, "llama_index", "llama_index.core", "gradio", "openai", "xllamacpp") == []
+
+
+@pytest.mark.filterwarnings("ignore:A test tried to use")
+def test_these_tests_cannot_reach_the_network() -> None:
+    with pytest.raises(SocketConnectBlockedError):
+        socket.create_connection(("192.0.2.1", 80), timeout=1)
+
+
+# -- the documents are data --------------------------------------------------------------------------------------------
+
+
+def test_no_word_of_the_seed_documents_is_in_the_package() -> None:
+    """What is known about the documents must come from reading them, so no code may mention what is in them."""
+    names = "kazemi kadhimi saadi sa'adi sadr khamenei zarif araji hezbollah counter-terrorism iraq baghdad sinjar"
+    seed_word = re.compile("|".join(rf"\b(?:al-)?{re.escape(name)}" for name in names.split()), re.IGNORECASE)
+    hits = [
+        f"{path.relative_to(REPOSITORY)}:{number}: {line.strip()}"
+        for path in sorted(PACKAGE.rglob("*"))
+        if path.is_file() and path.suffix in (".py", ".js", ".css", ".html", ".md", ".json", ".toml")
+        if "data" not in path.relative_to(PACKAGE).parts  # the wheel's copy of seeds/ and prompts/
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if seed_word.search(line)
+    ]
+    assert hits == []

@@ -1,0 +1,501 @@
+"""The `rag` command, by its front door: exit codes, what it prints, and that it never shows a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from typer.testing import CliRunner, Result
+
+from rag.assistant import Assistant
+from rag.cli import app
+from rag.store import Store
+
+ANSWERED = "Who is the head of the Counter-Terrorism Service?"
+REFUSED = "At what temperature does tungsten melt?"
+SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "answer.schema.json").read_text(encoding="utf-8"))
+
+WALRUS = "The walrus Herbert lives in the harbour of Bergen.\nIts keeper is Ada Lovelace, who feeds it every morning.\n"
+ATTACK = (
+    "The \x1b[31mwalrus\x1b[0m Herbert is [bold]kept[/bold] by \x9b31mAda\x1b]0;owned\x07 Lovelace\x7f in Bergen.\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rag.toml, no ./seeds and no .rag of the developer."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A documents folder with one document."""
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "walrus.txt").write_text(WALRUS, encoding="utf-8")
+    return folder
+
+
+def rag(*arguments: object, typed: str | None = None) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=typed, prog_name="rag")
+
+
+def quoting(documents: Path, index: Path | None = None) -> list[object]:
+    """Options for these documents, answered in quotes."""
+    return ["--documents", documents, "--index-dir", index or documents.parent / "index", "--llm", "none"]
+
+
+def over(assistant: Assistant) -> list[object]:
+    return quoting(assistant.settings.documents, assistant.settings.index_dir)
+
+
+def complaint(result: Result) -> str:
+    """The one line on stderr; there is nothing on stdout."""
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("rag: ")
+    return line
+
+
+def process(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "rag.cli", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        **options,
+    )
+
+
+# -- ask ---------------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_has_its_quote_as_a_footnote(seed_assistant: Assistant) -> None:
+    result = rag(*over(seed_assistant), "ask", ANSWERED)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    answer, *footnotes = re.split(r"\n\n(?=\[\d+\] )", result.stdout)
+    assert "Al-Saadi" in answer
+    where, quote = footnotes[0].split("\n", 1)
+    assert where.startswith("[1] The change in the Iraqi situation after assigning Mustafa Al-Kazemi — 000_")
+    text, line = next(
+        (text, int(re.search(r"\.txt, line (\d+)$", where)[1]))  # type: ignore[index]
+        for text in (seed_assistant.document(d.id).text for d in seed_assistant.documents())
+        if quote.strip() in text
+    )
+    assert text.split("\n")[line - 1].startswith(quote.strip().split("\n")[0])
+
+
+def test_a_refusal_ends_with_1_and_shows_what_is_nearest(seed_assistant: Assistant) -> None:
+    result = rag(*over(seed_assistant), "ask", "Who is the Minister of Health?")
+    assert result.exit_code == 1
+    assert "did not find" in result.stdout
+    assert "Why: " in result.stdout
+    assert "Nearest passages:\n  The change in the Iraqi" in result.stdout
+    assert "[1]" not in result.stdout
+
+
+@pytest.mark.parametrize(("question", "code"), [(ANSWERED, 0), (REFUSED, 1), ("Thank you!", 0)])
+def test_json_is_the_documented_one_and_every_marker_has_its_quote(
+    seed_assistant: Assistant, question: str, code: int
+) -> None:
+    result = rag(*over(seed_assistant), "ask", "--json", question)
+    assert (result.exit_code, result.stderr) == (code, "")
+    answer = json.loads(result.stdout)
+    Draft202012Validator(SCHEMA).validate(answer)
+    assert answer["refused"] == (code == 1)
+
+    citations = answer["citations"]
+    assert {int(n) for n in re.findall(r"\[(\d+)\]", answer["text"])} == {c["marker"] for c in citations}
+    assert {n for sentence in answer["sentences"] for n in sentence["citations"]} == {c["marker"] for c in citations}
+    for citation in citations:
+        passage = citation["passage"]
+        text = seed_assistant.document(passage["document_id"]).text
+        assert text[citation["start"] : citation["end"]] == citation["quote"]
+        assert text[passage["start"] : passage["end"]] == passage["text"]
+        assert passage["start"] <= citation["start"] < citation["end"] <= passage["end"]
+
+
+def test_explain_says_how_it_came_about(seed_assistant: Assistant) -> None:
+    result = rag(*over(seed_assistant), "ask", "--explain", ANSWERED)
+    assert result.exit_code == 0
+    explanation = result.stdout.partition("How it came about\n")[2]
+    for part in (f"standalone question: {ANSWERED}", "confidence: ", "model: none", "search ", "passages searched: 8"):
+        assert part in explanation
+    assert re.search(r"\d\.\d{4}  The change in .*, line \d+", explanation)
+
+
+def test_only_the_document_that_was_named_is_asked(seed_assistant: Assistant) -> None:
+    other = next(d.source for d in seed_assistant.documents() if d.source.startswith("004_"))
+    answer = json.loads(rag(*over(seed_assistant), "ask", "--json", "--document", other, ANSWERED).stdout)
+    shown = [*answer["passages"], *answer["nearest"]]
+    assert shown
+    assert {passage["source"] for passage in shown} == {other}
+
+
+@pytest.mark.parametrize("command", ["ask", "search"])
+def test_a_document_that_is_not_there_is_wrong_usage(seed_assistant: Assistant, command: str) -> None:
+    result = rag(*over(seed_assistant), command, "--document", "gone.txt", ANSWERED)
+    assert result.exit_code == 2
+    assert "'gone.txt'" in complaint(result)
+    assert "'rag documents'" in complaint(result)
+
+
+@pytest.mark.parametrize("command", ["ask", "search"])
+@pytest.mark.parametrize("question", ["", " \n ", "why " * 5000])
+def test_a_question_that_is_none_is_refused_before_anything_is_done(folder: Path, command: str, question: str) -> None:
+    result = rag(*quoting(folder), command, question)
+    assert result.exit_code == 2
+    assert re.search("; ask", complaint(result))
+    assert not (folder.parent / "index").exists()
+
+
+def test_bytes_that_are_no_text_are_asked_as_well_as_can_be(folder: Path) -> None:
+    result = rag(*quoting(folder), "ask", "--json", "Who is Herbert's \udcff keeper?")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["question"] == "Who is Herbert's ? keeper?"
+
+
+def test_without_weights_and_network_it_answers_in_quotes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _cut_off(folder.parent / "cache", monkeypatch)
+    result = rag("--documents", folder, "--index-dir", "index", "ask", "Who is the keeper of Herbert?")
+    assert result.exit_code == 0
+    fetching, failed = result.stderr.splitlines()
+    assert fetching == "rag: fetching the language model once (98 MB) …"
+    assert failed.startswith("rag: answering in quotes: ")
+    assert failed.endswith("with RAG_LLM=none it is not tried again")
+    assert "Ada Lovelace" in result.stdout
+    assert "run 'rag models pull'" in result.stdout.partition("Note: ")[2]
+
+
+# -- what a document may not do to a terminal --------------------------------------------------------------------------
+
+
+def test_control_characters_and_markup_are_shown_not_obeyed(folder: Path) -> None:
+    (folder / "attack\x1b.txt").write_text(ATTACK, encoding="utf-8")
+    for arguments in (["ask", "Who keeps the walrus?"], ["search", "walrus"], ["documents"]):
+        shown = rag(*quoting(folder), *arguments).stdout
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
+        assert "attack␛" in shown
+    assert "␛[31mwalrus␛[0m Herbert is [bold]kept[/bold] by �31mAda␛]0;owned␇ Lovelace␡" in shown_quote(folder)
+
+
+def shown_quote(folder: Path) -> str:
+    return rag(*quoting(folder), "ask", "--document", "attack\x1b.txt", "Who keeps the walrus Herbert?").stdout
+
+
+def test_json_holds_the_same_characters_escaped(folder: Path) -> None:
+    (folder / "attack.txt").write_text(ATTACK, encoding="utf-8")
+    written = rag(*quoting(folder), "search", "--json", "walrus", "--document", "attack.txt").stdout
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", written)
+    assert json.loads(written)[0]["passage"]["text"] == ATTACK.strip()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_on_a_terminal_it_is_coloured_and_wrapped(folder: Path, no_color: str) -> None:
+    (folder / "walrus.txt").write_text(ATTACK, encoding="utf-8")
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "60", "NO_COLOR": no_color}
+    shown = _on_a_terminal([*quoting(folder), "ask", "Who keeps the walrus Herbert?"], environment)
+    last = shown.rpartition("\x1b[2K")[2].replace("\r\n", "\n")  # what stays, when the draft has been taken away
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", last)
+    assert re.search(r"^\[1\] .*walrus\.txt, line 1$", plain, re.MULTILINE)
+    assert "[bold]kept[/bold]" in " ".join(plain.split())
+    assert "\x1b]0" not in shown
+    assert "␛]0;owned␇" in " ".join(plain.split())
+    assert max(map(len, plain.splitlines())) <= 60
+    assert ("\x1b[1;36m[1]" in last) == (not no_color)
+    assert ("\x1b[" in last) == (not no_color)
+
+
+def _on_a_terminal(arguments: Sequence[object], environment: dict[str, str]) -> str:
+    """What `rag` writes to a terminal."""
+    ours, theirs = os.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "rag.cli", *map(str, arguments)], stdout=theirs, stderr=theirs, env=environment
+    )
+    os.close(theirs)
+    pieces = []
+    try:
+        while piece := os.read(ours, 65536):
+            pieces.append(piece)
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(ours)
+    assert child.wait() == 0
+    return b"".join(pieces).decode()
+
+
+# -- a broken environment ----------------------------------------------------------------------------------------------
+
+
+def test_a_missing_documents_folder(tmp_path: Path) -> None:
+    result = rag(*quoting(tmp_path / "nowhere"), "ask", ANSWERED)
+    assert result.exit_code == 3
+    assert "nowhere" in complaint(result)
+    assert "RAG_DOCUMENTS" in complaint(result)
+
+
+def test_a_setting_that_cannot_be(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_TOP_K", "many")
+    result = rag(*quoting(folder), "ask", ANSWERED)
+    assert result.exit_code == 3
+    assert "RAG_TOP_K" in complaint(result)
+
+
+def test_an_index_made_with_another_model_is_named_and_can_be_rebuilt(folder: Path) -> None:
+    options = quoting(folder)
+    with Store.open(folder.parent / "index", fingerprint="another model", dimension=384):
+        pass
+    result = rag(*options, "ask", "Who is the keeper of Herbert?")
+    assert result.exit_code == 3
+    assert "run 'rag rebuild'" in complaint(result)
+    assert rag(*options, "doctor").exit_code == 3
+    assert rag(*options, "rebuild").exit_code == 0
+    assert "Ada Lovelace" in rag(*options, "ask", "Who is the keeper of Herbert?").stdout
+
+
+def test_files_that_cannot_be_read_are_warnings_and_the_others_answer(folder: Path) -> None:
+    (folder / "binary.txt").write_bytes(bytes(range(256)) * 20)
+    unreadable = folder / "unreadable.txt"
+    unreadable.write_text("Nobody may read this.")
+    unreadable.chmod(0)
+    bad = ["binary.txt", "unreadable.txt"] if not os.access(unreadable, os.R_OK) else ["binary.txt"]  # root reads all
+    result = rag(*quoting(folder), "ask", "Who is the keeper of Herbert?")
+    assert result.exit_code == 0
+    assert "Ada Lovelace" in result.stdout
+    assert [line.split(":")[:3] for line in result.stderr.splitlines()] == [
+        ["rag", " warning", f" {name}"] for name in bad
+    ]
+
+
+# -- documents ---------------------------------------------------------------------------------------------------------
+
+
+def test_ingest_reports_what_it_did(folder: Path) -> None:
+    more = folder.parent / "more"
+    more.mkdir()
+    (more / "a.txt").write_text("The heron Berta lives in Oslo.")
+    (more / "b.md").write_text("# Owls\n\nThe owl Carl lives in Turku.")
+    (more / "c.txt").write_bytes(b"\x00\x01\x02" * 100)
+    options = quoting(folder)
+
+    first = rag(*options, "ingest", more)
+    assert (first.exit_code, first.stdout) == (0, "2 added, 0 updated, 0 unchanged, 0 removed, 1 failed\n")
+    assert re.fullmatch(r"rag: warning: c\.txt: .*\n", first.stderr)
+
+    (more / "a.txt").write_text("The heron Berta lives in Bodø.")
+    (more / "b.md").unlink()
+    (more / "c.txt").unlink()
+    second = rag(*options, "ingest", more, "--json", "--prune")
+    assert second.exit_code == 0
+    assert json.loads(second.stdout) == {
+        "added": [],
+        "updated": ["a.txt"],
+        "unchanged": [],
+        "removed": ["b.md", "c.txt"][:1],
+        "failed": [],
+    }
+
+
+def test_ingest_fails_when_nothing_could_be_read(folder: Path) -> None:
+    binary = folder.parent / "binary.txt"
+    binary.write_bytes(b"\x00\x01\x02" * 100)
+    result = rag(*quoting(folder), "ingest", binary)
+    assert (result.exit_code, result.stdout) == (3, "0 added, 0 updated, 0 unchanged, 0 removed, 1 failed\n")
+    missing = rag(*quoting(folder), "ingest", "missing.txt")
+    assert missing.exit_code == 3
+    assert "missing.txt" in complaint(missing)
+
+
+def test_documents_are_listed(seed_assistant: Assistant) -> None:
+    rows = [row.split("\t") for row in rag(*over(seed_assistant), "documents").stdout.splitlines()]
+    listed = json.loads(rag(*over(seed_assistant), "documents", "--json").stdout)
+    assert [row[1] for row in rows] == [document["source"] for document in listed]
+    assert [document["id"] for document in listed] == [document.id for document in seed_assistant.documents()]
+    for document in listed:
+        assert document["characters"] == len(seed_assistant.document(document["id"]).text)
+        assert "text" not in document
+
+
+def test_a_removed_document_is_gone(folder: Path) -> None:
+    more = folder.parent / "heron.txt"
+    more.write_text("The heron Berta lives in Oslo.")
+    options = quoting(folder)
+    assert rag(*options, "ingest", more).exit_code == 0
+    removed = rag(*options, "remove", "heron.txt")
+    assert (removed.exit_code, removed.stderr) == (0, "")
+    assert "heron.txt" not in rag(*options, "documents").stdout
+    assert more.exists()
+
+    again = rag(*options, "remove", "heron.txt")
+    assert again.exit_code == 3
+    assert "'rag documents'" in complaint(again)
+
+    kept = rag(*options, "remove", "walrus.txt")
+    assert kept.exit_code == 0
+    assert "still in" in kept.stderr
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense", "keyword"])
+def test_search_lists_the_best_passages(seed_assistant: Assistant, mode: str) -> None:
+    arguments = [*over(seed_assistant), "search", "Counter-Terrorism Service", "-k", 3, "--mode", mode]
+    hits = json.loads(rag(*arguments, "--json").stdout)
+    assert len(hits) == 3
+    assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
+    expected = seed_assistant.search("Counter-Terrorism Service", 3, mode=mode)  # type: ignore[arg-type]
+    assert [hit["passage"]["id"] for hit in hits] == [hit.passage.id for hit in expected]
+    assert len(re.findall(r"^\d+\.\d{4}  ", rag(*arguments).stdout, re.MULTILINE)) == 3
+
+
+def test_search_that_finds_nothing_ends_with_1(seed_assistant: Assistant) -> None:
+    result = rag(*over(seed_assistant), "search", "--mode", "keyword", "--json", "xylophone")
+    assert (result.exit_code, result.stdout) == (1, "[]\n")
+
+
+# -- chat --------------------------------------------------------------------------------------------------------------
+
+
+def test_chat_remembers_and_survives_a_wrong_question(seed_assistant: Assistant) -> None:
+    typed = f"{ANSWERED}\n\n{'why ' * 5000}\nhello\nIs he competent?\nexit\nWho heads the Badr Organization?\n"
+    result = rag(*over(seed_assistant), "chat", typed=typed)
+    assert result.exit_code == 0
+    assert re.fullmatch(r"rag: the question has [\d,]+ characters; .*\n", result.stderr)
+    assert "Al-Saadi" in result.stdout
+    assert "Hello." in result.stdout
+    assert f"understood as: {ANSWERED} Is he competent?" in result.stdout
+    assert "Badr" not in result.stdout.partition("Hello.")[0]
+
+
+def test_chat_ends_with_the_input(seed_assistant: Assistant) -> None:
+    result = rag(*over(seed_assistant), "chat", typed="hello")
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+# -- the environment ---------------------------------------------------------------------------------------------------
+
+
+def test_config_shows_values_but_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_LLM_API_KEY", "swordfish")
+    Path("rag.toml").write_text('top_k = 5\nllm_base_url = "http://joe:swordfish@localhost/v1"\n')
+    result = rag("--llm", "some-model", "config")
+    assert result.exit_code == 0
+    rows = {row.split("\t")[0]: row.split("\t")[1:3] for row in result.stdout.splitlines()}
+    assert rows["top_k"] == ["5", "set"]
+    assert rows["llm"] == ["some-model", "set"]
+    assert rows["index_dir"] == [".rag", "default"]
+    assert rows["llm_base_url"] == ["http://***@localhost/v1", "set"]
+    assert "swordfish" not in result.stdout
+
+
+def test_doctor_finds_nothing_wrong_and_makes_no_index(folder: Path) -> None:
+    result = rag(*quoting(folder), "doctor")
+    assert result.exit_code == 0
+    assert [line.split()[:2] for line in result.stdout.splitlines()] == [
+        ["ok", f"{name}:"] for name in ("documents", "embedding", "index", "llm", "disk")
+    ]
+    assert not (folder.parent / "index").exists()
+
+
+def test_doctor_names_each_problem_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _cut_off(tmp_path / "cache", monkeypatch)
+    (tmp_path / "no-model").mkdir()
+    monkeypatch.setenv("RAG_EMBED_MODEL", "no-model")
+    result = rag("--documents", "nowhere", "doctor")
+    assert result.exit_code == 3
+    problems = [line for line in result.stdout.splitlines() if line.startswith("problem")]
+    assert [line.split()[1] for line in problems] == ["documents:", "embedding:", "llm:"]
+    assert "RAG_DOCUMENTS" in problems[0]
+    assert "'rag models pull'" in problems[2]
+
+
+def test_models_that_are_there_are_not_fetched(folder: Path) -> None:
+    result = rag(*quoting(folder), "models", "pull")
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_models_that_cannot_be_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _cut_off(tmp_path / "cache", monkeypatch)
+    result = rag("models", "pull")
+    assert result.exit_code == 3
+    assert re.fullmatch(r"rag: fetching .*\nrag: .* could not be fetched .*; check the network.*\n", result.stderr)
+
+
+def _cut_off(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No weights, and an installer that may not fetch any."""
+    for name, value in {"RAG_CACHE_DIR": str(cache), "PIP_NO_INDEX": "1", "UV_OFFLINE": "1"}.items():
+        monkeypatch.setenv(name, value)
+
+
+# -- the program -------------------------------------------------------------------------------------------------------
+
+
+def test_help_waits_for_nothing_heavy() -> None:
+    heavy = ["rich", "numpy", "pydantic", "platformdirs", "torch", "llama_index", "gradio", "rag.assistant"]
+    code = f"""
+import atexit, sys
+from rag.cli import main
+atexit.register(lambda: print("loaded:", [name for name in {heavy} if name in sys.modules]))
+sys.argv = ["rag", "--help"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("loaded: []\n")
+    for command in "ask chat serve search ingest documents remove rebuild config doctor models".split():
+        assert re.search(rf"^  {command} ", done.stdout, re.MULTILINE)
+
+
+def test_version() -> None:
+    assert re.fullmatch(r"rag \d+\.\d+\.\d+\S*\n", rag("--version").stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["ask"], ["ask", "a", "b"], ["sing"], ["ask", "--loud", "a"], ["search", "-k0", "a"]]
+)
+def test_wrong_usage(arguments: list[str]) -> None:
+    result = rag(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--help' for help." in result.stderr
+
+
+def test_a_pipe_gets_no_codes_and_stderr_stays_empty(seed_assistant: Assistant) -> None:
+    environment = os.environ | {"TERM": "xterm-256color", "FORCE_COLOR": "1", "COLUMNS": "40"}
+    with process(*over(seed_assistant), "ask", ANSWERED, env=environment) as child:
+        out, err = child.communicate()
+    assert (child.returncode, err) == (0, "")
+    assert "\x1b" not in out
+    assert max(map(len, out.splitlines())) > 200  # not wrapped
+
+
+def test_a_reader_that_leaves_is_met_in_silence(seed_assistant: Assistant) -> None:
+    with process(*over(seed_assistant), "documents", "--json") as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        err = child.stderr.read()
+    assert (child.returncode, err) == (141, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are other ones there")
+def test_ctrl_c_is_quiet(seed_assistant: Assistant) -> None:
+    with process(*over(seed_assistant), "chat", stdin=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdin.write("hello\n")
+        child.stdin.flush()
+        assert child.stdout.readline().startswith("Hello.")
+        child.send_signal(signal.SIGINT)
+        err = child.stderr.read()
+    assert (child.returncode, err) == (130, "")

@@ -1,0 +1,178 @@
+"""The real packaged MiniLM, broken model folders, and any llama-index embedding."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from llama_index.core.base.embeddings.base import BaseEmbedding
+
+from rag.assistant import Assistant
+from rag.embedding import LlamaIndexEncoder, SentenceEncoder, model_folder, open_encoder, pull_model
+from rag.errors import EmbeddingUnavailable, IndexMismatch
+from rag.settings import PACKAGED_EMBEDDER, Settings
+
+PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # model.safetensors of all-MiniLM-L6-v2
+TEXTS = ["The heron stands still.", "", "鷺は動かない。", "A wading bird does not move. " * 200]
+
+
+class Letters(BaseEmbedding):
+    """Counts letters: small, repeatable, and not of length 1."""
+
+    model_name: str = "letters"
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        return [float(text.lower().count(letter)) for letter in "abcdefghijklmnopqrstuvwxyz"]
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return self._get_text_embedding(query)
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        return self._get_text_embedding(query)
+
+
+def copy_of_the_model(folder: Path) -> Path:
+    shutil.copytree(model_folder(PACKAGED_EMBEDDER), folder)
+    return folder
+
+
+def birds(folder: Path) -> Path:
+    path = folder / "birds.txt"
+    path.write_text("A kiwi is a bird. A zebra is not.")
+    return path
+
+
+# -- the packaged model ------------------------------------------------------------------------------------------------
+
+
+def test_texts_become_unit_vectors(encoder: SentenceEncoder) -> None:
+    for vectors in (encoder.documents(TEXTS), encoder.queries(TEXTS)):
+        assert vectors.shape == (len(TEXTS), 384) == (len(TEXTS), encoder.dimension)
+        assert vectors.dtype == np.float32
+        assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_same_text_has_the_same_vector(encoder: SentenceEncoder) -> None:
+    alone = encoder.documents(TEXTS[:1])[0]
+    assert np.array_equal(alone, encoder.documents(TEXTS[:1])[0])
+    assert np.abs(alone - encoder.documents(TEXTS)[0]).max() < 1e-5  # whatever else is in the batch
+    assert np.abs(alone - encoder.queries(TEXTS[:1])[0]).max() < 1e-5  # MiniLM has no prompts
+
+
+def test_vectors_tell_what_is_meant(encoder: SentenceEncoder) -> None:
+    heron, bird, bank = encoder.documents([TEXTS[0], "A wading bird does not move.", "The bank raised its rates."])
+    assert float(heron @ bird) > float(heron @ bank) + 0.2
+
+
+def test_no_texts(encoder: SentenceEncoder) -> None:
+    assert encoder.documents([]).shape == encoder.queries(()).shape == (0, 384)
+
+
+def test_threads_may_share_an_encoder() -> None:
+    encoder = open_encoder(Settings())  # not loaded yet: they all want to load it
+    start = threading.Barrier(4)
+
+    def embed(text: str) -> np.ndarray:
+        start.wait()
+        return encoder.documents([text])[0]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(embed, TEXTS))
+    assert np.abs(np.array(found) - encoder.documents(TEXTS)).max() < 1e-5
+
+
+def test_the_packaged_weights_are_the_published_ones(encoder: SentenceEncoder) -> None:
+    # `weights` hashes the hashes of all weight files, and this model has one.
+    assert encoder.weights == hashlib.sha256(bytes.fromhex(PUBLISHED)).hexdigest()
+
+
+def test_nothing_is_loaded_to_open_an_index(encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = SentenceEncoder("fresh", model_folder(PACKAGED_EMBEDDER))
+    monkeypatch.setattr(SentenceEncoder, "_loaded", None)  # whatever asks for the model gets none
+    assert (fresh.dimension, fresh.weights) == (384, encoder.weights)
+
+
+# -- other folders and names -------------------------------------------------------------------------------------------
+
+
+def test_one_changed_byte_is_another_model(tmp_path: Path, encoder: SentenceEncoder) -> None:
+    folder = copy_of_the_model(tmp_path / "model")
+    assert open_encoder(Settings(embed_model=str(folder))).weights == encoder.weights
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)[0]
+        file.seek(-1, 2)
+        file.write(bytes([last ^ 1]))
+    assert open_encoder(Settings(embed_model=str(folder))).weights != encoder.weights
+
+
+def test_a_folder_is_the_same_model(tmp_path: Path, encoder: SentenceEncoder) -> None:
+    copied = open_encoder(Settings(embed_model=str(copy_of_the_model(tmp_path / "model"))))
+    assert np.array_equal(copied.documents(TEXTS[:1]), encoder.documents(TEXTS[:1]))
+
+
+@pytest.mark.parametrize("name", ["nobody/has-this-model", "no-such-model", "/no/such/folder", "../nor/this", "a b"])
+def test_a_model_that_is_not_here_is_said_at_once(name: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(EmbeddingUnavailable, match=r"is not on this machine; run 'rag models pull'") as raised:
+        open_encoder(Settings(embed_model=name))
+    assert name in str(raised.value)
+    assert time.monotonic() - started < 10  # it loads huggingface_hub, but asks nobody
+
+
+def test_a_folder_without_weights(tmp_path: Path) -> None:
+    with pytest.raises(EmbeddingUnavailable, match="point it at a sentence-transformers model"):
+        _ = open_encoder(Settings(embed_model=str(tmp_path))).weights
+
+
+@pytest.mark.parametrize("broken", ["model.safetensors", "config.json", "modules.json", "tokenizer.json"])
+def test_a_damaged_model_is_named_with_its_cure(tmp_path: Path, broken: str) -> None:
+    folder = copy_of_the_model(tmp_path / "model")
+    (folder / broken).write_bytes(b"\x00damaged")
+    settings = Settings(documents=birds(tmp_path), index_dir=tmp_path / "index", llm="none", embed_model=str(folder))
+    with pytest.raises(EmbeddingUnavailable, match=r"cannot be loaded.*; point it at a sentence-transformers model"):
+        Assistant.open(settings)
+
+
+def test_pulling_what_is_here_does_nothing(tmp_path: Path) -> None:
+    lines: list[str] = []
+    assert pull_model(PACKAGED_EMBEDDER, lines.append) == model_folder(PACKAGED_EMBEDDER)
+    assert pull_model(str(tmp_path), lines.append) == tmp_path
+    assert lines == []
+
+
+# -- any llama-index embedding -----------------------------------------------------------------------------------------
+
+
+def test_a_llama_index_embedding_is_normalised() -> None:
+    encoder = open_encoder(Settings(), Letters())
+    vectors = encoder.documents(["abba", "z", "", "Zebra crossing"])
+    assert vectors.shape == (4, 26) == (4, encoder.dimension)
+    assert vectors.dtype == np.float32
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 0, 1], abs=1e-6)  # no letters: no direction
+    assert vectors[0, :2] == pytest.approx([0.5**0.5, 0.5**0.5])
+    assert np.array_equal(encoder.queries(["abba"]), vectors[:1])
+    assert encoder.documents([]).shape == encoder.queries([]).shape == (0, 26)
+
+
+def test_models_are_told_apart_by_class_and_name() -> None:
+    class Others(Letters):
+        pass
+
+    weights = [LlamaIndexEncoder(m).weights for m in (Letters(), Letters(model_name="capitals"), Others())]
+    assert len(set(weights)) == 3
+    assert LlamaIndexEncoder(Letters()).weights == weights[0]
+
+
+def test_an_assistant_takes_it_and_guards_its_index(tmp_path: Path) -> None:
+    settings = Settings(documents=birds(tmp_path), index_dir=tmp_path / "index", llm="none")
+    with Assistant.open(settings, embed_model=Letters()) as assistant:
+        assert "zebra" in assistant.search("zebra", mode="dense")[0].passage.text
+    with pytest.raises(IndexMismatch, match="rag rebuild"):
+        Assistant.open(settings, embed_model=Letters(model_name="capitals"))
