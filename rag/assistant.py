@@ -27,6 +27,7 @@ from .types import Answer, Document, Hit, IngestReport, Message, Passage, Search
 logger = logging.getLogger(__name__)
 
 _NEAREST = 3
+_CITED_AGAIN = 2  # passages of the last answer that stay candidates of a follow-up
 _WRITE_TOKENS = 400
 _CONDENSE_TOKENS = 100
 _REFUSAL = "I did not find an answer to this in the documents."
@@ -259,17 +260,17 @@ class Assistant:
         self, question: str, history: Sequence[Message], documents: Collection[str], exclude: Collection[str]
     ) -> _Found:
         """Search, with the passages of the last answer as further candidates of a follow-up."""
-        query = self._retriever.query(question)
-        k = self.settings.top_k
-        hits = self._retriever.search(query, k, documents=documents, exclude=exclude)
-        if cited := conversation.last_answer(history):
-            just_cited = self._retriever.query(cited[: self.settings.question_chars])
-            again = self._retriever.search(just_cited, 2, documents=documents, exclude=exclude)
-            known = {hit.passage.id for hit in hits}
-            lowest = hits[-1].score if hits else 0.0
-            hits += [replace(hit, score=lowest) for hit in again if hit.passage.id not in known]
-        evidence = self._finder.find(query, hits)
-        vectors = self._store.vectors([hit.passage.id for hit in hits])
+        with self._store.reading():  # one state of the index, whatever is written meanwhile
+            query = self._retriever.query(question)
+            hits = self._retriever.search(query, self.settings.top_k, documents=documents, exclude=exclude)
+            if cited := conversation.last_answer(history):
+                just_cited = self._retriever.query(cited[: self.settings.question_chars])
+                again = self._retriever.search(just_cited, _CITED_AGAIN, documents=documents, exclude=exclude)
+                known = {hit.passage.id for hit in hits}
+                lowest = hits[-1].score if hits else 0.0
+                hits += [replace(hit, score=lowest) for hit in again if hit.passage.id not in known]
+            evidence = self._finder.find(query, hits)
+            vectors = self._store.vectors([hit.passage.id for hit in hits])
         sure = confidence(features(query, evidence, vectors)) if evidence else 0.0
         return _Found(query, tuple(hits), tuple(evidence), sure)
 

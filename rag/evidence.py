@@ -16,7 +16,7 @@ from .answertype import AnswerType, expected, holds
 from .embedding import Encoder, FloatArray
 from .retrieval import Query
 from .splitting import clauses, sentences
-from .terms import names, numbers, stem, stems
+from .terms import names, numbers, stem, stems, words
 from .types import Hit, Passage, Span
 
 QUOTE_WORDS = 45  # a longer sentence is quoted by the clause
@@ -25,7 +25,7 @@ MOST_QUOTES = 3
 _CACHED_PASSAGES = 4096
 
 # How much each part counts in a sentence's score (`Evidence.score`); measured in eval/EXPERIMENTS.md.
-_COVERAGE, _PASSAGE_COVERAGE, _PASSAGE_RANK, _TYPE = 0.15, 0.15, 0.25, 0.05
+_COVERAGE, _PASSAGE_COVERAGE, _PASSAGE_RANK, _TYPE = 0.2, 0.1, 0.15, 0.1
 
 _LIST_ITEM = re.compile(r"\s*(?:[-*•–]|\(?(?:\d{1,3}|[A-Za-z])[.)\-–])\s")
 
@@ -139,6 +139,7 @@ def units_of(passage: Passage) -> list[tuple[Span, str, str]]:
         Span(clause.start + passage.start, clause.end + passage.start)
         for sentence in sentences(passage.text)
         for clause in clauses(passage.text, sentence, QUOTE_WORDS)
+        if words(passage.text[clause.start : clause.end])  # a rule or a fence says nothing
     ]
     introduction: Span | None = None
     for span in pieces:

@@ -6,7 +6,8 @@ import json
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from .schema import PASSAGES_OF_SOURCES
 from .terms import fold
@@ -47,9 +48,17 @@ def document_frequency(connection: sqlite3.Connection, terms: Sequence[str]) -> 
     return {term: connection.execute(sql, (_quoted(term),)).fetchone()[0] for term in terms}
 
 
-def vocabulary(connection: sqlite3.Connection) -> dict[str, int]:
-    """Word → number of passages that hold it, unstemmed."""
-    return dict(connection.execute("SELECT word, passages FROM word"))
+class Vocabulary(NamedTuple):
+    """Folded word → number of passages that hold it, unstemmed. `names` are those never written in lower case."""
+
+    words: Mapping[str, int]
+    names: Mapping[str, int]
+
+
+def vocabulary(connection: sqlite3.Connection) -> Vocabulary:
+    """All words of the corpus."""
+    rows = connection.execute("SELECT word, passages, lower FROM word").fetchall()
+    return Vocabulary({word: n for word, n, _ in rows}, {word: n for word, n, lower in rows if not lower})
 
 
 def count_words(connection: sqlite3.Connection, document_id: int, sign: int) -> None:
@@ -59,10 +68,16 @@ def count_words(connection: sqlite3.Connection, document_id: int, sign: int) -> 
         "WHERE document_id = ?",
         (document_id,),
     )
-    counts = Counter(word for texts in rows for word in {fold(w) for w in _WORD.findall(" ".join(texts))})
+    counts: Counter[str] = Counter()
+    lower: Counter[str] = Counter()
+    for texts in rows:
+        written = set(_WORD.findall(" ".join(texts)))
+        counts.update({fold(word) for word in written})
+        lower.update({fold(word) for word in written if word[0].islower()})
     connection.executemany(
-        "INSERT INTO word VALUES (?, ?) ON CONFLICT DO UPDATE SET passages = passages + excluded.passages",
-        ((word, sign * count) for word, count in counts.items()),
+        "INSERT INTO word VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
+        "SET passages = passages + excluded.passages, lower = lower + excluded.lower",
+        ((word, sign * count, sign * lower[word]) for word, count in counts.items()),
     )
     if sign < 0:
         connection.executemany("DELETE FROM word WHERE word = ? AND passages <= 0", ((word,) for word in counts))

@@ -200,9 +200,13 @@ class Ingester:
 
 
 def embedded_text(document: Document, chunk: Chunk) -> str:
-    """What is embedded for a passage: title and heading tell what "it" in the text is."""
+    """What is embedded for a passage: title and heading tell what "it" in the text is.
+
+    A title that is only an id or a file's name would be noise.
+    """
     text = document.text[chunk.start : chunk.end]
-    return "\n".join(part for part in (document.title, chunk.heading, text) if part)
+    title = "" if document.title == document.source else document.title
+    return "\n".join(part for part in (title, chunk.heading, text) if part)
 
 
 def _files(folder: Path) -> tuple[list[Path], list[Failure]]:

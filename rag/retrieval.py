@@ -45,7 +45,7 @@ class Retriever:
         frequencies = self._store.document_frequency(terms)
         respelled = {}
         for word in terms:
-            if not frequencies.get(word) and (known := respell(word, self._store.vocabulary(), {})):
+            if not frequencies.get(word) and (known := respell(word, self._store.vocabulary())):
                 respelled[word] = known
         if respelled:
             question = _replace_words(question, respelled)
@@ -72,13 +72,14 @@ class Retriever:
         """
         depth = max(k, CANDIDATES)
         scores: dict[int, float] = {}
-        if mode != "keyword":
-            scores = dict(self._store.dense(query.vector, depth, documents=documents, exclude=exclude))
-        if mode != "dense":
-            keyword = dict(self._store.keyword(query.terms, depth, documents=documents, exclude=exclude))
-            scores = self._fuse(query, scores, keyword) if mode == "hybrid" else keyword
-        best = sorted(scores, key=lambda i: (-scores[i], i))[:k]
-        return [Hit(passage, scores[passage.id]) for passage in self._store.passages(best)]
+        with self._store.reading():  # one state of the index, whatever is written meanwhile
+            if mode != "keyword":
+                scores = dict(self._store.dense(query.vector, depth, documents=documents, exclude=exclude))
+            if mode != "dense":
+                keyword = dict(self._store.keyword(query.terms, depth, documents=documents, exclude=exclude))
+                scores = self._fuse(query, scores, keyword) if mode == "hybrid" else keyword
+            best = sorted(scores, key=lambda i: (-scores[i], i))[:k]
+            return [Hit(passage, scores[passage.id]) for passage in self._store.passages(best)]
 
     def _fuse(self, query: Query, dense: dict[int, float], keyword: dict[int, float]) -> dict[int, float]:
         # A passage that only the keyword search found has a cosine too: look it up.

@@ -53,7 +53,8 @@ CREATE TABLE passage (
 );
 CREATE INDEX passage_document ON passage (document_id);
 CREATE TABLE tombstone (id INTEGER PRIMARY KEY);  -- passages deleted since the snapshot
-CREATE TABLE word (word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;  -- how many hold it, unstemmed
+-- how many passages hold a word (folded, unstemmed), and how many hold it in lower case
+CREATE TABLE word (word TEXT PRIMARY KEY, passages INTEGER NOT NULL, lower INTEGER NOT NULL) WITHOUT ROWID;
 
 CREATE VIEW passage_text AS
     SELECT passage.id, document.title, passage.heading, passage.text

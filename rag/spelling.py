@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from rapidfuzz.distance import DamerauLevenshtein
 
+from .fulltext import Vocabulary
 from .terms import sound, stem
 
 _SHORTEST_TYPO = 6  # shorter words are one letter away from too many others
 
 
-def respell(word: str, vocabulary: Mapping[str, int], names: Mapping[str, int]) -> str | None:
+def respell(word: str, vocabulary: Vocabulary) -> str | None:
     """The documents' spelling of a word that they do not hold, or None.
 
-    `vocabulary`: folded word → in how many passages; `names`: those that are always capitalised.
     A typo: same first letter and at most one edit (two from nine letters on), as in "terorism".
     Another transliteration: a name that sounds the same, as in "kadhimi" for "kazemi".
     """
@@ -22,13 +20,15 @@ def respell(word: str, vocabulary: Mapping[str, int], names: Mapping[str, int]) 
         limit = 1 if len(word) < 9 else 2
         near = [
             known
-            for known in vocabulary
+            for known in vocabulary.words
             if known[:1] == word[:1]
             and abs(len(known) - len(word)) <= limit
             and DamerauLevenshtein.distance(word, known, score_cutoff=limit) <= limit
         ]
         if near:
-            return min(near, key=lambda known: (DamerauLevenshtein.distance(word, known), -vocabulary[known], known))
+            return min(
+                near, key=lambda known: (DamerauLevenshtein.distance(word, known), -vocabulary.words[known], known)
+            )
     heard = sound(word)
-    alike = [name for name in names if heard and sound(name) == heard and stem(name) != stem(word)]
-    return min(alike, key=lambda name: (-names[name], name), default=None)
+    alike = [name for name in vocabulary.names if heard and sound(name) == heard and stem(name) != stem(word)]
+    return min(alike, key=lambda name: (-vocabulary.names[name], name), default=None)

@@ -19,7 +19,7 @@ import numpy as np
 
 from .database import Database
 from .errors import IndexMismatch, RagError
-from .fulltext import best_passages, document_frequency, vocabulary
+from .fulltext import Vocabulary, best_passages, document_frequency, vocabulary
 from .rows import (
     DOCUMENT,
     PASSAGE,
@@ -56,7 +56,7 @@ class Store:
         self._dimension = dimension
         self._vectors = Vectors(database.folder)
         self._local = threading.local()
-        self._vocabulary: tuple[tuple[str, int], Mapping[str, int]] = (("", 0), {})  # State.stamp, words
+        self._vocabulary: tuple[tuple[str, int], Vocabulary] = (("", 0), Vocabulary({}, {}))  # State.stamp, words
 
     @classmethod
     def open(cls, index_dir: Path, *, fingerprint: str, dimension: int) -> Store:
@@ -287,7 +287,7 @@ class Store:
         with self._read() as (connection, _):
             return document_frequency(connection, terms)
 
-    def vocabulary(self) -> Mapping[str, int]:
+    def vocabulary(self) -> Vocabulary:
         """Every word of titles, headings and texts, folded as by `terms.fold`, and how many passages hold it."""
         with self._read() as (connection, state):
             stamp, words = self._vocabulary

@@ -21,13 +21,10 @@ from rag.cli import app
 from rag.store import Store
 
 ANSWERED = "Who is the head of the Counter-Terrorism Service?"
-REFUSED = "At what temperature does tungsten melt?"
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "answer.schema.json").read_text(encoding="utf-8"))
 
 WALRUS = "The walrus Herbert lives in the harbour of Bergen.\nIts keeper is Ada Lovelace, who feeds it every morning.\n"
-ATTACK = (
-    "The \x1b[31mwalrus\x1b[0m Herbert is [bold]kept[/bold] by \x9b31mAda\x1b]0;owned\x07 Lovelace\x7f in Bergen.\n"
-)
+ATTACK = "The \x1b[31mwalrus\x1b[0m Herbert is [bold]kept[/bold] by \x9b31mAda\x1b]0;owned\x07 Love\x7flace today.\n"
 
 
 @pytest.fixture(autouse=True)
@@ -96,19 +93,33 @@ def test_an_answer_has_its_quote_as_a_footnote(seed_assistant: Assistant) -> Non
     assert text.split("\n")[line - 1].startswith(quote.strip().split("\n")[0])
 
 
-def test_a_refusal_ends_with_1_and_shows_what_is_nearest(seed_assistant: Assistant) -> None:
-    result = rag(*over(seed_assistant), "ask", "Who is the Minister of Health?")
+@pytest.mark.parametrize("question", ["Who is the Minister of Health?", "At what temperature does tungsten melt?"])
+def test_what_the_documents_do_not_say_is_refused(seed_assistant: Assistant, question: str) -> None:
+    result = rag(*over(seed_assistant), "ask", question)
     assert result.exit_code == 1
     assert "did not find" in result.stdout
-    assert "Why: " in result.stdout
-    assert "Nearest passages:\n  The change in the Iraqi" in result.stdout
+
+
+def test_a_refusal_says_why_and_shows_what_is_nearest(
+    seed_assistant: Assistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAG_REFUSE_BELOW", "1")
+    result = rag(*over(seed_assistant), "ask", "Who is the Minister of Health?")
+    assert (result.exit_code, result.stderr) == (1, "")
+    said, nearest = result.stdout.split("\nNearest passages:\n")
+    assert "did not find" in said
+    assert "Why: " in said
+    assert re.findall(r"^  \S.* — 00\d_.*\.txt, line \d+\n    \S", nearest, re.MULTILINE)
     assert "[1]" not in result.stdout
 
 
-@pytest.mark.parametrize(("question", "code"), [(ANSWERED, 0), (REFUSED, 1), ("Thank you!", 0)])
+@pytest.mark.parametrize(
+    ("question", "refuse_below", "code"), [(ANSWERED, "0.5", 0), (ANSWERED, "1", 1), ("Thank you!", "1", 0)]
+)
 def test_json_is_the_documented_one_and_every_marker_has_its_quote(
-    seed_assistant: Assistant, question: str, code: int
+    seed_assistant: Assistant, monkeypatch: pytest.MonkeyPatch, question: str, refuse_below: str, code: int
 ) -> None:
+    monkeypatch.setenv("RAG_REFUSE_BELOW", refuse_below)
     result = rag(*over(seed_assistant), "ask", "--json", question)
     assert (result.exit_code, result.stderr) == (code, "")
     answer = json.loads(result.stdout)
@@ -182,16 +193,14 @@ def test_without_weights_and_network_it_answers_in_quotes(folder: Path, monkeypa
 
 
 def test_control_characters_and_markup_are_shown_not_obeyed(folder: Path) -> None:
+    (folder / "walrus.txt").rename(folder / "attack\x1b.txt")
     (folder / "attack\x1b.txt").write_text(ATTACK, encoding="utf-8")
-    for arguments in (["ask", "Who keeps the walrus?"], ["search", "walrus"], ["documents"]):
+    for arguments in (["ask", "Who keeps the walrus Herbert?"], ["search", "walrus"], ["documents"]):
         shown = rag(*quoting(folder), *arguments).stdout
-        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown.replace("\t", ""))
         assert "attack␛" in shown
-    assert "␛[31mwalrus␛[0m Herbert is [bold]kept[/bold] by �31mAda␛]0;owned␇ Lovelace␡" in shown_quote(folder)
-
-
-def shown_quote(folder: Path) -> str:
-    return rag(*quoting(folder), "ask", "--document", "attack\x1b.txt", "Who keeps the walrus Herbert?").stdout
+        if arguments != ["documents"]:
+            assert "␛[31mwalrus␛[0m Herbert is [bold]kept[/bold] by �31mAda␛]0;owned␇ Love␡lace today." in shown
 
 
 def test_json_holds_the_same_characters_escaped(folder: Path) -> None:
@@ -202,24 +211,28 @@ def test_json_holds_the_same_characters_escaped(folder: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-@pytest.mark.parametrize("no_color", ["", "1"])
-def test_on_a_terminal_it_is_coloured_and_wrapped(folder: Path, no_color: str) -> None:
+def test_on_a_terminal_it_is_coloured_and_wrapped(folder: Path) -> None:
     (folder / "walrus.txt").write_text(ATTACK, encoding="utf-8")
-    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "60", "NO_COLOR": no_color}
-    shown = _on_a_terminal([*quoting(folder), "ask", "Who keeps the walrus Herbert?"], environment)
+    shown = _on_a_terminal([*quoting(folder), "ask", "Who keeps the walrus Herbert?"])
     last = shown.rpartition("\x1b[2K")[2].replace("\r\n", "\n")  # what stays, when the draft has been taken away
+    assert "\x1b[1;36m[1]" in last
     plain = re.sub(r"\x1b\[[0-9;]*m", "", last)
-    assert re.search(r"^\[1\] .*walrus\.txt, line 1$", plain, re.MULTILINE)
-    assert "[bold]kept[/bold]" in " ".join(plain.split())
-    assert "\x1b]0" not in shown
-    assert "␛]0;owned␇" in " ".join(plain.split())
     assert max(map(len, plain.splitlines())) <= 60
-    assert ("\x1b[1;36m[1]" in last) == (not no_color)
-    assert ("\x1b[" in last) == (not no_color)
+    assert re.search(r"^\[1\] .*walrus\.txt, line 1$", plain, re.MULTILINE)
+    assert "[bold]kept[/bold] by �31mAda␛]0;owned␇ Love␡lace" in " ".join(plain.split())
+    assert "\x1b]0" not in shown
 
 
-def _on_a_terminal(arguments: Sequence[object], environment: dict[str, str]) -> str:
-    """What `rag` writes to a terminal."""
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_terminal_may_ask_for_no_colour(seed_assistant: Assistant) -> None:
+    arguments = [*over(seed_assistant), "search", "--mode", "keyword", "terrorism"]
+    assert "\x1b[1;36m" in _on_a_terminal(arguments)
+    assert "\x1b[" not in _on_a_terminal(arguments, NO_COLOR="1").rpartition("\x1b[2K")[2]
+
+
+def _on_a_terminal(arguments: Sequence[object], **environment: str) -> str:
+    """What `rag` writes to a terminal 60 characters wide."""
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "60"} | environment
     ours, theirs = os.openpty()
     child = subprocess.Popen(
         [sys.executable, "-m", "rag.cli", *map(str, arguments)], stdout=theirs, stderr=theirs, env=environment
@@ -303,7 +316,7 @@ def test_ingest_reports_what_it_did(folder: Path) -> None:
         "added": [],
         "updated": ["a.txt"],
         "unchanged": [],
-        "removed": ["b.md", "c.txt"][:1],
+        "removed": ["b.md"],
         "failed": [],
     }
 
@@ -460,11 +473,9 @@ def test_version() -> None:
     assert re.fullmatch(r"rag \d+\.\d+\.\d+\S*\n", rag("--version").stdout)
 
 
-@pytest.mark.parametrize(
-    "arguments", [["ask"], ["ask", "a", "b"], ["sing"], ["ask", "--loud", "a"], ["search", "-k0", "a"]]
-)
-def test_wrong_usage(arguments: list[str]) -> None:
-    result = rag(*arguments)
+@pytest.mark.parametrize("arguments", ["ask", "ask a b", "sing", "ask --loud a", "search -k0 a", "--loud"])
+def test_wrong_usage(arguments: str) -> None:
+    result = rag(*arguments.split())
     assert (result.exit_code, result.stdout) == (2, "")
     assert "--help' for help." in result.stderr
 

@@ -341,8 +341,8 @@ def assert_whole(store: Store, at_least: int) -> None:
     assert [store.document(i).text.split()[0] for i in (1, 2, 3)] == [f"version{version}"] * 3
     assert ids(store.dense(QUERY, 99)) == slow_dense(passages, QUERY, 99)
     assert set(ids(store.keyword([f"version{version}"], 99))) == set(passages)
-    assert store.vocabulary()[f"version{version}"] == 15
-    assert f"version{version - 1}" not in store.vocabulary()
+    assert store.vocabulary().words[f"version{version}"] == 15
+    assert f"version{version - 1}" not in store.vocabulary().words
 
 
 def assert_sound(folder: Path) -> None:

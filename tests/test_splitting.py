@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.splitting import chunks, clauses, sentences
@@ -40,6 +40,7 @@ def assert_exact(text: str, spans: list[Span], start: int, end: int) -> None:
     assert not "".join(gaps).strip()
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(TEXTS, st.data())
 def test_sentences_lose_and_double_nothing(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))
@@ -47,6 +48,7 @@ def test_sentences_lose_and_double_nothing(text: str, data: st.DataObject) -> No
     assert_exact(text, sentences(text, start, end), start, end)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.data())
 def test_the_sentences_of_a_part_are_those_of_the_whole(text: str, data: st.DataObject) -> None:
     spans = sentences(text)
@@ -56,6 +58,7 @@ def test_the_sentences_of_a_part_are_those_of_the_whole(text: str, data: st.Data
     assert not part or sentences(text, part[0].start, part[-1].end) == part
 
 
+@settings(deadline=None)
 @given(TEXTS, st.integers(2, 30))
 def test_clauses_are_exact_and_short_enough(text: str, max_words: int) -> None:
     for span in sentences(text):
@@ -64,6 +67,7 @@ def test_clauses_are_exact_and_short_enough(text: str, max_words: int) -> None:
         assert all(words(text[a:b]) <= max_words for a, b in pieces)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.sampled_from(["text/plain", "text/markdown"]), st.integers(5, 40))
 def test_chunks_are_exact_and_short_enough(text: str, media_type: str, max_words: int) -> None:
     found = chunks(text, media_type, max_words)
@@ -71,6 +75,7 @@ def test_chunks_are_exact_and_short_enough(text: str, media_type: str, max_words
     assert all(words(text[c.start : c.end]) <= max_words for c in found)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_a_chunk_ends_where_a_sentence_ends(text: str) -> None:
     long = 2 * len(text) + 10  # no sentence has that many words, so none may be cut

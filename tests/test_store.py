@@ -83,7 +83,7 @@ def test_a_replaced_document_shows_only_its_new_text(store: Store) -> None:
     assert found_text(store, "shared") == ["shared", "shared"]
     assert store.passages([1, 2]) == []
     assert ids(store.dense(vector_of("a", "walrus"), 10)) == slow_dense(stored(store), vector_of("a", "walrus"), 10)
-    assert store.vocabulary() == {"heron": 1, "modern": 2, "shared": 2}
+    assert store.vocabulary().words == {"heron": 1, "modern": 2, "shared": 2}
     assert store.document(first[0]).text == "shared\nheron"
 
 
@@ -120,7 +120,7 @@ def test_removing(store: Store) -> None:
     store.remove([])
     assert [d.source for d in store.documents()] == ["b"]
     assert ids(store.dense(QUERY, 5)) == ids(store.keyword(["one", "two", "three"], 5)) == [2]
-    assert store.vocabulary() == {"two": 1}
+    assert store.vocabulary().words == {"two": 1}
 
 
 def changed(document: Document, **changes: str) -> Document:
@@ -266,7 +266,7 @@ def test_an_empty_index_finds_nothing(store: Store) -> None:
     assert store.dense(QUERY, 5) == store.keyword(["a"], 5) == store.documents() == store.passages([1]) == []
     assert store.dense(QUERY, 5, documents=["a"], exclude=["b"]) == []
     assert store.document_frequency(["a"]) == {"a": 0}
-    assert store.vocabulary() == {}
+    assert store.vocabulary().words == {}
 
 
 @pytest.mark.parametrize("k", [0, -1])
@@ -318,9 +318,10 @@ def test_a_term_of_two_words_is_a_phrase(store: Store) -> None:
 def test_document_frequency_and_vocabulary_count_passages(store: Store) -> None:
     store.replace([item("a", "Owl owl Owl", "owls and Café", title="T1"), item("b", "an owl")])
     assert store.document_frequency(["owl", "cafe", "none"]) == {"owl": 3, "cafe": 1, "none": 0}
-    assert store.vocabulary() == {"owl": 2, "owls": 1, "and": 1, "an": 1, "cafe": 1, "t1": 2}
+    assert store.vocabulary().words == {"owl": 2, "owls": 1, "and": 1, "an": 1, "cafe": 1, "t1": 2}
+    assert store.vocabulary().names == {"cafe": 1, "t1": 2}  # "Owl" is written "owl" too
     store.replace([item("c", "owl"), item("b", "none")])
-    assert store.vocabulary() == {"owl": 2, "owls": 1, "and": 1, "none": 1, "cafe": 1, "t1": 2}
+    assert store.vocabulary().words == {"owl": 2, "owls": 1, "and": 1, "none": 1, "cafe": 1, "t1": 2}
 
 
 # -- several readers and writers ---------------------------------------------------------------------------------------
@@ -343,7 +344,7 @@ def test_reading_sees_one_state(store: Store) -> None:
     def write() -> None:
         store.replace([item("a", "new")])
         assert len(store.dense(QUERY, 5)) == 1  # the store now holds newer vectors than the open reading
-        assert store.vocabulary() == {"new": 1}
+        assert store.vocabulary().words == {"new": 1}
 
     with ThreadPoolExecutor(1) as pool, store.reading():
         (before,) = store.documents()
@@ -353,7 +354,7 @@ def test_reading_sees_one_state(store: Store) -> None:
         assert [p.text for p in store.passages(sorted(ids(hits)))] == ["old one", "old two"]
         assert store.document(before.id).text == "old one\nold two"
         assert ids(store.keyword(["old", "new"], 5)) == [1, 2]
-        assert store.vocabulary() == {"old": 2, "one": 1, "two": 1}
+        assert store.vocabulary().words == {"old": 2, "one": 1, "two": 1}
         assert store.count() == (1, 2)
     assert found_text(store, "old", "new") == ["new"]
     assert ids(store.dense(QUERY, 5)) == [3]
@@ -444,7 +445,7 @@ def test_the_folder_may_be_deleted_and_made_anew_under_a_running_reader(folder: 
     with open_store(folder) as reader:
         reader.replace([item("a", "walrus"), item("b", "seal")])
         assert len(reader.dense(QUERY, 5)) == 2
-        assert reader.vocabulary() == {"walrus": 1, "seal": 1}
+        assert reader.vocabulary().words == {"walrus": 1, "seal": 1}
         shutil.rmtree(folder)
         with pytest.raises(RagError, match="ingest"):
             reader.count()
@@ -452,7 +453,7 @@ def test_the_folder_may_be_deleted_and_made_anew_under_a_running_reader(folder: 
             other.replace([item("c", "heron", "stork", "crane")])  # as many writes, so the same generation
         assert ids(reader.dense(QUERY, 5)) == slow_dense(stored(reader), QUERY, 5)
         assert len(reader.dense(QUERY, 5)) == 3
-        assert reader.vocabulary() == {"heron": 1, "stork": 1, "crane": 1}
+        assert reader.vocabulary().words == {"heron": 1, "stork": 1, "crane": 1}
 
 
 # -- another model or splitter -----------------------------------------------------------------------------------------
@@ -493,7 +494,7 @@ def test_rebuilding(folder: Path) -> None:
         best = store.dense(unit("\nheron", 8), 1)
         assert best == [(5, pytest.approx(1.0, abs=1e-6))]
         assert ids(store.keyword(["walrus", "heron", "seal"], 9)) == [4, 5]
-        assert store.vocabulary() == {"walrus": 1, "heron": 1, "se": 1, "al": 1}
+        assert store.vocabulary().words == {"walrus": 1, "heron": 1, "se": 1, "al": 1}
         assert store.meta("kept") == "yes"
 
 
@@ -625,7 +626,9 @@ class StoreMachine(RuleBasedStateMachine):
         expected = sorted((document_id, text) for document_id, some in self.model.values() for text in some)
         assert sorted((p.document_id, p.text) for p in passages) == expected
         words = [set(text.split()) for _, some in self.model.values() for text in some]
-        assert self.reader.vocabulary() == {w: n for w in ("owl", "seal", "elk") if (n := sum(w in s for s in words))}
+        assert self.reader.vocabulary().words == {
+            w: n for w in ("owl", "seal", "elk") if (n := sum(w in s for s in words))
+        }
 
 
 StoreMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)

@@ -190,7 +190,7 @@ def test_empty_and_too_long_questions(visit: Visit, seeds_url: str, seed_assista
     page = visit(seeds_url)
     box = page.get_by_label("Your question")
     box.fill("   ")
-    with page.expect_response(lambda response: "queue/data" in response.url):
+    with page.expect_event("requestfinished", lambda request: "queue/data" in request.url):
         box.press("Enter")
     turn = ask(page, "long " * seed_assistant.settings.question_chars)
     assert page.locator(".turn").count() == 1
