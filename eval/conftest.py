@@ -14,12 +14,13 @@ from .metrics import table
 from .run import Row, ask_all, figures
 
 HERE = Path(__file__).parent
+GOLD = HERE / "gold.jsonl"
 _ROWS = pytest.StashKey[list[Row]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("evaluation")
-    group.addoption("--gold", type=Path, default=HERE / "gold.jsonl", help="gold questions, the schema of eval/README.md")
+    group.addoption("--gold", type=Path, default=GOLD, help="gold questions, the schema of eval/README.md")
     group.addoption("--documents", type=Path, default=HERE.parent / "seeds", help="the documents they are about")
     group.addoption("--llm", default=None, help="'embedded' (default), 'none', or a model name at RAG_LLM_BASE_URL")
     group.addoption("--show-failures", action="store_true", help="print every question that failed, with its answer")

@@ -23,7 +23,7 @@ class Interval(NamedTuple):
 
 
 def bootstrap(values: Sequence[float], samples: int = 1000, seed: int = 0) -> Interval:
-    """Mean and percentile interval of `samples` resamples with replacement (Efron 1979). NaN-free: n = 0 gives zeros."""
+    """Mean and percentile interval of `samples` resamples with replacement (Efron 1979); zeros for n = 0."""
     if not values:
         return Interval(0.0, 0.0, 0.0, 0)
     rng = random.Random(seed)

@@ -60,6 +60,8 @@ from .types import Answer, Chunk, Citation, Document, Hit, Passage, SearchMode
 if TYPE_CHECKING:
     from llama_index.embeddings.huggingface import HuggingFaceEmbedding  # type: ignore[import-untyped]
 
+__all__ = ["QuotedQueryEngine", "QuotedRetriever", "QuotedVectorStore", "embed_model"]
+
 _ROOT = "llama-index:"  # with a hash behind it: the root of what `QuotedVectorStore.add` stored
 _GAP = "\n\n"  # between the nodes of one document
 _MODES: dict[VectorStoreQueryMode, SearchMode] = {

@@ -14,7 +14,7 @@ from . import conversation
 from .embedding import Encoder, open_encoder
 from .errors import DocumentsNotFound, IndexLocked, LLMUnavailable, ModelMissing, QuestionInvalid
 from .evidence import Evidence, EvidenceFinder, choose, confidence, features
-from .grounding import Checker, Claim, Composer, Support, claims, completed_claims, says_not_found
+from .grounding import Composer
 from .ingest import Ingester, Report, embedded_text
 from .llm import Writer, open_writer
 from .prompts import load_prompt
@@ -23,12 +23,12 @@ from .settings import Settings
 from .splitting import SPLITTER_VERSION, chunks
 from .store import SCHEMA_VERSION, Store
 from .types import Answer, Document, Hit, IngestReport, Message, Passage, SearchMode
+from .writing import Author, NothingFoundError
 
 logger = logging.getLogger(__name__)
 
 _NEAREST = 3
 _CITED_AGAIN = 2  # passages of the last answer that stay candidates of a follow-up
-_WRITE_TOKENS = 400
 _CONDENSE_TOKENS = 100
 _REFUSAL = "I did not find an answer to this in the documents."
 
@@ -292,9 +292,10 @@ class Assistant:
         composer = Composer()
         if self._writer:
             try:
-                for _ in self._write(self._writer, found, quotes, composer):
+                author = Author(self._writer, self._answer_prompt, self._finder, self._encoder)
+                for _ in author.write(found.query.text, found.passages, quotes, composer):
                     yield _composed(base, composer, "written")
-            except _NothingFound:
+            except NothingFoundError:
                 yield self._refusal(base, f"{self.model} found no answer in the nearest passages")
                 return
             except LLMUnavailable as error:
@@ -309,42 +310,6 @@ class Assistant:
             composer.quoted(quote)
             yield replace(_composed(base, composer, "quoted"), notes=notes)
 
-    def _write(self, writer: Writer, found: _Found, quotes: Sequence[Evidence], composer: Composer) -> Iterator[None]:
-        """Let the LLM write; add each sentence that holds to `composer`, one per step."""
-        prompt = self._answer_prompt
-        passages = found.passages if writer.capable else tuple(quote.passage for quote in quotes)
-        texts = [p.text for p in passages] if writer.capable else [quote.text for quote in quotes]
-        user = prompt.fill(passages=_numbered(passages, texts), question=found.query.text)
-        checker = Checker(passages, self._finder, self._encoder)
-        reply = ""
-        checked = 0
-        for piece in writer.stream(prompt.system, user, max_tokens=_WRITE_TOKENS):
-            reply += piece
-            if not any(stop in piece for stop in ".!?\n。؟"):
-                continue
-            ready = completed_claims(reply)
-            for claim in ready[checked:]:
-                if _checked(checker, claim, composer):
-                    yield
-            checked = max(checked, len(ready))
-        if says_not_found(reply) and writer.capable:
-            raise _NothingFound
-        for claim in claims(reply)[checked:]:
-            if _checked(checker, claim, composer):
-                yield
-
-
-class _NothingFound(Exception):
-    """A capable LLM read the passages and found no answer in them."""
-
-
-def _checked(checker: Checker, claim: Claim, composer: Composer) -> bool:
-    outcome = checker.check(claim)
-    if isinstance(outcome, Support):
-        return composer.verified(claim, outcome)
-    composer.dropped.append(outcome)
-    return False
-
 
 def _composed(base: Answer, composer: Composer, mode: Any) -> Answer:
     return replace(
@@ -355,15 +320,6 @@ def _composed(base: Answer, composer: Composer, mode: Any) -> Answer:
         citations=tuple(composer.citations),
         dropped=tuple(composer.dropped),
     )
-
-
-def _numbered(passages: Sequence[Passage], texts: Sequence[str]) -> str:
-    """Passages as the prompt shows them. A passage cannot close the delimiter: its "</" is written "‹/"."""
-    blocks = []
-    for number, (passage, text) in enumerate(zip(passages, texts, strict=True), start=1):
-        where = " — ".join(part for part in (passage.title, passage.heading) if part)
-        blocks.append(f"[{number}] ({where})\n{text}".replace("</", "‹/"))
-    return "\n\n".join(blocks)
 
 
 def _open_writer(settings: Settings, llm: Any | None) -> tuple[Writer | None, str]:

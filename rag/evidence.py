@@ -47,6 +47,12 @@ class Evidence:
     def text(self) -> str:
         return self.passage.text[self.start - self.passage.start : self.end - self.passage.start]
 
+    def overlaps(self, other: Evidence) -> bool:
+        """Whether both share characters of one document."""
+        return (
+            self.passage.document_id == other.passage.document_id and self.start < other.end and other.start < self.end
+        )
+
 
 class Features(NamedTuple):
     """What confidence is computed from. Each is in about -1..1, whatever the size of the corpus."""
@@ -194,17 +200,13 @@ def choose(evidence: Sequence[Evidence], margin: float = 0.25) -> list[Evidence]
         length = len(candidate.text.split())
         if chosen and (candidate.score < chosen[0].score - margin or said + length > ANSWER_WORDS):
             continue
-        if any(_overlap(candidate, other) or candidate.text == other.text for other in chosen):
+        if any(candidate.overlaps(other) or candidate.text == other.text for other in chosen):
             continue
         chosen.append(candidate)
         said += length
         if len(chosen) == MOST_QUOTES:
             break
     return chosen
-
-
-def _overlap(a: Evidence, b: Evidence) -> bool:
-    return a.passage.document_id == b.passage.document_id and a.start < b.end and b.start < a.end
 
 
 def features(query: Query, evidence: Sequence[Evidence], vectors: FloatArray) -> Features:

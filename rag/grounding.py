@@ -18,7 +18,7 @@ from .terms import content_words, names, numbers, stem, stems, words
 from .types import Citation, Dropped, Passage, Sentence
 
 SUPPORTED = 0.62  # least support of a shown sentence: half lexical, half cosine; see eval/EXPERIMENTS.md
-_LEAST_LEXICAL = 0.5
+_LEAST_LEXICAL, _LEAST_LEXICAL_STRICT = 0.5, 0.85
 
 # [1], [1,2], [1-3], [1, 2; 4], 【1】, 【1†source】
 _MARKER = re.compile(r"[\[【]\s*(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\s*(?:†[^\]】]{0,40})?[\]】]")
@@ -86,33 +86,38 @@ def _numbers_of(text: str) -> tuple[int, ...]:
 
 
 class Checker:
-    """Checks claims against the passages of one answer."""
+    """Checks claims against the passages of one answer.
 
-    def __init__(self, passages: Sequence[Passage], finder: EvidenceFinder, encoder: Encoder) -> None:
+    `strict` is for a writer that is not trusted with words of its own: nearly every content word of
+    a claim must stand in the quote itself.
+    """
+
+    def __init__(
+        self, passages: Sequence[Passage], finder: EvidenceFinder, encoder: Encoder, *, strict: bool = False
+    ) -> None:
         self._passages = tuple(passages)
         self._encoder = encoder
         self._finder = finder
+        self._strict = strict
 
     def check(self, claim: Claim) -> Support | Dropped:
         """Find the best quote that supports the claim: in a passage it cites, else in another that was shown."""
         cited = [self._passages[n - 1] for n in claim.cited if 1 <= n <= len(self._passages)]
         others = [p for p in self._passages if p not in cited]
         vector = self._encoder.documents([claim.text])[0]
-        reason = "no passage was shown"
+        reason = ""
         for group in (cited, others):
-            best: Support | None = None
-            for quote in self._finder.against(vector, group):
-                outcome = _support(claim.text, quote)
-                if isinstance(outcome, str):
-                    reason = outcome if group is cited or not cited else reason
-                elif best is None or outcome > best.score:
-                    best = Support(quote, outcome)
-            if best:
-                return best
-        return Dropped(claim.text, reason)
+            quotes = sorted(self._finder.against(vector, group), key=lambda quote: -quote.cosine)
+            outcomes = [(quote, _support(claim.text, quote, self._strict)) for quote in quotes]
+            supports = [Support(quote, score) for quote, score in outcomes if isinstance(score, float)]
+            if supports:
+                return max(supports, key=lambda support: support.score)
+            if outcomes and not reason:  # why the closest sentence of what was cited does not do
+                reason = str(outcomes[0][1])
+        return Dropped(claim.text, reason or "no passage was shown")
 
 
-def _support(claim: str, quote: Evidence) -> float | str:
+def _support(claim: str, quote: Evidence, strict: bool) -> float | str:
     """How well `quote` supports `claim`, 0..1, or why it does not.
 
     Every number and name of the claim must stand in the quote (names: in the title too), nothing may
@@ -127,10 +132,10 @@ def _support(claim: str, quote: Evidence) -> float | str:
     if contradicts(claim, quote.text):
         return "one of claim and passage is negated"
     wanted = [stem(word) for word in content_words(claim)]
-    held = stems(quote.text) | stems(title)
+    held = stems(quote.text) if strict else stems(quote.text) | stems(title)
     lexical = sum(word in held for word in wanted) / len(wanted)
     score = 0.5 * lexical + 0.5 * max(quote.cosine, 0.0)
-    if lexical < _LEAST_LEXICAL or score < SUPPORTED:
+    if lexical < (_LEAST_LEXICAL_STRICT if strict else _LEAST_LEXICAL) or score < SUPPORTED:
         return f"no sentence of the passages supports it (best support {score:.2f})"
     return score
 

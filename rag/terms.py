@@ -145,7 +145,7 @@ def names(text: str) -> list[str]:
     result = []
     for i, match in enumerate(found):
         word = match.group()
-        if not word[0].isupper() or fold(word) in _FOLDED_STOPWORDS or len(word) < 2:
+        if not word[0].isupper() or fold(word) in _FOLDED_STOPWORDS | _PARTICLES or len(word) < 2:
             continue
         starts = i == 0 or text[found[i - 1].end() : match.start()].strip()[:1] in {".", "!", "?", ":"}
         followed = i + 1 < len(found) and found[i + 1].group()[0].isupper()
@@ -167,4 +167,5 @@ def sound(word: str) -> str:
     return skeleton if len(skeleton) > 2 else ""
 
 
+_PARTICLES = frozenset("al el ibn bin bint de da di la le van von der".split())  # parts of names, no names
 _FOLDED_STOPWORDS = frozenset(fold(w) for w in STOPWORDS)

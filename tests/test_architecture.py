@@ -38,6 +38,7 @@ LAYERS = [
     {"ingest", "retrieval"},
     {"evidence"},
     {"grounding"},
+    {"writing"},
     {"assistant"},
     {"oneshot", "adapters", "web", "doctor", "terminal"},
     {"cli"},

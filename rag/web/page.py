@@ -106,6 +106,10 @@ def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTM
     """What happens when somebody asks, clicks on an example, or stops."""
 
     def ask(question: str, earlier: Turns) -> Iterator[list[Any]]:
+        question = question.encode(errors="replace").decode().strip()  # a lone surrogate cannot be sent back
+        if not question:
+            yield [gr.skip()] * len(outputs)  # Gradio empties what a generator never yields
+            return
         for turn in _answered(assistant, question, earlier):
             yield _shown((*earlier, turn))
 
@@ -120,7 +124,7 @@ def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTM
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     asked = box.submit(ask, [box, turns], outputs, **quiet)
     clicked = chat.example_select(ask_example, [turns], outputs, **quiet)
-    box.stop(stop, [turns], outputs, cancels=[asked, clicked], queue=False, **quiet)
+    box.stop(None, cancels=[asked, clicked], queue=False, **quiet).then(stop, [turns], outputs, queue=False, **quiet)
 
 
 def _shown(turns: Turns) -> list[Any]:
@@ -136,10 +140,7 @@ def _shown(turns: Turns) -> list[Any]:
 
 
 def _answered(assistant: Assistant, question: str, earlier: Turns) -> Iterator[Turn]:
-    """The turn that `question` opens, again and again until it is done; nothing for an empty question."""
-    question = question.encode(errors="replace").decode().strip()  # a lone surrogate cannot be sent back
-    if not question:
-        return
+    """The turn that `question` opens, again and again until it is done."""
     try:
         answers = assistant.stream(question, history=render.history(earlier))
     except QuestionInvalid as error:

@@ -114,7 +114,7 @@ def _refusal(answer: Answer, number: int) -> Iterator[str]:
 
 def _said(answer: Answer, number: int) -> Iterator[str]:
     titles = {citation.marker: citation.passage.title for citation in answer.citations}
-    said = [f"{escape(sentence.text)}&nbsp;{_chips(sentence, titles, number)}" for sentence in answer.sentences]
+    said = [f"{escape(sentence.text)} {_chips(sentence, titles, number)}" for sentence in answer.sentences]
     if not said:  # small talk
         yield f'<p class="said" dir="auto">{escape(answer.text)}</p>'
     elif answer.mode == "quoted":  # quotes come from different places: each stands alone

@@ -13,7 +13,7 @@ function draw() {
   count = sections.length;
   const shown = target()?.closest(".sources") ?? sections.at(-1);
   for (const section of sections) section.hidden = section !== shown;
-  for (const card of element.querySelectorAll(".card")) card.classList.toggle("open", card.id === opened);
+  for (const card of element.querySelectorAll(".card")) card.classList.toggle("open", card === target());
 }
 
 function moveTo(node, part = node) {

@@ -95,7 +95,7 @@ def test_only_citations_make_chips() -> None:
     sentence = replace(QUOTED.sentences[0], text="It says [12] and [1].")
     page = Page(chat((Turn("What is [3]?", replace(QUOTED, sentences=(sentence,))),)))
     assert len(page.all("chip")) == 1
-    assert "It says [12] and [1].\xa0[1]" in page.text
+    assert "It says [12] and [1]. [1]" in page.text
 
 
 def test_an_earlier_answers_sources_wait_hidden() -> None:

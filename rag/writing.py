@@ -1,0 +1,109 @@
+"""Evidence → the LLM → checked sentences, for a capable LLM and for the small embedded one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+from .answertype import expected, holds
+from .embedding import Encoder
+from .evidence import Evidence, EvidenceFinder
+from .grounding import Checker, Claim, Composer, Support, claims, completed_claims, says_not_found
+from .llm import Writer
+from .prompts import Prompt
+from .types import Dropped, Passage
+
+_MOST_TOKENS = 400
+_ONE_SENTENCE_TOKENS = 80
+
+
+class NothingFoundError(Exception):
+    """A capable LLM read the passages and found no answer in them: a turn of the chain, not a fault."""
+
+
+class Author:
+    """Lets an LLM write and keeps what the passages support. Nothing unchecked leaves it."""
+
+    def __init__(self, writer: Writer, prompt: Prompt, finder: EvidenceFinder, encoder: Encoder) -> None:
+        self._writer = writer
+        self._prompt = prompt
+        self._finder = finder
+        self._encoder = encoder
+
+    def write(
+        self, question: str, passages: Sequence[Passage], quotes: Sequence[Evidence], into: Composer
+    ) -> Iterator[None]:
+        """Add each sentence that holds to `into`, one per step. `quotes` are the evidence, best first.
+
+        Raises LLMUnavailable, and NothingFoundError when a capable LLM says that the passages do not answer.
+        """
+        if self._writer.capable:
+            yield from self._freely(question, passages, into)
+        else:
+            yield from self._one_sentence(question, quotes, into)
+
+    def _freely(self, question: str, passages: Sequence[Passage], into: Composer) -> Iterator[None]:
+        user = self._prompt.fill(passages=numbered(passages, [p.text for p in passages]), question=question)
+        checker = Checker(passages, self._finder, self._encoder)
+        reply = ""
+        checked = 0
+        for piece in self._writer.stream(self._prompt.system, user, max_tokens=_MOST_TOKENS):
+            reply += piece
+            if not any(stop in piece for stop in ".!?\n。؟"):
+                continue
+            ready = completed_claims(reply)
+            for claim in ready[checked:]:
+                if _kept(checker.check(claim), claim, into):
+                    yield
+            checked = max(checked, len(ready))
+        if says_not_found(reply):
+            raise NothingFoundError
+        for claim in claims(reply)[checked:]:
+            if _kept(checker.check(claim), claim, into):
+                yield
+
+    def _one_sentence(self, question: str, quotes: Sequence[Evidence], into: Composer) -> Iterator[None]:
+        """Keep one sentence, if it says what the best quote says.
+
+        A model of this size copies well and reasons badly: it sees the quotes alone, is stopped after
+        its first sentence, and may hardly use other words than theirs.
+        """
+        passages = [quote.passage for quote in quotes]
+        user = self._prompt.fill(passages=numbered(passages, [q.text for q in quotes]), question=question)
+        reply = ""
+        with closing(self._writer.stream(self._prompt.system, user, max_tokens=_ONE_SENTENCE_TOKENS)) as pieces:
+            for piece in pieces:
+                reply += piece
+                if completed_claims(reply):
+                    break
+        checker = Checker(passages, self._finder, self._encoder, strict=True)
+        for claim in claims(reply)[:1]:
+            if _kept(_relevant(checker.check(claim), claim, quotes[0], question), claim, into):
+                yield
+
+
+def _relevant(outcome: Support | Dropped, claim: Claim, best: Evidence, question: str) -> Support | Dropped:
+    if isinstance(outcome, Dropped):
+        return outcome
+    if not outcome.quote.overlaps(best):
+        return Dropped(claim.text, "it does not stand on the best evidence")
+    kind = expected(question)
+    if not holds(kind, claim.text, question):
+        return Dropped(claim.text, f"it has no {kind}, which the question asks for")
+    return outcome
+
+
+def _kept(outcome: Support | Dropped, claim: Claim, into: Composer) -> bool:
+    if isinstance(outcome, Support):
+        return into.verified(claim, outcome)
+    into.dropped.append(outcome)
+    return False
+
+
+def numbered(passages: Sequence[Passage], texts: Sequence[str]) -> str:
+    """Passages as the prompt shows them. A passage cannot close the delimiter: its "</" is written "‹/"."""
+    blocks = []
+    for number, (passage, text) in enumerate(zip(passages, texts, strict=True), start=1):
+        where = " — ".join(part for part in (passage.title, passage.heading) if part)
+        blocks.append(f"[{number}] ({where})\n{text}".replace("</", "‹/"))
+    return "\n\n".join(blocks)

@@ -1,0 +1,47 @@
+import pytest
+
+from rag.conversation import last_answer, smalltalk, standalone
+from rag.types import Message
+
+HISTORY: list[Message] = [
+    {"role": "user", "content": "Who heads the service?"},
+    {"role": "assistant", "content": "Al-Saadi heads it."},
+    {"role": "user", "content": "thanks"},
+    {"role": "assistant", "content": "You are welcome."},
+]
+
+
+@pytest.mark.parametrize("text", ["hi", "Hello there!", "Good morning", "thank you so much", "ok great", "bye"])
+def test_small_talk_gets_a_short_reply(text: str) -> None:
+    assert smalltalk(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hi, who heads the service?", "great powers", "hello world program", "thanks to whom did it win?", "why", "."],
+)
+def test_questions_are_no_small_talk(text: str) -> None:
+    assert smalltalk(text) is None
+
+
+@pytest.mark.parametrize(
+    "question", ["Why was he chosen?", "and the other one?", "what about the army?", "why?", "tell me more"]
+)
+def test_a_follow_up_takes_the_question_before_it_along(question: str) -> None:
+    assert standalone(question, HISTORY) == f"Who heads the service? {question}"
+
+
+def test_a_new_topic_does_not_drag_the_old_one_along() -> None:
+    question = "When were the parliamentary elections announced?"
+    assert standalone(question, HISTORY) == question
+
+
+def test_a_chain_of_follow_ups_goes_back_to_its_start() -> None:
+    history: list[Message] = [*HISTORY, {"role": "user", "content": "why him?"}, {"role": "assistant", "content": "…"}]
+    assert standalone("and who else?", history) == "Who heads the service? why him? and who else?"
+
+
+def test_without_history_nothing_changes() -> None:
+    assert standalone("why him?", []) == "why him?"
+    assert last_answer([]) == ""
+    assert last_answer(HISTORY) == "You are welcome."

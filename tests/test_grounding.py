@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pytest
+
+from rag.embedding import SentenceEncoder
+from rag.evidence import Evidence, EvidenceFinder
+from rag.grounding import (
+    Checker,
+    Claim,
+    Composer,
+    Support,
+    claims,
+    completed_claims,
+    contradicts,
+    says_not_found,
+    shown,
+)
+from rag.types import Dropped, Passage
+
+TEXTS = (
+    "General Ann Lee was appointed head of the River Guard in 1903. She was not appointed Minister of Health.",
+    "The River Guard has 1,200 members. It is based north of Springfield.",
+)
+PASSAGES = tuple(Passage(i, i, f"{i}.txt", "Guards", 50, 50 + len(t), t) for i, t in enumerate(TEXTS, start=1))
+
+
+@pytest.fixture
+def checker(encoder: SentenceEncoder) -> Checker:
+    return Checker(PASSAGES, EvidenceFinder(encoder), encoder)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("He won [1].", [("He won.", (1,))]),
+        ("He won. [1] She lost.[2]", [("He won.", (1,)), ("She lost.", (2,))]),
+        ("He won [1, 2] [4].", [("He won.", (1, 2, 4))]),
+        ("He won [1-3].", [("He won.", (1, 2, 3))]),
+        ("He won 【2】 and【3†source】 left.", [("He won and left.", (2, 3))]),
+        ("He won [999-1].", [("He won.", ())]),
+        ("**He won** [1]\n\n- She lost [2]", [("He won", (1,)), ("She lost", (2,))]),
+        ("<think>He lost [1].</think>He won [2].", [("He won.", (2,))]),
+        ("<think>He lost [1]. Still thinking", []),
+        ("[1]", []),
+        ("", []),
+    ],
+)
+def test_markers_are_read_as_models_write_them(reply: str, expected: list[tuple[str, tuple[int, ...]]]) -> None:
+    assert [tuple(claim) for claim in claims(reply)] == expected
+
+
+def test_a_claim_is_complete_when_the_next_one_has_begun() -> None:
+    reply = "He won. [1] She lost [2]. They"
+    complete = [[c.text for c in completed_claims(reply[:end])] for end in range(len(reply) + 1)]
+    # Never half a sentence, and never one that still waits for its marker.
+    assert all(texts in ([], ["He won."], ["He won.", "She lost."]) for texts in complete)
+    assert complete[-1] == ["He won.", "She lost."]
+    assert all(c.cited == (1,) for end in range(len(reply)) for c in completed_claims(reply[:end])[:1])
+
+
+def test_a_supported_sentence_gets_the_exact_quote(checker: Checker) -> None:
+    outcome = checker.check(Claim("Ann Lee heads the River Guard since 1903.", (1,)))
+    assert isinstance(outcome, Support)
+    assert outcome.quote.text == "General Ann Lee was appointed head of the River Guard in 1903."
+    assert outcome.quote.start == 50
+
+
+@pytest.mark.parametrize(
+    ("claim", "reason"),
+    [
+        ("Ann Lee was appointed head of the River Guard in 1904.", "1904"),
+        ("Bo Dahl was appointed head of the River Guard in 1903.", "'dahl'"),
+        ("Ann Lee was not appointed head of the River Guard.", "negated"),
+        ("She was appointed Minister of Health.", "negated"),
+        ("The River Guard has 1,300 members.", "1300"),
+        ("The sun is a star that shines on us all.", "supports"),
+    ],
+)
+def test_what_the_passages_do_not_say_is_dropped(checker: Checker, claim: str, reason: str) -> None:
+    outcome = checker.check(Claim(claim, (1, 2)))
+    assert isinstance(outcome, Dropped)
+    assert reason in outcome.reason
+
+
+def test_a_wrong_marker_is_mended_from_the_passages_shown(checker: Checker) -> None:
+    for cited in ((1,), (), (7,)):
+        outcome = checker.check(Claim("The River Guard has 1200 members.", cited))
+        assert isinstance(outcome, Support)
+        assert outcome.quote.passage.id == 2
+
+
+def test_strict_takes_no_words_of_its_own(encoder: SentenceEncoder) -> None:
+    strict = Checker(PASSAGES, EvidenceFinder(encoder), encoder, strict=True)
+    assert isinstance(strict.check(Claim("Ann Lee was appointed head of the River Guard in 1903.", (1,))), Support)
+    chatty = Claim("The passage tells the story of how Ann Lee was appointed head of the River Guard.", (1,))
+    assert isinstance(strict.check(chatty), Dropped)
+
+
+@pytest.mark.parametrize(
+    ("claim", "quote", "expected"),
+    [
+        ("He was appointed.", "He was not appointed.", True),
+        ("He was never elected.", "He was elected in May.", True),
+        ("He was not appointed.", "He was not appointed.", False),
+        ("He was elected.", "He was elected, although he had not campaigned.", False),
+        ("He didn't resign.", "He resigned.", True),
+    ],
+)
+def test_negation_on_one_side_is_a_contradiction(claim: str, quote: str, expected: bool) -> None:
+    assert contradicts(claim, quote) is expected
+
+
+def test_one_span_has_one_marker() -> None:
+    first, second = (Evidence(p, 50, 60, 1.0, 1.0) for p in PASSAGES)
+    composer = Composer()
+    assert composer.verified(Claim("One.", (1,)), Support(first, 0.9))
+    assert composer.verified(Claim("Two.", (2,)), Support(second, 0.9))
+    assert composer.verified(Claim("Three.", (1,)), Support(first, 0.9))
+    assert not composer.verified(Claim("one!", (1,)), Support(first, 0.9))
+    assert composer.text == "One. [1] Two. [2] Three. [1]"
+    assert [c.marker for c in composer.citations] == [1, 2]
+    assert [d.text for d in composer.dropped] == ["one!"]
+
+
+def test_a_literal_marker_in_a_quote_is_not_one_of_ours() -> None:
+    text = "As shown in [12], it holds."
+    composer = Composer()
+    composer.quoted(Evidence(Passage(1, 1, "a", "A", 0, len(text), text), 0, len(text), 1.0, 1.0))
+    assert composer.text == "“As shown in (12), it holds.” [1]"
+    assert composer.citations[0].quote == text
+
+
+def test_blank_lines_are_closed_up_for_display() -> None:
+    assert shown("a:\n\n1- b\n \n2- c\n") == "a:\n1- b\n2- c"
+
+
+@pytest.mark.parametrize("reply", ["NOT FOUND", "Not found.", "**NOT FOUND**", "<think>hm</think> not found"])
+def test_not_found_is_recognised(reply: str) -> None:
+    assert says_not_found(reply)
+    assert not says_not_found(reply + " in 1903, but later")

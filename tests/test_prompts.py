@@ -1,0 +1,35 @@
+import pytest
+
+from rag.errors import PromptError
+from rag.prompts import load_prompt, parse_prompt
+
+WANTED = frozenset({"question"})
+
+
+def test_the_shipped_prompts_load() -> None:
+    assert "{" not in load_prompt("answer", frozenset({"passages", "question"})).fill(passages="p", question="q")
+    assert load_prompt("condense", frozenset({"history", "question"})).system
+
+
+def test_values_with_braces_are_inserted_as_they_are() -> None:
+    assert parse_prompt("x", "system\n---\nQ: {question}", WANTED).fill(question="{passages}") == "Q: {passages}"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("no separator {question}", "three dashes"),
+        ("system\n---\nnothing", "{question}"),
+        ("system\n---\n{question} {context}", "{context}"),
+        ("system\n---\n{question", "braces"),
+    ],
+)
+def test_a_wrong_prompt_is_named(text: str, complaint: str) -> None:
+    with pytest.raises(PromptError, match=r"prompts/x\.md") as caught:
+        parse_prompt("x", text, WANTED)
+    assert complaint in str(caught.value)
+
+
+def test_a_missing_prompt_says_so() -> None:
+    with pytest.raises(PromptError, match=r"prompts/nowhere\.md"):
+        load_prompt("nowhere", WANTED)

@@ -1,0 +1,61 @@
+import pytest
+
+from rag.terms import cardinals, content_words, names, numbers, sound, words
+
+
+def test_words_are_folded() -> None:
+    assert words("Al-Sa'adi’s CAFÉ, naïve") == ["al", "saadi", "cafe", "naive"]
+
+
+def test_content_words_leave_out_how_people_ask() -> None:
+    assert content_words("Tell me who the head of the Counter-Terrorism Service is") == [
+        "head",
+        "counter",
+        "terrorism",
+        "service",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1,000 men and 1000 women", {"1000"}),
+        ("about forty factions", {"40"}),
+        ("the twenty-sixth of June 2020", {"26", "2020"}),
+        ("pi is 3.14, not 3,14", {"3.14", "3,14"}),
+        ("007 and 7", {"7"}),
+        ("wait a second", set()),
+        ("no number here", set()),
+    ],
+)
+def test_numbers_have_one_form(text: str, expected: set[str]) -> None:
+    assert numbers(text) == expected
+
+
+def test_ranks_and_one_are_no_amounts() -> None:
+    assert cardinals("One of the first 3rd-rate banks seized 12 of the twenty") == {"12", "20"}
+
+
+def test_names_are_capitalised_words_past_the_start() -> None:
+    assert names("Who is Lieutenant General Amir? The man. Nothing else") == ["lieutenant", "general", "amir"]
+    assert names("Muqtada al-Sadr heads it") == ["sadr"]
+    assert names("Abdel Wahab leads") == ["abdel", "wahab"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("kadhimi", "kazemi"),
+        ("husayni", "husseini"),
+        ("muntadhar", "montazer"),
+        ("qasim", "kasem"),
+        ("mohamed", "muhammad"),
+    ],
+)
+def test_spellings_of_one_name_sound_alike(one: str, other: str) -> None:
+    assert sound(one) == sound(other) != ""
+
+
+def test_different_names_do_not_sound_alike() -> None:
+    assert len({sound(name) for name in ("kazemi", "khamenei", "khazali", "soleimani", "shammari")}) == 5
+    assert sound("saadi") == ""  # two consonants say too little
