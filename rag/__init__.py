@@ -1,7 +1,7 @@
 """Question answering over your own documents: every sentence backed by an exact quote, or an honest refusal.
 
 >>> import rag
->>> print(rag.ask("Who heads the Counter-Terrorism Service?").text)
+>>> print(rag.ask("When was the bridge built?").text)
 
 Names are loaded on use, so that `import rag` costs nothing.
 """

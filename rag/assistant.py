@@ -51,7 +51,7 @@ class Assistant:
     """Answers questions over one index. Open it once and keep it: it is safe between threads.
 
     >>> with Assistant.open(Settings(documents="corpus/")) as assistant:
-    ...     print(assistant.ask("Who heads the Counter-Terrorism Service?").text)
+    ...     print(assistant.ask("When was the bridge built?").text)
     """
 
     def __init__(self, settings: Settings, store: Store, encoder: Encoder, writer: Writer | None, note: str) -> None:
@@ -84,7 +84,9 @@ class Assistant:
         settings = settings or Settings()
         encoder = open_encoder(settings, embed_model)
         writer, note = _open_writer(settings, llm)
-        store = Store.open(settings.index_dir, fingerprint=_fingerprint(settings, encoder), dimension=encoder.dimension)
+        store = Store.open(
+            settings.index_dir, fingerprint=index_fingerprint(settings, encoder), dimension=encoder.dimension
+        )
         assistant = cls(settings, store, encoder, writer, note)
         try:
             assistant._ingester.ingest_default(report)
@@ -102,7 +104,7 @@ class Assistant:
         encoder = open_encoder(settings, embed_model)
         Store.rebuild(
             settings.index_dir,
-            fingerprint=_fingerprint(settings, encoder),
+            fingerprint=index_fingerprint(settings, encoder),
             dimension=encoder.dimension,
             chunk=lambda document: chunks(document.text, document.media_type, settings.passage_words),
             embed=lambda document, cut: encoder.documents([embedded_text(document, chunk) for chunk in cut]),
@@ -134,7 +136,7 @@ class Assistant:
         exclude: Collection[str] = (),
     ) -> Iterator[Answer]:
         """Yield cumulative Answers, a sentence more each time; the last one is complete."""
-        question = self._valid(question)
+        question = valid_question(question, self.settings)
         return self._stream(question, history, documents, exclude)
 
     async def aask(self, question: str, **options: Any) -> Answer:
@@ -157,7 +159,7 @@ class Assistant:
         exclude: Collection[str] = (),
     ) -> list[Hit]:
         """The `k` best passages, best first. Scores compare within one search only."""
-        query = self._retriever.query(self._valid(question))
+        query = self._retriever.query(valid_question(question, self.settings))
         return self._retriever.search(query, k, mode=mode, documents=documents, exclude=exclude)
 
     # -- documents -------------------------------------------------------------------------------------------------
@@ -199,15 +201,6 @@ class Assistant:
         self.close()
 
     # -- the chain -------------------------------------------------------------------------------------------------
-
-    def _valid(self, question: str) -> str:
-        question = question.strip()
-        if not question:
-            raise QuestionInvalid("the question is empty; ask something")
-        limit = self.settings.question_chars
-        if len(question) > limit:
-            raise QuestionInvalid(f"the question has {len(question):,} characters; ask it in at most {limit:,}")
-        return question
 
     def _stream(
         self, question: str, history: Sequence[Message], documents: Collection[str], exclude: Collection[str]
@@ -322,6 +315,17 @@ def _composed(base: Answer, composer: Composer, mode: Any) -> Answer:
     )
 
 
+def valid_question(question: str, settings: Settings) -> str:
+    """The question without surrounding space and half characters; QuestionInvalid when empty or too long."""
+    question = question.encode("utf-8", "replace").decode().strip()
+    if not question:
+        raise QuestionInvalid("the question is empty; ask something")
+    limit = settings.question_chars
+    if len(question) > limit:
+        raise QuestionInvalid(f"the question has {len(question):,} characters; ask it in at most {limit:,}")
+    return question
+
+
 def _open_writer(settings: Settings, llm: Any | None) -> tuple[Writer | None, str]:
     try:
         return open_writer(settings, llm), ""
@@ -329,7 +333,8 @@ def _open_writer(settings: Settings, llm: Any | None) -> tuple[Writer | None, st
         return None, f"answered in quotes: {error}"
 
 
-def _fingerprint(settings: Settings, encoder: Encoder) -> str:
+def index_fingerprint(settings: Settings, encoder: Encoder) -> str:
+    """What an index must have been made with to serve these settings."""
     return settings.fingerprint(
         weights=encoder.weights, dimension=encoder.dimension, splitter=SPLITTER_VERSION, schema=SCHEMA_VERSION
     )

@@ -129,7 +129,7 @@ def ask(
     When the documents do not answer it, it says so, shows the nearest passages, and ends with exit code 1.
     """
     settings = _settings(context)
-    question = _checked(question, settings)
+    question = _valid(question, settings)
     _pull_language_model(settings)
     sources = document or ()
     with _opened(settings) as assistant:
@@ -208,7 +208,7 @@ def search(
     Exit code 1 when there are none.
     """
     settings = _settings(context, llm="none")
-    question = _checked(question, settings)
+    question = _valid(question, settings)
     with _opened(settings) as assistant:
         _check_sources(document or (), assistant)
         hits = assistant.search(question, k, mode=mode, documents=document or ())
@@ -359,15 +359,11 @@ def _opened(settings: Settings) -> Iterator[Assistant]:
         yield assistant
 
 
-def _checked(question: str, settings: Settings) -> str:
-    """The question as text; refused as the Assistant would refuse it, but before anything is fetched or indexed."""
-    question = question.encode(errors="replace").decode().strip()  # bytes that were no UTF-8 come as lone surrogates
-    if not question:
-        raise QuestionInvalid("the question is empty; ask something")
-    limit = settings.question_chars
-    if len(question) > limit:
-        raise QuestionInvalid(f"the question has {len(question):,} characters; ask it in at most {limit:,}")
-    return question
+def _valid(question: str, settings: Settings) -> str:
+    """As the Assistant would check it, but before anything is fetched or indexed."""
+    from .assistant import valid_question
+
+    return valid_question(question, settings)
 
 
 def _check_sources(sources: Collection[str], assistant: Assistant) -> None:

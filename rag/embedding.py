@@ -110,13 +110,13 @@ class SentenceEncoder:
     @cached_property
     def dimension(self) -> int:
         """Read from the configuration, so that opening an index does not wait for torch."""
-        modules = json.loads((self._folder / "modules.json").read_text()) if self._has("modules.json") else []
-        plain = all(m["type"].rsplit(".", 1)[-1] in ("Transformer", "Pooling", "Normalize") for m in modules)
-        if plain and self._has("config.json"):
-            hidden = json.loads((self._folder / "config.json").read_text()).get("hidden_size")
-            if isinstance(hidden, int):
-                return hidden
-        return int(self._model.get_embedding_dimension() or 0)
+        try:
+            modules = self._json("modules.json") or []
+            plain = all(m["type"].rsplit(".", 1)[-1] in ("Transformer", "Pooling", "Normalize") for m in modules)
+            hidden = (self._json("config.json") or {}).get("hidden_size")
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise self._damaged(error) from error
+        return hidden if plain and isinstance(hidden, int) else int(self._model.get_embedding_dimension() or 0)
 
     @cached_property
     def weights(self) -> str:
@@ -156,14 +156,18 @@ class SentenceEncoder:
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for a load of 0.1 s, on the user's stderr
         try:
             return SentenceTransformer(str(self._folder), device=None, local_files_only=True)
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise EmbeddingUnavailable(
-                f"embed_model '{self.name}' cannot be loaded ({type(error).__name__}); "
-                "point it at a sentence-transformers model, or leave it out for the packaged one"
-            ) from error
+        except Exception as error:  # a damaged model raises whatever its file format's reader raises
+            raise self._damaged(error) from error
 
-    def _has(self, name: str) -> bool:
-        return (self._folder / name).is_file()
+    def _damaged(self, error: Exception) -> EmbeddingUnavailable:
+        return EmbeddingUnavailable(
+            f"embed_model '{self.name}' cannot be loaded ({type(error).__name__}); "
+            "point it at a sentence-transformers model, or leave it out for the packaged one"
+        )
+
+    def _json(self, name: str) -> Any:
+        file = self._folder / name
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
 class LlamaIndexEncoder:

@@ -27,6 +27,7 @@ _CACHED_PASSAGES = 4096
 # How much each part counts in a sentence's score (`Evidence.score`); measured in eval/EXPERIMENTS.md.
 _COVERAGE, _PASSAGE_COVERAGE, _PASSAGE_RANK, _TYPE = 0.2, 0.1, 0.15, 0.1
 
+_PRONOUNS = frozenset("he she it they this that these those his her its their him them".split())
 _LIST_ITEM = re.compile(r"\s*(?:[-*•–]|\(?(?:\d{1,3}|[A-Za-z])[.)\-–])\s")
 
 
@@ -65,6 +66,17 @@ class Features(NamedTuple):
     names: float  # share of the question's names in the shown passages
     numbers: float  # share of the question's numbers in the shown passages
     answer_type: float  # 1 when the best sentence holds a number, date or name as asked, ½ when another shown one does
+
+
+class Unit(NamedTuple):
+    """A quotable run, and the words that it needs in front of it to be understood (not part of the quote).
+
+    A list item needs its introduction ("3- The Lake party" alone says nothing), "They were built in
+    1903" the sentence before it.
+    """
+
+    span: Span  # absolute offsets
+    context: str
 
 
 class _Units(NamedTuple):
@@ -116,12 +128,15 @@ class EvidenceFinder:
             known = {p.id: self._cache[p.id] for p in passages if p.id in self._cache}
         new = [p for p in passages if p.id not in known]
         cuts = [units_of(p) for p in new]
-        texts = [context + text for cut in cuts for _, text, context in cut]
-        vectors = self._encoder.documents(texts)
+        texts = [
+            [f"{unit.context} {_slice(passage, unit.span)}".strip() for unit in cut]
+            for passage, cut in zip(new, cuts, strict=True)
+        ]
+        vectors = self._encoder.documents([text for cut in texts for text in cut])
         at = 0
-        for passage, cut in zip(new, cuts, strict=True):
-            spans = tuple(span for span, _, _ in cut)
-            held = tuple(stems(text) for _, text, _ in cut)
+        for passage, cut, understood in zip(new, cuts, texts, strict=True):
+            spans = tuple(unit.span for unit in cut)
+            held = tuple(stems(text) for text in understood)
             known[passage.id] = _Units(spans, vectors[at : at + len(cut)], held)
             at += len(cut)
         with self._lock:
@@ -133,47 +148,46 @@ class EvidenceFinder:
         return [known[p.id] for p in passages]
 
 
-def units_of(passage: Passage) -> list[tuple[Span, str, str]]:
-    """What can be quoted from a passage: (span, its text, words to embed in front of it).
+def units_of(passage: Passage) -> list[Unit]:
+    """What can be quoted from a passage: sentences, clauses of sentences longer than `QUOTE_WORDS`, and lists.
 
-    Sentences; clauses of sentences longer than `QUOTE_WORDS`; and whole lists of that size with the
-    line that introduces them. A list item is embedded behind its introduction: "3- Hezbollah" alone
-    says nothing.
+    The line that introduces a list is quoted together with the items that follow it, as many as fit
+    into `ANSWER_WORDS`: alone it says nothing.
     """
-    cut: list[tuple[Span, str, str]] = []
     pieces = [
         Span(clause.start + passage.start, clause.end + passage.start)
         for sentence in sentences(passage.text)
         for clause in clauses(passage.text, sentence, QUOTE_WORDS)
         if words(passage.text[clause.start : clause.end])  # a rule or a fence says nothing
     ]
+    units = []
     introduction: Span | None = None
-    for span in pieces:
+    before: Span | None = None
+    for i, span in enumerate(pieces):
         text = _slice(passage, span)
-        if introduction and not _LIST_ITEM.match(text):
-            introduction = None
-        cut.append((span, text, _slice(passage, introduction) + " " if introduction else ""))
-        if text.endswith(":"):
-            introduction = span
-    return cut + _whole_lists(passage, cut)
+        is_item = bool(introduction and _LIST_ITEM.match(text))
+        if not is_item:
+            introduction = span if text.endswith(":") else None
+        context = introduction if is_item else before if _points_back(text) else None
+        whole = _with_items(passage, span, pieces[i + 1 :]) if introduction == span else span
+        units.append(Unit(whole, _slice(passage, context) if context else ""))
+        before = span
+    return units
 
 
-def _whole_lists(passage: Passage, cut: Sequence[tuple[Span, str, str]]) -> list[tuple[Span, str, str]]:
-    lists: dict[str, list[Span]] = {}
-    for span, _, introduction in cut:
-        if introduction:
-            lists.setdefault(introduction, []).append(span)
-    whole = []
-    for introduction, items in lists.items():
-        start = items[0].start
-        with_introduction = next((s.start for s, text, _ in cut if text + " " == introduction), start)
-        for begin in (with_introduction, start):
-            span = Span(begin, items[-1].end)
-            text = _slice(passage, span)
-            if len(items) > 1 and len(text.split()) <= ANSWER_WORDS:
-                whole.append((span, text, "" if begin == with_introduction else introduction))
-                break
-    return whole
+def _with_items(passage: Passage, introduction: Span, following: Sequence[Span]) -> Span:
+    end = introduction.end
+    for item in following:
+        extended = _slice(passage, Span(introduction.start, item.end))
+        if not _LIST_ITEM.match(_slice(passage, item)) or len(extended.split()) > ANSWER_WORDS:
+            break
+        end = item.end
+    return Span(introduction.start, end)
+
+
+def _points_back(text: str) -> bool:
+    """Whether a sentence begins with a pronoun, so that the sentence before it says what it is about."""
+    return bool(_PRONOUNS & set(words(text)[:2]))
 
 
 def _slice(passage: Passage, span: Span) -> str:

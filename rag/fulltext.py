@@ -6,11 +6,11 @@ import json
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
 
 from .schema import PASSAGES_OF_SOURCES
 from .terms import fold
+from .types import Vocabulary
 
 # bm25 weights of title, heading, text. Wiki, 600 visible questions, R@1 / R@5: without titles .66 / .84, with weight 1
 # .72 / .90; weights of 2 and 4 are within the noise.
@@ -46,13 +46,6 @@ def document_frequency(connection: sqlite3.Connection, terms: Sequence[str]) -> 
     """How many passages hold each term (stemmed)."""
     sql = "SELECT count(*) FROM words WHERE words MATCH ?"
     return {term: connection.execute(sql, (_quoted(term),)).fetchone()[0] for term in terms}
-
-
-class Vocabulary(NamedTuple):
-    """Folded word → number of passages that hold it, unstemmed. `names` are those never written in lower case."""
-
-    words: Mapping[str, int]
-    names: Mapping[str, int]
 
 
 def vocabulary(connection: sqlite3.Connection) -> Vocabulary:

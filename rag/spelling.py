@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rapidfuzz.distance import DamerauLevenshtein
 
-from .fulltext import Vocabulary
 from .terms import sound, stem
+from .types import Vocabulary
 
 _SHORTEST_TYPO = 6  # shorter words are one letter away from too many others
 
@@ -14,7 +14,7 @@ def respell(word: str, vocabulary: Vocabulary) -> str | None:
     """The documents' spelling of a word that they do not hold, or None.
 
     A typo: same first letter and at most one edit (two from nine letters on), as in "terorism".
-    Another transliteration: a name that sounds the same, as in "kadhimi" for "kazemi".
+    Another transliteration: a name that sounds the same, as in "mohamed" for "muhammad".
     """
     if len(word) >= _SHORTEST_TYPO:
         limit = 1 if len(word) < 9 else 2

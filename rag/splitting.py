@@ -74,7 +74,7 @@ _STOP = re.compile(
 )
 _WORD = re.compile(r"\w")
 _NEXT = re.compile(r"(?P<space>\s*)(?P<open>[\W_]{0,40}?)(?P<word>\w[\w-]*)(?P<after>.?)", re.DOTALL)
-_NAME_LIKE = re.compile(r"[a-z]{1,3}-?[A-Z]")  # iPhone, mRNA, al-Sadr: a capital that comes late
+_NAME_LIKE = re.compile(r"[a-z]{1,3}-?[A-Z]")  # iPhone, mRNA, al-Farabi: a capital that comes late
 _SAID = re.compile(rf"\s*(?:\w[\w.’'-]*\s+){{1,2}}{_SPEECH}")
 _ROMAN_OR_LETTER = re.compile(r"[IVXLC]+|[A-Z]")
 _OPENED = re.compile(r"[(\[][^)\]]*")  # (Phil. 4:15): hardly a sentence of one word

@@ -19,7 +19,7 @@ import numpy as np
 
 from .database import Database
 from .errors import IndexMismatch, RagError
-from .fulltext import Vocabulary, best_passages, document_frequency, vocabulary
+from .fulltext import best_passages, document_frequency, vocabulary
 from .rows import (
     DOCUMENT,
     PASSAGE,
@@ -34,7 +34,7 @@ from .rows import (
     to_document,
 )
 from .schema import PASSAGES_OF_SOURCES, SCHEMA_VERSION, State, count_write, read_state
-from .types import Chunk, Document, Passage
+from .types import Chunk, Document, Passage, Vocabulary
 from .vectors import IntArray, Vectors, forget_snapshot
 
 __all__ = ["SCHEMA_VERSION", "FloatArray", "Store"]

@@ -68,7 +68,7 @@ def word_spans(text: str) -> list[Span]:
 
 
 def words(text: str) -> list[str]:
-    """The words of `text` in order, lower-case, without accents: "Al-Sa'adi’s" gives al, saadi."""
+    """The words of `text` in order, lower-case, without accents: "Al-Ma'arri’s" gives al, maarri."""
     return [fold(match) for match in _WORD.findall(text)]
 
 
@@ -139,7 +139,7 @@ def _spelled(tokens: Iterable[str]) -> set[str]:
 def names(text: str) -> list[str]:
     """Words written as names, folded, in order: capitalised or in capitals, but for the first word and function words.
 
-    The first word counts when a capital follows it directly, as in "Muqtada al-Sadr heads …".
+    The first word counts when a capital follows it directly, as in "Ann Lee heads …".
     """
     found = list(_WORD.finditer(text))
     result = []
@@ -158,7 +158,7 @@ def names(text: str) -> list[str]:
 def sound(word: str) -> str:
     """The consonants of a folded word as they sound, alike for spellings of one foreign name.
 
-    "kadhimi", "kazemi" and "kazimi" give "kzm". Two letters or fewer say too little: empty.
+    "mohamed" and "muhammad" give "mhmd". Two letters or fewer say too little: empty.
     """
     for written, heard in _SOUNDS:
         word = word.replace(written, heard)

@@ -22,27 +22,42 @@ def passage(text: str, number: int = 1, title: str = "Forces") -> Passage:
     return Passage(number, number, f"{number}.txt", title, 100, 100 + len(text), text)
 
 
+def texts(text: str) -> list[str]:
+    return [text[span.start - 100 : span.end - 100] for span, _ in units_of(passage(text))]
+
+
 def query(question: str, encoder: SentenceEncoder) -> Query:
     terms = tuple(content_words(question))
     return Query(question, terms, {stem(t): 1.0 for t in terms}, encoder.queries([question])[0], {})
 
 
-def find(question: str, texts: Sequence[str], encoder: SentenceEncoder) -> list[Evidence]:
-    hits = [Hit(passage(text, i), 1.0) for i, text in enumerate(texts, start=1)]
+def find(question: str, passages: Sequence[str], encoder: SentenceEncoder) -> list[Evidence]:
+    hits = [Hit(passage(text, i), 1.0) for i, text in enumerate(passages, start=1)]
     return EvidenceFinder(encoder).find(query(question, encoder), hits)
 
 
 def test_units_are_exact_and_lists_come_whole_too() -> None:
-    units = units_of(passage(FORCES))
-    texts = [FORCES[span.start - 100 : span.end - 100] for span, _, _ in units]
-    assert texts == [text for _, text, _ in units]
-    assert "3- The Lake party" in texts
-    assert FORCES[: FORCES.index("\n\nThe capital")] in texts
+    assert texts(FORCES) == [
+        FORCES[: FORCES.index("\n\nThe capital")],
+        "1- The River movement headed by Ann Lee",
+        "2- The Hill movement headed by Bo Dahl",
+        "3- The Lake party",
+        "The capital has two bridges.",
+        "They were built in 1903.",
+    ]
+
+
+def test_of_a_long_list_the_introduction_takes_what_fits() -> None:
+    long = "They were:\n\n" + "\n\n".join(f"{i}- Member {i} of the guard" for i in range(1, 40))
+    first = texts(long)[0]
+    assert first.startswith("They were:\n\n1- Member 1")
+    assert ANSWER_WORDS - 6 < len(first.split()) <= ANSWER_WORDS
 
 
 def test_a_list_item_is_embedded_behind_its_introduction() -> None:
-    contexts = {text: context for _, text, context in units_of(passage(FORCES))}
+    contexts = dict(zip(texts(FORCES), (unit.context for unit in units_of(passage(FORCES))), strict=True))
     assert contexts["3- The Lake party"].startswith("He was backed by several forces")
+    assert contexts["They were built in 1903."] == "The capital has two bridges."
     assert contexts["The capital has two bridges."] == ""
 
 
@@ -52,14 +67,11 @@ def test_long_sentences_are_quoted_by_the_clause() -> None:
         + ", and that ".join(f"bridge number {i} was closed" for i in range(40))
         + "."
     )
-    assert all(len(text.split()) <= QUOTE_WORDS for _, text, _ in units_of(passage(long)))
+    assert all(len(text.split()) <= QUOTE_WORDS for text in texts(long))
 
 
 def test_a_rule_between_paragraphs_is_no_evidence() -> None:
-    assert [text for _, text, _ in units_of(passage("One is here.\n\n----\n\nTwo is there."))] == [
-        "One is here.",
-        "Two is there.",
-    ]
+    assert texts("One is here.\n\n----\n\nTwo is there.") == ["One is here.", "Two is there."]
 
 
 def test_the_sentence_that_answers_comes_first(encoder: SentenceEncoder) -> None:

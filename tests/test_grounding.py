@@ -50,7 +50,7 @@ def test_markers_are_read_as_models_write_them(reply: str, expected: list[tuple[
 
 
 def test_a_claim_is_complete_when_the_next_one_has_begun() -> None:
-    reply = "He won. [1] She lost [2]. They"
+    reply = "He won. [1] She lost [2]. They tied"
     complete = [[c.text for c in completed_claims(reply[:end])] for end in range(len(reply) + 1)]
     # Never half a sentence, and never one that still waits for its marker.
     assert all(texts in ([], ["He won."], ["He won.", "She lost."]) for texts in complete)
@@ -69,8 +69,8 @@ def test_a_supported_sentence_gets_the_exact_quote(checker: Checker) -> None:
     ("claim", "reason"),
     [
         ("Ann Lee was appointed head of the River Guard in 1904.", "1904"),
-        ("Bo Dahl was appointed head of the River Guard in 1903.", "'dahl'"),
-        ("Ann Lee was not appointed head of the River Guard.", "negated"),
+        ("Bo Dahl was appointed head of the River Guard in 1903.", "'bo'"),
+        ("General Ann Lee was not appointed head of the River Guard in 1903.", "negated"),
         ("She was appointed Minister of Health.", "negated"),
         ("The River Guard has 1,300 members.", "1300"),
         ("The sun is a star that shines on us all.", "supports"),

@@ -1,5 +1,5 @@
-from rag.fulltext import Vocabulary
 from rag.spelling import respell
+from rag.types import Vocabulary
 
 WORDS = {"terrorism": 3, "kazemi": 9, "movement": 4, "station": 1, "primary": 1}
 VOCABULARY = Vocabulary(WORDS, {"kazemi": 9})

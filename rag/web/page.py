@@ -8,8 +8,9 @@ draws the whole message anew with each sentence, which takes the focus away from
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
@@ -105,41 +106,36 @@ def _html(name: str, value: str | Callable[[], str], *, js: str | None = None) -
 def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTML, box: gr.Textbox) -> None:
     """What happens when somebody asks, clicks on an example, or stops."""
 
-    def ask(question: str, earlier: Turns) -> Iterator[list[Any]]:
+    # Async, because a stop cannot interrupt Gradio while it waits for a plain generator: a slow LLM would hold it up.
+    async def ask(question: str, earlier: Turns) -> AsyncIterator[list[Any]]:
         question = question.encode(errors="replace").decode().strip()  # a lone surrogate cannot be sent back
         if not question:
-            yield [gr.skip()] * len(outputs)  # Gradio empties what a generator never yields
+            yield nothing  # without it Gradio would empty the outputs
             return
-        for turn in _answered(assistant, question, earlier):
+        async for turn in _answered(assistant, question, earlier):
             yield _shown((*earlier, turn))
 
-    def ask_example(earlier: Turns, event: gr.EventData) -> Iterator[list[Any]]:
-        yield from ask(event.question, earlier)
+    async def ask_example(earlier: Turns, event: gr.EventData) -> AsyncIterator[list[Any]]:
+        async for shown in ask(event.question, earlier):
+            yield shown
 
-    def stop(now: Turns) -> list[Any]:
-        last = now[-1]
-        return _shown((*now[:-1], replace(last, running=False, notice="stopped" if last.running else last.notice)))
+    def settle(now: Turns) -> list[Any]:
+        """A turn that still runs when its event is over was stopped."""
+        if not now or not now[-1].running:
+            return [*nothing[1:], _box(_ASK)]
+        return [*_shown((*now[:-1], replace(now[-1], running=False, notice="stopped")))[:-1], _box(_ASK)]
 
     outputs = [turns, chat, panel, box]
+    nothing = [gr.skip() for _ in outputs]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     asked = box.submit(ask, [box, turns], outputs, **quiet)
     clicked = chat.example_select(ask_example, [turns], outputs, **quiet)
-    box.stop(None, cancels=[asked, clicked], queue=False, **quiet).then(stop, [turns], outputs, queue=False, **quiet)
+    box.stop(None, cancels=[asked, clicked], **quiet)
+    for event in (asked, clicked):
+        event.then(settle, [turns], outputs, queue=False, **quiet)
 
 
-def _shown(turns: Turns) -> list[Any]:
-    """State, chat, panel and text box for these turns. While an answer grows, the box is left alone."""
-    last = turns[-1]
-    if not last.running:
-        box = gr.update(submit_btn=_ASK, stop_btn=False)
-    elif last.answer:
-        box = gr.skip()
-    else:
-        box = gr.update(value="", submit_btn=False, stop_btn=_STOP)
-    return [turns, render.chat(turns), render.sources(turns), box]
-
-
-def _answered(assistant: Assistant, question: str, earlier: Turns) -> Iterator[Turn]:
+async def _answered(assistant: Assistant, question: str, earlier: Turns) -> AsyncIterator[Turn]:
     """The turn that `question` opens, again and again until it is done."""
     try:
         answers = assistant.stream(question, history=render.history(earlier))
@@ -149,8 +145,8 @@ def _answered(assistant: Assistant, question: str, earlier: Turns) -> Iterator[T
     turn = Turn(question, running=True)
     yield turn
     try:
-        for answer in answers:
-            turn = replace(turn, answer=answer, lines=_lines(assistant, answer, turn.lines))
+        while (answer := await asyncio.to_thread(next, answers, None)) is not None:
+            turn = replace(turn, answer=answer, lines=await asyncio.to_thread(_lines, assistant, answer, turn.lines))
             yield turn
         yield replace(turn, running=False)
     except RagError as error:
