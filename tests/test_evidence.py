@@ -12,8 +12,9 @@ from rag.terms import content_words, stem
 from rag.types import Hit, Passage
 
 FORCES = (
-    "He was backed by several forces, the most important of which were:\n\n1- The River movement headed by Ann Lee\n\n"
-    "2- The Hill movement headed by Bo Dahl\n\n3- The Lake party\n\nThe capital has two bridges. They were built in 1903."
+    "He was backed by several forces, the most important of which were:\n\n"
+    "1- The River movement headed by Ann Lee\n\n2- The Hill movement headed by Bo Dahl\n\n3- The Lake party\n\n"
+    "The capital has two bridges. They were built in 1903."
 )
 
 

@@ -32,7 +32,8 @@ _EXAMPLES = ".examples"
 _SHOWN_CHARS = 1000  # of a question that is too long
 _AT_ONCE = 4  # questions answered side by side
 _WAITING = 64  # and in line behind them
-_ASK, _STOP = "Ask", "Stop"
+_IDLE = gr.update(submit_btn="Ask", stop_btn=False)
+_BUSY = gr.update(submit_btn=False, stop_btn="Stop", value="")
 
 Turns = tuple[Turn, ...]
 
@@ -62,7 +63,7 @@ def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
                     placeholder="Your question",
                     max_lines=6,
                     autofocus=True,
-                    submit_btn=_ASK,
+                    submit_btn="Ask",
                 )
             with gr.Column(elem_id="beside", scale=2):
                 panel = _html("sources", render.sources(()), js=_packaged("sources.js"))
@@ -110,10 +111,11 @@ def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTM
     async def ask(question: str, earlier: Turns) -> AsyncIterator[list[Any]]:
         question = question.encode(errors="replace").decode().strip()  # a lone surrogate cannot be sent back
         if not question:
-            yield nothing  # without it Gradio would empty the outputs
-            return
-        async for turn in _answered(assistant, question, earlier):
-            yield _shown((*earlier, turn))
+            yield [gr.skip() for _ in outputs]  # Gradio empties what a generator never yields
+        else:
+            async for turn in _answered(assistant, question, earlier):
+                begins = turn.running and not turn.answer
+                yield [*_shown((*earlier, turn)), _BUSY if begins else gr.skip()]
 
     async def ask_example(earlier: Turns, event: gr.EventData) -> AsyncIterator[list[Any]]:
         async for shown in ask(event.question, earlier):
@@ -121,18 +123,21 @@ def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTM
 
     def settle(now: Turns) -> list[Any]:
         """A turn that still runs when its event is over was stopped."""
-        if not now or not now[-1].running:
-            return [*nothing[1:], _box(_ASK)]
-        return [*_shown((*now[:-1], replace(now[-1], running=False, notice="stopped")))[:-1], _box(_ASK)]
+        if now and now[-1].running:
+            return [*_shown((*now[:-1], replace(now[-1], running=False, notice="stopped"))), _IDLE]
+        return [gr.skip(), gr.skip(), gr.skip(), _IDLE]
 
     outputs = [turns, chat, panel, box]
-    nothing = [gr.skip() for _ in outputs]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     asked = box.submit(ask, [box, turns], outputs, **quiet)
     clicked = chat.example_select(ask_example, [turns], outputs, **quiet)
     box.stop(None, cancels=[asked, clicked], **quiet)
     for event in (asked, clicked):
         event.then(settle, [turns], outputs, queue=False, **quiet)
+
+
+def _shown(turns: Turns) -> list[Any]:
+    return [turns, render.chat(turns), render.sources(turns)]
 
 
 async def _answered(assistant: Assistant, question: str, earlier: Turns) -> AsyncIterator[Turn]:

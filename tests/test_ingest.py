@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.errors import DocumentsNotFound
+from rag.ingest import Ingester, Progress
+from rag.settings import Settings
+from rag.store import Store
+
+
+class LetterEncoder:
+    """Vectors that count letters: enough to see what is embedded, and how often."""
+
+    name = weights = "letters"
+    dimension = 26
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def documents(self, texts: Sequence[str]) -> np.ndarray:
+        self.texts += texts
+        counts = [[text.lower().count(chr(97 + i)) for i in range(26)] for text in texts]
+        vectors = np.array(counts, np.float32).reshape(len(texts), 26)
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+    queries = documents
+
+
+class Place:
+    """A folder of documents and its index."""
+
+    def __init__(self, base: Path) -> None:
+        self.folder = base / "docs"
+        self.folder.mkdir()
+        self.encoder = LetterEncoder()
+        self.settings = Settings(documents=self.folder, index_dir=base / "index")
+        self.store = Store.open(self.settings.index_dir, fingerprint="f", dimension=26)
+        self.ingester = Ingester(self.store, self.encoder, self.settings)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def sources(self) -> list[str]:
+        return [document.source for document in self.store.documents()]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    with place.store:
+        yield place
+
+
+def test_only_what_changed_is_embedded_again(place: Place) -> None:
+    place.write("a.txt", "The first owl.")
+    place.write("sub/b.md", "# Birds\n\nThe second owl.")
+    report = place.ingester.ingest_default()
+    assert (report.added, report.unchanged) == (("a.txt", "sub/b.md"), ())
+    place.encoder.texts.clear()
+    place.write("a.txt", "The third owl.")
+    report = place.ingester.ingest_default()
+    assert (report.added, report.updated, report.unchanged) == ((), ("a.txt",), ("sub/b.md",))
+    assert len(place.encoder.texts) == 1
+    assert "third" in place.encoder.texts[0]
+    assert not place.ingester.ingest_default().changed
+
+
+def test_the_title_is_embedded_but_is_not_in_the_text(place: Place) -> None:
+    place.write("b.md", "# Birds\n\nThe owl.")
+    place.ingester.ingest_default()
+    assert place.encoder.texts[0].startswith("Birds\n")
+    (document,) = place.store.documents()
+    assert place.store.document(document.id).text == "# Birds\n\nThe owl."
+
+
+def test_what_left_the_default_folder_leaves_the_index(place: Place) -> None:
+    place.write("a.txt", "one")
+    place.write("b.txt", "two").unlink()
+    place.ingester.ingest_default()
+    (place.folder / "a.txt").unlink()
+    place.write("b.txt", "two")
+    report = place.ingester.ingest_default()
+    assert (report.added, report.removed) == (("b.txt",), ("a.txt",))
+    assert place.sources() == ["b.txt"]
+
+
+def test_another_folder_is_pruned_only_when_asked(place: Place, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "x.txt").write_text("ex")
+    (other / "y.txt").write_text("why")
+    place.ingester.ingest([other])
+    (other / "x.txt").unlink()
+    assert place.ingester.ingest([other]).removed == ()
+    assert place.ingester.ingest_default().removed == ()
+    assert place.sources() == ["x.txt", "y.txt"]
+    assert place.ingester.ingest([other], prune=True).removed == ("x.txt",)
+
+
+def test_documents_around_the_index_do_not_swallow_other_roots(tmp_path: Path) -> None:
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    project.mkdir()
+    elsewhere.mkdir()
+    (project / "mine.txt").write_text("mine")
+    (elsewhere / "far.txt").write_text("far")
+    settings = Settings(documents=project, index_dir=project / ".rag")
+    with Store.open(settings.index_dir, fingerprint="f", dimension=26) as store:
+        ingester = Ingester(store, LetterEncoder(), settings)
+        ingester.ingest([elsewhere])
+        ingester.ingest_default()
+        assert ingester.ingest_default().removed == ()
+        assert [d.source for d in store.documents()] == ["far.txt", "mine.txt"]
+
+
+def test_index_and_documents_may_move_together(tmp_path: Path) -> None:
+    before = tmp_path / "before"
+    (before / "docs").mkdir(parents=True)
+    (before / "docs" / "a.txt").write_text("one")
+    for place in (before, tmp_path / "after"):
+        settings = Settings(documents=place / "docs", index_dir=place / ".rag")
+        with Store.open(settings.index_dir, fingerprint="f", dimension=26) as store:
+            report = Ingester(store, LetterEncoder(), settings).ingest_default()
+        if place is before:
+            assert report.added == ("a.txt",)
+            before.rename(tmp_path / "after")
+    assert report.unchanged == ("a.txt",)
+
+
+def test_another_default_folder_replaces_the_one_before(place: Place, tmp_path: Path) -> None:
+    place.write("a.txt", "one")
+    place.ingester.ingest_default()
+    other = tmp_path / "new"
+    other.mkdir()
+    (other / "b.txt").write_text("two")
+    settings = place.settings.model_copy(update={"documents": other})
+    Ingester(place.store, place.encoder, settings).ingest_default()
+    assert place.sources() == ["b.txt"]
+
+
+def test_a_file_that_can_no_longer_be_read_keeps_its_older_version(place: Place) -> None:
+    place.write("a.txt", "The old owl.")
+    place.write("b.txt", "The other owl.")
+    place.ingester.ingest_default()
+    (place.folder / "a.txt").write_bytes(b"\x7fELF\0\0\0\0" * 40)
+    report = place.ingester.ingest_default()
+    assert [failure.source for failure in report.failed] == ["a.txt"]
+    assert report.unchanged == ("b.txt",)
+    assert place.sources() == ["a.txt", "b.txt"]
+    place.write("a.txt", "The new owl.")
+    assert place.ingester.ingest_default().updated == ("a.txt",)
+
+
+def test_a_missing_folder_loses_nothing(place: Place) -> None:
+    place.write("a.txt", "one").rename(place.folder / "b.txt")
+    place.ingester.ingest_default()
+    place.folder.rename(place.folder.with_name("gone"))
+    with pytest.raises(DocumentsNotFound, match="RAG_DOCUMENTS"):
+        place.ingester.ingest_default()
+    with pytest.raises(DocumentsNotFound, match="nowhere"):
+        place.ingester.ingest([place.folder.with_name("gone"), Path("nowhere")])
+    assert place.sources() == ["b.txt"]
+
+
+def test_hidden_unknown_and_foreign_files_are_passed_over(place: Place, tmp_path: Path) -> None:
+    place.write("a.txt", "one")
+    place.write(".hidden.txt", "two")
+    place.write(".git/c.txt", "three")
+    place.write("picture.png", "four")
+    secret = tmp_path / "secret.txt"
+    secret.write_text("five")
+    (place.folder / "link.txt").symlink_to(secret)
+    assert place.ingester.ingest_default().added == ("a.txt",)
+
+
+def test_a_collection_is_a_document_a_line(place: Place, tmp_path: Path) -> None:
+    dump = tmp_path / "dump.jsonl"
+    lines = [{"id": "one", "text": "The first."}, {"id": "two", "text": "The second.", "title": "T"}]
+    dump.write_text("\n".join(map(json.dumps, lines)))
+    assert place.ingester.ingest([dump]).added == ("one", "two")
+    dump.write_text("\n".join([json.dumps(lines[0]), "not JSON", json.dumps({"id": "three", "text": "x"})]))
+    report = place.ingester.ingest([dump], prune=True)
+    assert (report.added, report.removed) == (("three",), ())  # the line that cannot be read may be "two"
+    assert [failure.source for failure in report.failed] == ["dump.jsonl:2"]
+    dump.write_text(json.dumps(lines[0]))
+    assert place.ingester.ingest([dump], prune=True).removed == ("three", "two")
+
+
+def test_a_collection_inside_the_folder_is_pruned_with_it(place: Place) -> None:
+    place.write("dump.jsonl", json.dumps({"id": "one", "text": "The first."}))
+    assert place.ingester.ingest_default().added == ("one",)
+    (place.folder / "dump.jsonl").unlink()
+    assert place.ingester.ingest_default().removed == ("one",)
+
+
+def test_progress_counts_up_to_the_end(place: Place) -> None:
+    for i in range(5):
+        place.write(f"{i}.txt", "word " * 300)
+    seen: list[Progress] = []
+    place.ingester.ingest_default(seen.append)
+    assert [p.documents for p in seen] == [1, 2, 3, 4, 5, 5]
+    assert seen[-1].passages == place.store.count()[1] > 5
+
+
+def test_empty_files_are_documents_without_passages(place: Place) -> None:
+    place.write("empty.txt", "")
+    place.write("blank.txt", " \n\n ")
+    assert place.ingester.ingest_default().added == ("blank.txt", "empty.txt")
+    assert place.store.count() == (2, 0)
