@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from .sentences import LIST_ITEM
 from .terms import cardinals, names, numbers, words
 
 AnswerType = Literal["number", "date", "name", "any"]
@@ -23,7 +24,6 @@ _TIME_WORDS = frozenset(_MONTHS) - {"may", "march"} | frozenset(
 )
 _YEAR = re.compile(r"\b(?:1[0-9]|20)\d\d(?:s\b|\b)")
 _DAY = re.compile(r"\b\d{1,4}[-/.]\d{1,2}[-/.]\d{2,4}\b|\b(?:March|May) \d|\d(?:st|nd|rd|th)? (?:of )?(?:March|May)\b")
-_LIST_MARKER = re.compile(r"^\s*\(?\w{1,3}[-.)]\s+", re.M)
 _MONTH_DAY = re.compile(rf"\b(?:{'|'.join(_MONTHS)}) \d{{1,2}}\b|\b\d{{1,2}} (?:{'|'.join(_MONTHS)})\b", re.I)
 
 
@@ -45,7 +45,7 @@ def holds(kind: AnswerType, text: str, question: str) -> bool:
     Dates are no amounts, nor are list numbers or ranks: "how many were arrested?" is not answered by
     "3- The first raid, in 2020".
     """
-    text = _LIST_MARKER.sub("", text)
+    text = "\n".join(LIST_ITEM.sub("", line.strip(), count=1) for line in text.splitlines())
     asked = set(words(question))
     if kind == "number":
         for dated in (_DAY, _MONTH_DAY, _YEAR):

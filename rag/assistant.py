@@ -13,7 +13,7 @@ from typing import Any
 from . import conversation
 from .embedding import Encoder, open_encoder
 from .errors import DocumentsNotFound, IndexLocked, LLMUnavailable, ModelMissing, QuestionInvalid
-from .evidence import Evidence, EvidenceFinder, choose, confidence, features
+from .evidence import Evidence, EvidenceFinder, Features, choose, confidence, features
 from .grounding import Composer
 from .ingest import Ingester, Report, embedded_text
 from .llm import Writer, open_writer
@@ -40,11 +40,15 @@ class _Found:
     query: Query
     hits: tuple[Hit, ...]
     evidence: tuple[Evidence, ...]
-    confidence: float
+    features: Features
 
     @property
     def passages(self) -> tuple[Passage, ...]:
         return tuple(hit.passage for hit in self.hits)
+
+    @property
+    def confidence(self) -> float:
+        return confidence(self.features) if self.evidence else 0.0
 
 
 class Assistant:
@@ -162,6 +166,11 @@ class Assistant:
         query = self._retriever.query(valid_question(question, self.settings))
         return self._retriever.search(query, k, mode=mode, documents=documents, exclude=exclude)
 
+    def features(self, question: str, *, history: Sequence[Message] = (), exclude: Collection[str] = ()) -> Features:
+        """What the confidence in an answer is computed from; `rag.evidence.confidence` does it."""
+        standalone = conversation.standalone(question, history)
+        return self._find(standalone, history if standalone != question else (), (), exclude).features
+
     # -- documents -------------------------------------------------------------------------------------------------
 
     def ingest(self, paths: Sequence[str | Path], *, prune: bool = False, report: Report | None = None) -> IngestReport:
@@ -264,8 +273,7 @@ class Assistant:
                 hits += [replace(hit, score=lowest) for hit in again if hit.passage.id not in known]
             evidence = self._finder.find(query, hits)
             vectors = self._store.vectors([hit.passage.id for hit in hits])
-        sure = confidence(features(query, evidence, vectors)) if evidence else 0.0
-        return _Found(query, tuple(hits), tuple(evidence), sure)
+        return _Found(query, tuple(hits), tuple(evidence), features(query, evidence, vectors))
 
     def _why_refused(self, found: _Found) -> str:
         if not found.hits:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -13,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .answertype import AnswerType, expected, holds
+from .clauses import clauses
 from .embedding import Encoder, FloatArray
 from .retrieval import Query
-from .splitting import clauses, sentences
+from .sentences import LIST_ITEM, sentences
 from .terms import names, numbers, stem, stems, words
 from .types import Hit, Passage, Span
 
@@ -28,7 +28,6 @@ _CACHED_PASSAGES = 4096
 _COVERAGE, _PASSAGE_COVERAGE, _PASSAGE_RANK, _TYPE = 0.2, 0.1, 0.15, 0.1
 
 _PRONOUNS = frozenset("he she it they this that these those his her its their him them".split())
-_LIST_ITEM = re.compile(r"\s*(?:[-*•–]|\(?(?:\d{1,3}|[A-Za-z])[.)\-–])\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +61,12 @@ class Features(NamedTuple):
     passage_cosine: float  # of the closest passage
     coverage: float  # of the question's terms, weighted, by the best passage
     missing: float  # weight of the most telling term that the best passage lacks
-    sentence_coverage: float  # as coverage, by the best sentence alone
     names: float  # share of the question's names in the shown passages
     numbers: float  # share of the question's numbers in the shown passages
-    answer_type: float  # 1 when the best sentence holds a number, date or name as asked, ½ when another shown one does
+    answer_type: (
+        float  # 1 when the best sentence holds the number, date or name asked for, ½ when another shown one does
+    )
+    asks_for_type: float  # 1 when the question asks for a number, a date or a name: then near misses abound
 
 
 class Unit(NamedTuple):
@@ -165,7 +166,7 @@ def units_of(passage: Passage) -> list[Unit]:
     before: Span | None = None
     for i, span in enumerate(pieces):
         text = _slice(passage, span)
-        is_item = bool(introduction and _LIST_ITEM.match(text))
+        is_item = bool(introduction and LIST_ITEM.match(text))
         if not is_item:
             introduction = span if text.endswith(":") else None
         context = introduction if is_item else before if _points_back(text) else None
@@ -179,7 +180,7 @@ def _with_items(passage: Passage, introduction: Span, following: Sequence[Span])
     end = introduction.end
     for item in following:
         extended = _slice(passage, Span(introduction.start, item.end))
-        if not _LIST_ITEM.match(_slice(passage, item)) or len(extended.split()) > ANSWER_WORDS:
+        if not LIST_ITEM.match(_slice(passage, item)) or len(extended.split()) > ANSWER_WORDS:
             break
         end = item.end
     return Span(introduction.start, end)
@@ -226,7 +227,7 @@ def choose(evidence: Sequence[Evidence], margin: float = 0.25) -> list[Evidence]
 def features(query: Query, evidence: Sequence[Evidence], vectors: FloatArray) -> Features:
     """The features of one question; `vectors` are those of the searched passages, `[n, dimension]`."""
     if not evidence:
-        return Features(0, 0, 0, 1, 0, 0, 0, 0)
+        return Features(0, 0, 0, 1, 0, 0, 0, 1)
     shown = choose(evidence)
     held = _passage_stems(evidence[0].passage)
     around = frozenset().union(*(_passage_stems(e.passage) for e in shown))
@@ -237,10 +238,10 @@ def features(query: Query, evidence: Sequence[Evidence], vectors: FloatArray) ->
         passage_cosine=float(np.max(vectors @ query.vector)) if len(vectors) else 0.0,
         coverage=coverage(query, held),
         missing=max((w for term, w in query.weights.items() if term not in held), default=0.0),
-        sentence_coverage=coverage(query, stems(evidence[0].text)),
         names=_share([stem(n) for n in names(query.text)], around),
         numbers=_share(sorted(numbers(query.text)), digits),
         answer_type=_type_match(kind, shown, query.text),
+        asks_for_type=float(kind != "any"),
     )
 
 
@@ -255,7 +256,7 @@ def _share(wanted: Sequence[str], held: frozenset[str]) -> float:
 
 
 # Fitted by eval/fit_confidence.py, which says on what and prints this line.
-_BIAS, _COEFFICIENTS = 0.0, Features(1, 1, 1, -1, 1, 1, 1, 1)
+_BIAS, _COEFFICIENTS = 0.0, Features(1, 1, 1, -1, 1, 1, 1, 0)
 
 
 def confidence(features: Features) -> float:

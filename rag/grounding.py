@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .embedding import Encoder
 from .evidence import Evidence, EvidenceFinder
-from .splitting import sentences
+from .sentences import sentences
 from .terms import content_words, names, numbers, stem, stems, words
 from .types import Citation, Dropped, Passage, Sentence
 

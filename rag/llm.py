@@ -467,7 +467,6 @@ def _start(weights: Path, key: str) -> Any:
         # two people ask at once, and the cache grows to 8 GB by default.
         params.n_parallel = 1
         params.n_batch = 512  # between batches it sees that nobody waits any more; 2048 would take seconds
-        params.sse_ping_interval = 1  # stopping it in the middle of a reply waits for the next ping, by default 30 s
         params.cache_prompt = params.cache_idle_slots = False
         params.cache_ram_mib = 0
         params.sampling.seed = 0

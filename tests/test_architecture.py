@@ -29,9 +29,10 @@ PUBLIC = """
 # From the bottom up (DESIGN §3): a module may import from the rows above its own, never from its own row or below.
 LAYERS = [
     {"types", "errors"},
-    {"settings", "terms", "splitting"},
-    {"spelling", "answertype", "prompts", "documents", "embedding", "llm", "conversation", "schema"},
-    {"fulltext", "database"},
+    {"settings", "terms", "sentences"},
+    {"clauses", "spelling", "answertype", "prompts", "embedding", "llm", "conversation", "schema"},
+    {"splitting"},
+    {"documents", "fulltext", "database"},
     {"rows"},
     {"vectors"},
     {"store"},
@@ -147,7 +148,8 @@ def test_outside_only_public_names_are_used() -> None:
     for path in [REPOSITORY / "app.py", *(REPOSITORY / "eval").rglob("*.py")]:
         if not path.exists():
             continue
-        allowed = {"rag", "rag.web"} if path.name == "app.py" else {"rag"}
+        # The script that fits the confidence model makes a part of rag/: it has to know its features.
+        allowed = {"rag", {"app.py": "rag.web", "fit_confidence.py": "rag.evidence"}.get(path.name, "rag")}
         package = ".".join(path.relative_to(REPOSITORY).parent.parts)
         for each in imports_of(path, package):
             ours = each.module.split(".")[0] == "rag"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from rag.documents import COLLECTION_SUFFIX, SUFFIXES, read_collection, read_file
 from rag.errors import DocumentUnreadable
-from rag.splitting import chunks, sentences
+from rag.sentences import sentences
+from rag.splitting import chunks
 from rag.types import Document, Failure
 
 SEEDS = Path(__file__).parent.parent / "seeds"

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.splitting import chunks, clauses, sentences
+from rag.clauses import clauses
+from rag.sentences import sentences
+from rag.splitting import chunks
 from rag.types import Span
 
 SEEDS = Path(__file__).parent.parent / "seeds"

@@ -8,11 +8,20 @@ view.addEventListener("scroll", () => {
   atEnd = view.scrollHeight - view.scrollTop - view.clientHeight < 80;
 });
 
+// Gradio drops an update of the box when another follows at once, so it is emptied here, as somebody typing would.
+function emptyBox() {
+  const box = document.querySelector("#ask textarea");
+  box.value = "";
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 // A new question comes into view; a growing answer stays there, unless the reader has scrolled away.
 watch("value", () => {
-  const turns = element.querySelectorAll(".turn").length;
-  if (atEnd || turns !== count) view.scrollTop = view.scrollHeight;
-  count = turns;
+  const turns = element.querySelectorAll(".turn");
+  if (atEnd || turns.length !== count) view.scrollTop = view.scrollHeight;
+  // A question that was not accepted stays in the box, to be mended.
+  if (turns.length > count && !turns[turns.length - 1].querySelector(".notice")) emptyBox();
+  count = turns.length;
 });
 
 element.addEventListener("click", (event) => {

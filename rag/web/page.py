@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
@@ -32,8 +32,9 @@ _EXAMPLES = ".examples"
 _SHOWN_CHARS = 1000  # of a question that is too long
 _AT_ONCE = 4  # questions answered side by side
 _WAITING = 64  # and in line behind them
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _IDLE = gr.update(submit_btn="Ask", stop_btn=False)
-_BUSY = gr.update(submit_btn=False, stop_btn="Stop", value="")
+_BUSY = gr.update(submit_btn=False, stop_btn="Stop")
 
 Turns = tuple[Turn, ...]
 
@@ -49,10 +50,14 @@ def example_questions(documents: Path) -> list[str]:
 
 def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
     """The page, not yet served. `examples` are questions to click on."""
+
+    def top() -> str:
+        return render.header(len(assistant.documents()), assistant.model)
+
     page = gr.Blocks(title="Ask your documents", analytics_enabled=False, fill_height=True, fill_width=True)
     with page:
         turns = gr.State(())
-        _html("header", lambda: render.header(len(assistant.documents()), assistant.model))
+        header = _html("header", top())
         with gr.Row(elem_id="desk", scale=1):
             with gr.Column(elem_id="talk", scale=3):
                 chat = _html("chat", render.chat((), examples), js=_packaged("chat.js"))
@@ -68,6 +73,7 @@ def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
             with gr.Column(elem_id="beside", scale=2):
                 panel = _html("sources", render.sources(()), js=_packaged("sources.js"))
         _connect(assistant, turns, chat, panel, box)
+        page.load(top, None, header, **_QUIET)
     page.queue(max_size=_WAITING, default_concurrency_limit=_AT_ONCE)
     return page
 
@@ -100,7 +106,7 @@ def _packaged(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _html(name: str, value: str | Callable[[], str], *, js: str | None = None) -> gr.HTML:
+def _html(name: str, value: str, *, js: str | None = None) -> gr.HTML:
     return gr.HTML(value, elem_id=name, js_on_load=js, apply_default_css=False)
 
 
@@ -114,8 +120,7 @@ def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTM
             yield [gr.skip() for _ in outputs]  # Gradio empties what a generator never yields
         else:
             async for turn in _answered(assistant, question, earlier):
-                begins = turn.running and not turn.answer
-                yield [*_shown((*earlier, turn)), _BUSY if begins else gr.skip()]
+                yield [*_shown((*earlier, turn)), _BUSY if turn.running else gr.skip()]
 
     async def ask_example(earlier: Turns, event: gr.EventData) -> AsyncIterator[list[Any]]:
         async for shown in ask(event.question, earlier):
@@ -128,12 +133,11 @@ def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTM
         return [gr.skip(), gr.skip(), gr.skip(), _IDLE]
 
     outputs = [turns, chat, panel, box]
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    asked = box.submit(ask, [box, turns], outputs, **quiet)
-    clicked = chat.example_select(ask_example, [turns], outputs, **quiet)
-    box.stop(None, cancels=[asked, clicked], **quiet)
+    asked = box.submit(ask, [box, turns], outputs, **_QUIET)
+    clicked = chat.example_select(ask_example, [turns], outputs, **_QUIET)
+    box.stop(None, cancels=[asked, clicked], **_QUIET)
     for event in (asked, clicked):
-        event.then(settle, [turns], outputs, queue=False, **quiet)
+        event.then(settle, [turns], outputs, queue=False, **_QUIET)
 
 
 def _shown(turns: Turns) -> list[Any]:
