@@ -93,14 +93,10 @@ def main(arguments: list[str]) -> None:
     print("_COEFFICIENTS = Features(" + ", ".join(f"{n}={c:.2f}" for n, c in coefficients._asdict().items()) + ")")
     for z, (name, questions, _, answerable) in zip(logits, sets, strict=True):
         refused = z < shift
-        kinds = {q["kind"] for q in questions if not q["answerable"]}
-        by_kind = {
-            k: f"{np.mean([r for r, q in zip(refused, questions, strict=True) if q['kind'] == k]):.2f}" for k in kinds
-        }
-        print(
-            f"# {Path(name).name}: AUROC {auroc(list(z[answerable]), list(z[~answerable])):.3f}, "
-            f"answerable refused {refused[answerable].mean():.3f}, unanswerable refused {refused[~answerable].mean():.3f} {by_kind}"
-        )
+        print(f"# {Path(name).name}: AUROC {auroc(list(z[answerable]), list(z[~answerable])):.3f}; refused:")
+        kinds = np.array([q["kind"] for q in questions])
+        for kind in sorted(set(kinds)):
+            print(f"#   {kind}: {refused[kinds == kind].mean():.3f} of {(kinds == kind).sum()}")
 
 
 if __name__ == "__main__":
