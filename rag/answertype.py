@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 from .sentences import LIST_ITEM
-from .terms import cardinals, names, numbers, words
+from .terms import cardinals, content_words, names, numbers, stem, stems, words
 
 AnswerType = Literal["number", "date", "name", "any"]
 
@@ -25,6 +25,53 @@ _TIME_WORDS = frozenset(_MONTHS) - {"may", "march"} | frozenset(
 _YEAR = re.compile(r"\b(?:1[0-9]|20)\d\d(?:s\b|\b)")
 _DAY = re.compile(r"\b\d{1,4}[-/.]\d{1,2}[-/.]\d{2,4}\b|\b(?:March|May) \d|\d(?:st|nd|rd|th)? (?:of )?(?:March|May)\b")
 _MONTH_DAY = re.compile(rf"\b(?:{'|'.join(_MONTHS)}) \d{{1,2}}\b|\b\d{{1,2}} (?:{'|'.join(_MONTHS)})\b", re.I)
+
+
+# "Who is the deputy head of …", "what's his address", "Iran's foreign minister?": what is asked for.
+_ASKED_FOR = re.compile(
+    r"^(?:(?:and|so|please|tell me) )*(?:who|what|which)(?:['’]s| is| was| are| were)\s+(?:currently\s+)?"
+    r"(?P<phrase>(?:the|an?|his|her|its|their|\w+['’]s?)\s.+|(?!\w+(?:ed|en|put|meant)\b).+)$",
+    re.I,
+)
+_FRAGMENT = re.compile(
+    r"^(?!(?:who|what|when|where|why|how|which|whose|whom|did|does|do|is|was|are|were|can|could|list|tell|and|in|on|from"
+    r"|to|name|give|according)\b)(?P<phrase>(?:\S+\s*){1,7})$",
+    re.I,
+)
+_PHRASE_END = re.compile(
+    r"\b(?:in|at|for|from|on|that|who|which|to|by|with|when|where|after|before|during|if|and|between|about)\b|,"
+)
+_VAGUE = frozenset(
+    "reason name names kind kinds type types sort position role job thing things way part people person persons one two "
+    "three four five six seven eight nine ten".split()
+)
+_LEADING = frozenset(
+    stem(word)
+    for word in "head heads headed leader leads lead led chief boss director commander chairman chairs president "
+    "runs run".split()
+)
+
+
+def asked_for(question: str) -> list[str]:
+    """The content words of what a question names and wants to know: "deputy", "head" …; [] when it names nothing."""
+    question = question.strip().rstrip("?. ")
+    match = _ASKED_FOR.match(question) or _FRAGMENT.match(question)
+    if not match:
+        return []
+    phrase = _PHRASE_END.split(match["phrase"])[0]
+    return [word for word in content_words(phrase) if word not in _VAGUE]
+
+
+def share_asked_for(question: str, text: str) -> float:
+    """How much of what is asked for `text` speaks of, 0..1; 1 when nothing is named.
+
+    Words for who leads stand for one another: the "leader" of one text is the "head" of another.
+    """
+    wanted = [stem(word) for word in asked_for(question)]
+    held = stems(text)
+    leads = bool(_LEADING & held)
+    found = sum(word in held or (leads and word in _LEADING) for word in wanted)
+    return found / len(wanted) if wanted else 1.0
 
 
 def expected(question: str) -> AnswerType:

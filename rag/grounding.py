@@ -107,7 +107,8 @@ class Checker:
         vector = self._encoder.documents([claim.text])[0]
         reason = ""
         for group in (cited, others):
-            quotes = sorted(self._finder.against(vector, group), key=lambda quote: -quote.cosine)
+            quotes = self._finder.against(vector, group)
+            quotes.sort(key=lambda quote: -quote.cosine - _shared(claim.text, quote.text))
             outcomes = [(quote, _support(claim.text, quote, self._strict)) for quote in quotes]
             supports = [Support(quote, score) for quote, score in outcomes if isinstance(score, float)]
             if supports:
@@ -131,13 +132,18 @@ def _support(claim: str, quote: Evidence, strict: bool) -> float | str:
         return f"the name '{strange[0]}' is not in the passage"
     if contradicts(claim, quote.text):
         return "one of claim and passage is negated"
-    wanted = [stem(word) for word in content_words(claim)]
-    held = stems(quote.text) if strict else stems(quote.text) | stems(title)
-    lexical = sum(word in held for word in wanted) / len(wanted)
+    lexical = _shared(claim, quote.text if strict else f"{quote.text} {title}")
     score = 0.5 * lexical + 0.5 * max(quote.cosine, 0.0)
     if lexical < (_LEAST_LEXICAL_STRICT if strict else _LEAST_LEXICAL) or score < SUPPORTED:
         return f"no sentence of the passages supports it (best support {score:.2f})"
     return score
+
+
+def _shared(claim: str, text: str) -> float:
+    """The share of the claim's content words that `text` has, 0..1."""
+    wanted = [stem(word) for word in content_words(claim)]
+    held = stems(text)
+    return sum(word in held for word in wanted) / max(len(wanted), 1)
 
 
 def contradicts(claim: str, quote: str) -> bool:

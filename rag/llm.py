@@ -256,14 +256,14 @@ _requests: set[_Request] = set()  # being read now
 @atexit.register
 def _end_everything() -> None:
     """Leave no thread reading: the interpreter aborts when it ends while one is inside pydantic's Rust code."""
-    until = time.monotonic() + 3.0
     requests = list(_requests)
     for request in requests:
         request.cut()
-    for server in list(_servers.values()):
-        server.stop()
+    until = time.monotonic() + 5.0
     for request in requests:
         request.thread.join(max(0.0, until - time.monotonic()))
+    for server in list(_servers.values()):  # last: it keeps every thread waiting while it stops
+        server.stop()
 
 
 def _deltas(llm: Any, prompt: _Prompt, **options: Any) -> _Text:
@@ -361,7 +361,7 @@ def _over_http(endpoint: _Endpoint, prompt: _Prompt, request: _Request) -> _Text
                 temperature=0.0,
                 is_chat_model=True,
                 timeout=endpoint.timeout_s,
-                max_retries=1,
+                max_retries=0 if endpoint.is_local else 1,  # over a network, once more may help
                 http_client=client,
             )
             yield from _deltas(llm, prompt, max_tokens=prompt.max_tokens)

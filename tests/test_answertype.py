@@ -1,6 +1,6 @@
 import pytest
 
-from rag.answertype import expected, holds
+from rag.answertype import asked_for, expected, holds, share_asked_for
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,32 @@ def test_the_wording_says_what_is_wanted(question: str, kind: str) -> None:
 )
 def test_a_text_holds_what_is_wanted_or_not(question: str, text: str, fits: bool) -> None:
     assert holds(expected(question), text, question) is fits
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("Who is the deputy head of the River Guard?", ["deputy", "head", "river", "guard"]),
+        ("what's the email address", ["email", "address"]),
+        ("army chief of staff?", ["army", "chief", "staff"]),
+        ("What is the reason for this?", []),
+        ("Who was appointed in 1903?", []),
+        ("Why did it fall?", []),
+    ],
+)
+def test_what_is_asked_for_is_read_from_the_question(question: str, words: list[str]) -> None:
+    assert asked_for(question) == words
+
+
+@pytest.mark.parametrize(
+    ("question", "share"),
+    [
+        ("Who is the head of the River Guard?", 1.0),
+        ("Who is the leader of the River Guard?", 1.0),
+        ("Who is the deputy head of the River Guard?", 0.75),
+        ("What is the email address?", 0.0),
+        ("Why did it fall?", 1.0),
+    ],
+)
+def test_a_text_speaks_of_it_or_not(question: str, share: float) -> None:
+    assert share_asked_for(question, "General Ann Lee, head of the River Guard") == share
