@@ -47,6 +47,13 @@ def gold(request: pytest.FixtureRequest, texts: dict[str, str]) -> list[Question
     return read_gold(request.config.option.gold, texts)
 
 
+@pytest.fixture
+def our_gold(request: pytest.FixtureRequest) -> None:
+    """The bars are about our questions with the default LLM."""
+    if request.config.option.gold != GOLD or request.config.option.llm:
+        pytest.skip("bars are set for the default questions and settings")
+
+
 @pytest.fixture(scope="session")
 def rows(request: pytest.FixtureRequest, assistant: rag.Assistant, gold: list[Question]) -> list[Row]:
     request.config.stash[_ROWS] = ask_all(assistant, gold)

@@ -34,16 +34,16 @@ _ASKED_FOR = re.compile(
     re.I,
 )
 _FRAGMENT = re.compile(
-    r"^(?!(?:who|what|when|where|why|how|which|whose|whom|did|does|do|is|was|are|were|can|could|list|tell|and|in|on|from"
-    r"|to|name|give|according)\b)(?P<phrase>(?:\S+\s*){1,7})$",
+    r"^(?!(?:who|what|when|where|why|how|which|whose|whom|did|does|do|is|was|are|were|can|could|list|tell|and|in|on"
+    r"|from|to|name|give|according)\b)(?P<phrase>(?:\S+\s*){1,7})$",
     re.I,
 )
 _PHRASE_END = re.compile(
     r"\b(?:in|at|for|from|on|that|who|which|to|by|with|when|where|after|before|during|if|and|between|about)\b|,"
 )
 _VAGUE = frozenset(
-    "reason name names kind kinds type types sort position role job thing things way part people person persons one two "
-    "three four five six seven eight nine ten".split()
+    "reason name names kind kinds type types sort position role job thing things way part people person persons one "
+    "two three four five six seven eight nine ten".split()
 )
 _LEADING = frozenset(
     stem(word)
