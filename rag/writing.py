@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
-from .answertype import expected, holds
 from .embedding import Encoder
 from .evidence import Evidence, EvidenceFinder
 from .grounding import Checker, Claim, Composer, Support, claims, completed_claims, says_not_found
 from .llm import Writer
 from .prompts import Prompt
+from .terms import names, numbers, words
 from .types import Dropped, Passage
 
 _MOST_TOKENS = 400
@@ -63,10 +63,10 @@ class Author:
                 yield
 
     def _one_sentence(self, question: str, quotes: Sequence[Evidence], into: Composer) -> Iterator[None]:
-        """Keep one sentence, if it says what the best quote says.
+        """Keep one sentence in place of the best quote, if it says all that the quote says; the other quotes follow.
 
         A model of this size copies well and reasons badly: it sees the quotes alone, is stopped after
-        its first sentence, and may hardly use other words than theirs.
+        its first sentence, may hardly use other words than theirs, and may leave out no name or number.
         """
         passages = [quote.passage for quote in quotes]
         user = self._prompt.fill(passages=numbered(passages, [q.text for q in quotes]), question=question)
@@ -78,18 +78,21 @@ class Author:
                     break
         checker = Checker(passages, self._finder, self._encoder, strict=True)
         for claim in claims(reply)[:1]:
-            if _kept(_relevant(checker.check(claim), claim, quotes[0], question), claim, into):
+            if _kept(_complete(checker.check(claim), claim, quotes[0]), claim, into):
                 yield
+                for quote in quotes[1:]:
+                    into.quoted(quote)
+                    yield
 
 
-def _relevant(outcome: Support | Dropped, claim: Claim, best: Evidence, question: str) -> Support | Dropped:
+def _complete(outcome: Support | Dropped, claim: Claim, best: Evidence) -> Support | Dropped:
     if isinstance(outcome, Dropped):
         return outcome
     if not outcome.quote.overlaps(best):
         return Dropped(claim.text, "it does not stand on the best evidence")
-    kind = expected(question)
-    if not holds(kind, claim.text, question):
-        return Dropped(claim.text, f"it has no {kind}, which the question asks for")
+    left_out = (set(names(best.text)) - set(words(claim.text))) | (numbers(best.text) - numbers(claim.text))
+    if left_out:
+        return Dropped(claim.text, f"it leaves out '{min(left_out)}', which the quote has")
     return outcome
 
 
