@@ -170,7 +170,8 @@ def units_of(passage: Passage) -> list[Unit]:
         is_item = bool(introduction and LIST_ITEM.match(text))
         if not is_item:
             introduction = span if text.endswith(":") else None
-        context = introduction if is_item else before if _points_back(text) else None
+        goes_on = introduction == span and before is not None and _slice(passage, before)[-1] not in ".!?:"
+        context = introduction if is_item else before if goes_on or _points_back(text) else None
         whole = _with_items(passage, span, pieces[i + 1 :]) if introduction == span else span
         units.append(Unit(whole, _slice(passage, context) if context else ""))
         before = span
