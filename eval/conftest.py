@@ -48,10 +48,11 @@ def gold(request: pytest.FixtureRequest, texts: dict[str, str]) -> list[Question
 
 
 @pytest.fixture
-def our_gold(request: pytest.FixtureRequest) -> None:
+def our_gold(request: pytest.FixtureRequest, assistant: rag.Assistant) -> None:
     """The bars are about our questions with the default LLM."""
     if request.config.option.gold != GOLD or request.config.option.llm:
         pytest.skip("bars are set for the default questions and settings")
+    assert assistant.model != "none", "the language model is not on this machine; run 'rag models pull'"
 
 
 @pytest.fixture(scope="session")

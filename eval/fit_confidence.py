@@ -31,9 +31,6 @@ from .metrics import auroc
 _SIGNS = Features(
     sentence_cosine=(0, None),  # type: ignore[arg-type]
     passage_cosine=(0, None),  # type: ignore[arg-type]
-    coverage=(0, None),  # type: ignore[arg-type]
-    missing=(None, 0),  # type: ignore[arg-type]
-    names=(0, None),  # type: ignore[arg-type]
     numbers=(0, None),  # type: ignore[arg-type]
     answer_type=(0, None),  # type: ignore[arg-type]
     asked_for=(0, None),  # type: ignore[arg-type]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import rag
 
+from .metrics import normalise
+
 KINDS = (
     "fact",
     "list",
@@ -73,6 +75,8 @@ def read_gold(path: Path, texts: Mapping[str, str]) -> list[Question]:
 def _question(row: Mapping[str, object], texts: Mapping[str, str]) -> Question:
     evidence = tuple(_evidence(item, texts) for item in row["evidence"])  # type: ignore[attr-defined]
     answers = tuple(tuple(group) for group in row["answers"])  # type: ignore[attr-defined]
+    if empty := [answer for group in answers for answer in group if not normalise(answer)]:
+        raise ValueError(f"the answer '{empty[0]}' has no letter or digit that is compared; write it in Latin letters")
     if row["kind"] not in KINDS:
         raise ValueError(f"kind '{row['kind']}' is none of {', '.join(KINDS)}")
     if bool(row["answerable"]) != bool(answers) or bool(answers) != bool(evidence):

@@ -39,7 +39,7 @@ def ask_all(assistant: rag.Assistant, questions: Iterable[Question]) -> list[Row
 
 def _scored(question: Question, answer: rag.Answer, seconds: float) -> Row:
     good = [c for c in answer.citations if _holds_evidence(c, question)]
-    marked = set(re.findall(r"\[(\d+)\]", answer.text)) if answer.citations else set()
+    marked = set(re.findall(r"\[(\d+)\]", answer.text))
     have = {str(citation.marker) for citation in answer.citations}
     return Row(
         question,

@@ -8,13 +8,13 @@ import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from . import conversation
 from .embedding import Encoder, open_encoder
 from .errors import DocumentsNotFound, IndexLocked, LLMUnavailable, ModelMissing, QuestionInvalid
 from .evidence import Evidence, EvidenceFinder, Features, choose, confidence, features
-from .grounding import Composer
+from .grounding import Composer, without_thinking
 from .ingest import Ingester, Report, embedded_text
 from .llm import Writer, open_writer
 from .prompts import load_prompt
@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 _NEAREST = 3
 _CITED_AGAIN = 2  # passages of the last answer that stay candidates of a follow-up
 _CONDENSE_TOKENS = 100
-_REFUSAL = "I did not find an answer to this in the documents."
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,7 @@ class Assistant:
     ) -> Iterator[Answer]:
         """Yield cumulative Answers, a sentence more each time; the last one is complete."""
         question = valid_question(question, self.settings)
-        return self._stream(question, history, documents, exclude)
+        return self._stream(question, history, _sources(documents), _sources(exclude))
 
     async def aask(self, question: str, **options: Any) -> Answer:
         """`ask` in a thread."""
@@ -163,8 +162,10 @@ class Assistant:
         exclude: Collection[str] = (),
     ) -> list[Hit]:
         """The `k` best passages, best first. Scores compare within one search only."""
+        if k < 1 or mode not in get_args(SearchMode):
+            raise ValueError(f"k is at least 1, and mode one of {', '.join(get_args(SearchMode))}")
         query = self._retriever.query(valid_question(question, self.settings))
-        return self._retriever.search(query, k, mode=mode, documents=documents, exclude=exclude)
+        return self._retriever.search(query, k, mode=mode, documents=_sources(documents), exclude=_sources(exclude))
 
     def features(self, question: str, *, history: Sequence[Message] = (), exclude: Collection[str] = ()) -> Features:
         """What the confidence in an answer is computed from; `rag.evidence.confidence` does it."""
@@ -223,7 +224,7 @@ class Assistant:
         searched = time.monotonic()
         base = Answer(
             question,
-            standalone,
+            found.query.text,  # with the documents' spelling where it was another one
             text="",
             mode="quoted",
             passages=found.passages,
@@ -232,7 +233,7 @@ class Assistant:
             timings={"search": round(searched - started, 4)},
             notes=(self._note,) if self._note else (),
         )
-        if found.confidence < self.settings.refuse_below:
+        if not found.evidence or found.confidence < self.settings.refuse_below:
             yield self._refusal(base, self._why_refused(found))
             return
         for answer in self._answers(base, found):
@@ -253,7 +254,7 @@ class Assistant:
             )
         except LLMUnavailable:
             return conversation.standalone(question, history)
-        rewritten = " ".join(reply.split())
+        rewritten = " ".join(without_thinking(reply).split())
         # A rewrite that rambles is no question: better our own way.
         fits = 0 < len(rewritten) <= min(self.settings.question_chars, 4 * len(question) + 200)
         return rewritten if fits else conversation.standalone(question, history)
@@ -285,7 +286,9 @@ class Assistant:
 
     def _refusal(self, base: Answer, reason: str) -> Answer:
         nearest = base.passages[:_NEAREST]
-        return replace(base, text=_REFUSAL, mode="refused", refused=True, reason=reason, nearest=nearest, passages=())
+        return replace(
+            base, text=conversation.REFUSAL, mode="refused", refused=True, reason=reason, nearest=nearest, passages=()
+        )
 
     def _answers(self, base: Answer, found: _Found) -> Iterator[Answer]:
         quotes = choose(found.evidence)
@@ -321,6 +324,10 @@ def _composed(base: Answer, composer: Composer, mode: Any) -> Answer:
         citations=tuple(composer.citations),
         dropped=tuple(composer.dropped),
     )
+
+
+def _sources(sources: Collection[str]) -> Collection[str]:
+    return (sources,) if isinstance(sources, str) else sources
 
 
 def valid_question(question: str, settings: Settings) -> str:

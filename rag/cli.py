@@ -297,7 +297,9 @@ def config(context: typer.Context) -> None:
     rows = []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        shown = "–" if value is None else re.sub(r"//[^/@]*@", "//***@", str(value))  # a password in an address
+        shown = (
+            "–" if value is None else re.sub(r"(?<=//)[^/@]*(?=@)|(?<=\?).*", "***", str(value))
+        )  # keys in an address
         origin = "set" if name in settings.model_fields_set else "default"
         rows.append((name, shown, origin, field.description or ""))
     Screen().rows(("setting", "value", "", "meaning"), rows)

@@ -29,11 +29,17 @@ _REFERRING = frozenset(
     "he she it they him her his hers its their theirs them this these those former latter same another".split()
 )
 _REFERRING_PHRASES = re.compile(
-    r"^(?:and|or|but|so|also|then)\b|\b(?:what|how) about\b|\bthe (?:other|first|second|last) one\b|\belse\b"
+    r"^(?:and|or|but|so|also|then)\b|\b(?:what|how) about\b|\bthe \w+ ones?\b|\belse\b"
     r"|\b(?:is|was|of|about|for|after|before|why|how|did|does) that\b",
     re.IGNORECASE,
 )
+# How a question begins that says by itself what it is about: "Who is Ann Lee?".
+_ASKS = re.compile(
+    r"(?:who|what|when|where|why|how|which|whose|is|are|was|were|do|does|did|can|list|name|tell)\b", re.I
+)
 _EARLIER_QUESTIONS = 3
+
+REFUSAL = "I did not find an answer to this in the documents."
 
 
 def smalltalk(text: str) -> str | None:
@@ -54,10 +60,10 @@ def smalltalk(text: str) -> str | None:
 
 def depends_on_history(question: str) -> bool:
     """Whether the question points back (a pronoun, "and …", "what about …") or says too little alone."""
-    tokens = words(question)
-    if len(content_words(question)) < 2 and len(tokens) < 5:
+    said = len(content_words(question))
+    if said == 0 or (said == 1 and not _ASKS.match(question.strip())):
         return True
-    return bool(_REFERRING & set(tokens)) or bool(_REFERRING_PHRASES.search(question.strip()))
+    return bool(_REFERRING & set(words(question))) or bool(_REFERRING_PHRASES.search(question.strip()))
 
 
 def standalone(question: str, history: Sequence[Message]) -> str:
@@ -77,5 +83,7 @@ def standalone(question: str, history: Sequence[Message]) -> str:
 
 
 def last_answer(history: Sequence[Message]) -> str:
-    """What was answered last; empty when nothing was."""
-    return next((turn["content"] for turn in reversed(history) if turn["role"] == "assistant"), "")
+    """What was answered last from the documents; empty when nothing was."""
+    no_answers = {REFUSAL, *(reply for _, reply in _REPLIES)}
+    answers = (turn["content"] for turn in reversed(history) if turn["role"] == "assistant")
+    return next((answer for answer in answers if answer not in no_answers), "")

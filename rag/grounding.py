@@ -26,12 +26,18 @@ _AFTER_STOP = re.compile(rf"([.!?…][\"”’)]*)((?:\s*{_MARKER.pattern})+)")
 _HALF_MARKER = re.compile(r"[\[【][^\]】]{0,60}$")
 _THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.S | re.I)
 _MARKUP = re.compile(r"^\s{0,3}(?:#{1,6}|>|[-*+•])\s+|^\s*```.*$|\*\*|__", re.M)
-_NOT_FOUND = re.compile(r"^\W*not found\W*$", re.I)
+_NOT_FOUND = re.compile(r"^\W*(NOT FOUND\b|not found\W*$)|^\W*Not found\W*$")
 _NEGATIONS = frozenset(
     "not no never none nobody nothing neither nor without cannot cant isnt arent wasnt werent dont doesnt didnt "
-    "hasnt havent hadnt wont wouldnt couldnt shouldnt".split()
+    "hasnt havent hadnt wont wouldnt couldnt shouldnt false denied denies failed fails refused refuses".split()
 )
-_LITERAL_MARKER = re.compile(r"\[(\d+)\]")
+_NEGATED_WITHIN = 6  # words behind a negation: "did not, in the end, pass the parliament"
+_OPPOSITES = (
+    ("north", "south"), ("east", "west"), ("northern", "southern"), ("eastern", "western"), ("before", "after"),
+    ("more", "less"), ("increase", "decrease"), ("rise", "fall"), ("rose", "fell"), ("win", "lose"), ("won", "lost"),
+    ("accept", "reject"), ("support", "oppose"), ("above", "below"), ("first", "last"), ("begin", "end"),
+    ("open", "close"), ("include", "exclude"), ("allow", "forbid"), ("strong", "weak"), ("high", "low"),
+)  # fmt: skip
 _BLANK_LINES = re.compile(r"\n\s*\n+")
 
 
@@ -51,8 +57,8 @@ class Support:
 
 
 def says_not_found(reply: str) -> bool:
-    """Whether the whole reply is the agreed "NOT FOUND"."""
-    return bool(_NOT_FOUND.match(_plain(reply)))
+    """Whether the reply is the agreed "NOT FOUND", alone or at its beginning."""
+    return bool(_NOT_FOUND.match(_MARKER.sub("", _plain(reply))))
 
 
 def claims(reply: str) -> list[Claim]:
@@ -72,16 +78,21 @@ def completed_claims(reply: str) -> list[Claim]:
     return claims(_HALF_MARKER.sub("", reply))[:-1]
 
 
+def without_thinking(reply: str) -> str:
+    """The reply without `<think>` blocks, closed or not."""
+    return _THINKING.sub("", reply).strip()
+
+
 def _plain(reply: str) -> str:
-    return _MARKUP.sub("", _THINKING.sub("", reply)).strip()
+    return _MARKUP.sub("", without_thinking(reply)).strip()
 
 
 def _numbers_of(text: str) -> tuple[int, ...]:
     cited: list[int] = []
     for match in _MARKER.finditer(text):
         for part in re.split(r"[,;]", match.group(1)):
-            first, _, last = re.sub(r"\s", "", part).replace("–", "-").partition("-")
-            cited += range(int(first), min(int(last or first), int(first) + 20) + 1)
+            ends = [int(number) for number in re.findall(r"\d+", part)]
+            cited += range(ends[0], min(ends[1], ends[0] + 20) + 1) if len(ends) == 2 else ends
     return tuple(dict.fromkeys(cited))
 
 
@@ -128,10 +139,14 @@ def _support(claim: str, quote: Evidence, strict: bool) -> float | str:
     if missing := numbers(claim) - numbers(quote.text):
         return f"the number {min(missing)} is not in the passage"
     known = set(words(quote.text)) | set(words(title))
-    if strange := [name for name in names(claim) if name not in known]:
+    if strange := [name for name in _first_word(claim) + names(claim) if name not in known]:
         return f"the name '{strange[0]}' is not in the passage"
     if contradicts(claim, quote.text):
         return "one of claim and passage is negated"
+    if opposite := _opposite(claim, quote.text):
+        return f"the passage says '{opposite}', not the opposite"
+    if _swapped(claim, quote.text):
+        return "the names stand the other way round in the passage"
     lexical = _shared(claim, quote.text if strict else f"{quote.text} {title}")
     score = 0.5 * lexical + 0.5 * max(quote.cosine, 0.0)
     if lexical < (_LEAST_LEXICAL_STRICT if strict else _LEAST_LEXICAL) or score < SUPPORTED:
@@ -153,16 +168,56 @@ def contradicts(claim: str, quote: str) -> bool:
 
 
 def _polarity(text: str) -> dict[str, bool]:
-    """Each content stem, and whether a negation stands within the three words before it, every time it occurs."""
+    """Each content stem, and whether a negation stands shortly before it, every time it occurs."""
     tokens = words(text)
     negated: dict[str, bool] = {}
     content = set(content_words(text))
     for i, token in enumerate(tokens):
         if token in content:
-            near = bool(_NEGATIONS & set(tokens[max(0, i - 3) : i]))
+            near = bool(_NEGATIONS & set(tokens[max(0, i - _NEGATED_WITHIN) : i]))
             word = stem(token)
             negated[word] = negated.get(word, True) and near
     return negated
+
+
+def _first_word(claim: str) -> list[str]:
+    """The claim's first word, where it could be a name: the capital of "Dahl was appointed" does not tell."""
+    first = claim.split(maxsplit=1)[0] if claim else ""
+    alone = words(first)[:1]
+    return alone if first[:1].isupper() and set(alone) & set(content_words(claim)) else []
+
+
+def _opposite(claim: str, quote: str) -> str:
+    """A word of the quote whose opposite, which the quote lacks, is in the claim."""
+    ours, theirs = stems(claim), stems(quote)
+    for pair in _OPPOSITES:
+        for said, meant in (pair, pair[::-1]):
+            if stem(said) in ours - theirs and stem(meant) in theirs - ours:
+                return meant
+    return ""
+
+
+def _swapped(claim: str, quote: str) -> bool:
+    """Whether two names changed sides of the same words: "A replaced B", "B replaced A". A passive ("by") may."""
+    ours, theirs = words(claim), words(quote)
+    shared = [name for name in names(claim) + _first_word(claim) if name in theirs]
+    if ("by" in ours) != ("by" in theirs):
+        return False
+    for one in shared:
+        for other in shared:
+            here, there = _between(ours, one, other, shared), _between(theirs, other, one, shared)
+            if here and here == there:
+                return True
+    return False
+
+
+def _between(tokens: list[str], one: str, other: str, names_of_both: list[str]) -> list[str]:
+    """The stems of the content words from `one` up to the first `other` behind it, the names left out."""
+    start = tokens.index(one)
+    if other not in tokens[start + 1 :]:
+        return []
+    inside = tokens[start + 1 : tokens.index(other, start + 1)]
+    return [stem(word) for word in content_words(" ".join(inside)) if word not in names_of_both]
 
 
 class Composer:
@@ -201,4 +256,4 @@ class Composer:
 
 def shown(text: str) -> str:
     """Text for display: a literal "[12]" becomes "(12)", so that it cannot be read as one of our markers."""
-    return _BLANK_LINES.sub("\n", _LITERAL_MARKER.sub(r"(\1)", text)).strip()
+    return _BLANK_LINES.sub("\n", _MARKER.sub(lambda m: f"({m.group()[1:-1]})", text)).strip()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,12 +88,12 @@ class Ingester:
         IndexLocked when another process is writing.
         """
         for path in paths:
-            if not path.exists():
-                raise DocumentsNotFound(f"'{path}' does not exist; check the path")
+            if not _exists(path):
+                raise DocumentsNotFound(f"'{path}' does not exist or cannot be entered; check the path")
         ledger = _Ledger()
         with self._store.writing():
             for path in paths:
-                self._ingest_path(path, ledger, prune, report)
+                self._ingest_path(path, self._home(path), ledger, prune, report)
         return ledger.report()
 
     def ingest_default(self, report: Report | None = None) -> IngestReport:
@@ -101,8 +102,8 @@ class Ingester:
         When the setting now names another folder, the documents of the one before go: the files
         stay, and coming back indexes them again.
         """
-        path = self._settings.documents
-        if not path.exists():
+        path = self._settings.documents.expanduser()
+        if not _exists(path):
             raise DocumentsNotFound(
                 f"the documents folder '{path}' does not exist; "
                 "create it, or set RAG_DOCUMENTS (or documents in rag.toml)"
@@ -110,15 +111,15 @@ class Ingester:
         root = self._root(path)
         with self._store.writing():
             before = self._store.meta(_DEFAULT_ROOT)
-            done = self.ingest([path], prune=True, report=report)
+            ledger = _Ledger()
+            self._ingest_path(path, root, ledger, prune=True, report=report)
             if before is not None and before != root:
                 gone = [d for d in self._store.documents() if _belongs(d.root, before) and not _belongs(d.root, root)]
                 self._store.remove([d.id for d in gone])
             self._store.set_meta(_DEFAULT_ROOT, root)
-        return done
+        return ledger.report()
 
-    def _ingest_path(self, path: Path, ledger: _Ledger, prune: bool, report: Report | None) -> None:
-        root = self._root(path if path.is_dir() or _is_collection(path) else path.parent)
+    def _ingest_path(self, path: Path, root: str, ledger: _Ledger, prune: bool, report: Report | None) -> None:
         stored = {(d.root, d.source): d for d in self._store.documents() if _belongs(d.root, root)}
         seen: set[tuple[str, str | None]] = set()
         spared: set[tuple[str, str | None]] = set()
@@ -148,12 +149,13 @@ class Ingester:
         self._put(batch, ledger)
         if report:
             report(ledger.progress())
-        if prune and (path.is_dir() or _is_collection(path)):
-            unlisted = (root, None) in spared
-            self._prune(
-                [d for (r, s), d in stored.items() if not {(r, s), (r, None)} & (seen | spared) and not unlisted],
-                ledger,
-            )
+        # A file that was ingested by itself and now comes with its folder is one document, not two.
+        alone = {f"{root}/{source}" for home, source in seen if home == root}
+        self._store.remove([d.id for (home, _), d in stored.items() if home in alone])
+        if prune and (path.is_dir() or _is_collection(path)) and (root, None) not in spared:
+            kept = seen | spared
+            gone = [d for (home, s), d in stored.items() if (home, s) not in kept and (home, None) not in kept]
+            self._prune([d for d in gone if d.root not in alone], ledger)
 
     def _prune(self, gone: Sequence[Document], ledger: _Ledger) -> None:
         if gone:
@@ -175,10 +177,16 @@ class Ingester:
 
     def _read(self, path: Path, root: str) -> Iterator[Document | _Unread]:
         limit = int(self._settings.file_megabytes * 1_000_000)
-        files, unread = _files(path) if path.is_dir() else ([path], [])
+        files, unread, others = _files(path) if path.is_dir() else ([path], [], Counter[str]())
+        if others and not files:
+            kinds = ", ".join(f"{n} {suffix}" for suffix, n in others.most_common(5))
+            logger.warning("%s: nothing in it can be read yet (%s); convert the files to .txt or .md", path, kinds)
         yield from (_Unread(root, None, failure) for failure in unread)
         for file in files:
             source = file.relative_to(path).as_posix() if path.is_dir() else file.name
+            if (shown := source.encode("utf-8", "replace").decode()) != source:
+                yield _Unread(root, shown, Failure(shown, "its name is not UTF-8; rename it"))
+                continue
             if not _is_collection(file):
                 try:
                     yield read_file(file, root=root, source=source, max_bytes=limit)
@@ -191,6 +199,13 @@ class Ingester:
                     yield _Unread(collection, None, item) if isinstance(item, Failure) else item
             except DocumentUnreadable as error:
                 yield _Unread(collection, None, Failure(source, str(error)))
+
+    def _home(self, path: Path) -> str:
+        """The root of what is at `path`: a folder, a collection, or a file by itself — unless its folder is indexed."""
+        folder = self._root(path.parent)
+        if path.is_file() and any(d.source == path.name for d in self._store.documents(folder)):
+            return folder
+        return self._root(path)
 
     def _root(self, path: Path) -> str:
         """The name of a root: "./…" relative to the folder around the index where it can be, so that both may move."""
@@ -211,11 +226,19 @@ def embedded_text(document: Document, chunk: Chunk) -> str:
     return "\n".join(part for part in (title, chunk.heading, text) if part)
 
 
-def _files(folder: Path) -> tuple[list[Path], list[Failure]]:
-    """The files of known kinds in `folder` and below, in a stable order; and the folders that cannot be listed.
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long, a folder that may not be entered
+        return False
+
+
+def _files(folder: Path) -> tuple[list[Path], list[Failure], Counter[str]]:
+    """The files of known kinds in `folder` and below, in a stable order; folders that cannot be listed; other kinds.
 
     Hidden files and links that leave the folder are passed over.
     """
+    others: Counter[str] = Counter()
     root = folder.resolve()
     unlisted: list[OSError] = []
     found = []
@@ -224,12 +247,16 @@ def _files(folder: Path) -> tuple[list[Path], list[Failure]]:
         for name in sorted(names):
             path = Path(parent, name)
             known = path.suffix.lower() in SUFFIXES or _is_collection(path)
-            if known and not name.startswith(".") and path.is_file() and path.resolve().is_relative_to(root):
+            if name.startswith(".") or not path.is_file() or not path.resolve().is_relative_to(root):
+                continue
+            if known:
                 found.append(path)
+            else:
+                others[path.suffix.lower() or "without suffix"] += 1
     failures = [
         Failure(str(error.filename), f"cannot be listed ({error.strerror}); allow reading it") for error in unlisted
     ]
-    return found, failures
+    return found, failures, others
 
 
 def _is_collection(path: Path) -> bool:

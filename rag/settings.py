@@ -25,7 +25,9 @@ PACKAGED_EMBEDDER = "all-MiniLM-L6-v2"
 class Settings(BaseSettings):
     """Everything that can be set. Invalid values raise `SettingsError`, naming the setting."""
 
-    model_config = SettingsConfigDict(env_prefix="RAG_", toml_file="rag.toml", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="RAG_", toml_file="rag.toml", extra="forbid", frozen=True, allow_inf_nan=False
+    )
 
     documents: Path = Field(default_factory=lambda: default_documents(), description="folder, file or .jsonl to index")
     index_dir: Path = Field(default=Path(".rag"), description="where the index lives")
@@ -33,14 +35,14 @@ class Settings(BaseSettings):
     llm: str = Field(default=EMBEDDED_LLM, description="'embedded', 'none', or a model name at llm_base_url")
     llm_base_url: str | None = Field(default=None, description="an OpenAI-compatible endpoint, for example …/v1")
     llm_api_key: SecretStr | None = Field(default=None, description="its key")
-    rerank_model: str | None = Field(default=None, description="a cross-encoder: a folder or a hub name")
+    rerank_model: None = Field(default=None, description="reserved for a cross-encoder; not read yet")
     top_k: int = Field(default=8, ge=1, le=100, description="passages the answer is made from")
     refuse_below: float = Field(default=0.5, ge=0, le=1, description="refuse when confidence is lower")
     passage_words: int = Field(default=120, ge=20, le=1000, description="words a passage may have")
     question_chars: int = Field(default=4000, ge=1, description="longest question accepted, in characters")
-    file_megabytes: float = Field(default=100, gt=0, description="largest file read")
-    first_token_s: float = Field(default=20, gt=0, description="deadline for the LLM's first token, seconds")
-    total_s: float = Field(default=60, gt=0, description="deadline for the whole LLM reply, seconds")
+    file_megabytes: float = Field(default=100, gt=0, le=100_000, description="largest file read")
+    first_token_s: float = Field(default=20, gt=0, le=86400, description="deadline for the LLM's first token, seconds")
+    total_s: float = Field(default=60, gt=0, le=86400, description="deadline for the whole LLM reply, seconds")
     cache_dir: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("rag-quoted"), description="where pulled weights live"
     )

@@ -17,7 +17,8 @@ from .types import Span
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_VOWELS = re.compile(r"[aeiouyw]+")
+_VOWELS = re.compile(r"[aeiouy]+")
+_VOWEL_KIND = str.maketrans("eyo", "iiu")
 _DOUBLE = re.compile(r"(.)\1+")
 # Ways in which one foreign sound is written in Latin letters (BGN/PCGN against common press use).
 _SOUNDS = (
@@ -154,12 +155,31 @@ def names(text: str) -> list[str]:
     return list(dict.fromkeys(result))
 
 
+def same_sound(one: str, other: str) -> bool:
+    """Whether two folded words are likely spellings of one foreign name.
+
+    The same consonants as they sound, as many syllables, and at most a third of the vowels of another
+    kind: "mohamed" and "muhammad" are, "niger" and "nigeria", "sudan" and "sweden" are not.
+    """
+    heard = sound(one)
+    vowels, others = _vowel_kinds(one), _vowel_kinds(other)
+    if not heard or heard != sound(other) or len(vowels) != len(others):
+        return False
+    return sum(a != b for a, b in zip(vowels, others, strict=True)) <= len(vowels) / 3
+
+
+def _vowel_kinds(word: str) -> list[str]:
+    return [group[0].translate(_VOWEL_KIND) for group in _VOWELS.findall(word)]
+
+
 @lru_cache(maxsize=65536)
 def sound(word: str) -> str:
     """The consonants of a folded word as they sound, alike for spellings of one foreign name.
 
-    "mohamed" and "muhammad" give "mhmd". Two letters or fewer say too little: empty.
+    "mohamed" and "muhammad" give "mhmd". Two letters or fewer say too little: empty; so do numbers.
     """
+    if not word.isalpha():
+        return ""
     for written, heard in _SOUNDS:
         word = word.replace(written, heard)
     consonants = _DOUBLE.sub(r"\1", _VOWELS.sub("", word[1:]))

@@ -174,6 +174,28 @@ def test_below_the_threshold_it_refuses_without_asking_the_llm(opened: Open) -> 
     assert "confidence" in answer.reason
 
 
+def test_without_evidence_it_refuses_whatever_the_threshold(opened: Open) -> None:
+    assert opened(refuse_below=0.0).ask(QUESTION, documents=["nowhere.txt"]).refused
+
+
+def test_another_spelling_is_shown_as_it_was_searched(opened: Open) -> None:
+    answer = opened().ask("Who was apointed head of the River Guard?")
+    assert answer.question == "Who was apointed head of the River Guard?"
+    assert answer.standalone_question == QUESTION
+
+
+def test_thoughts_are_no_question(opened: Open) -> None:
+    assistant = opened("<think>The user means Ann Lee. We need", "NOT FOUND")
+    history = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": "Ann Lee."}]
+    assert "think" not in assistant.ask("and where is it based?", history=history).standalone_question  # type: ignore[arg-type]
+
+
+def test_wrong_search_options_are_named(opened: Open) -> None:
+    with pytest.raises(ValueError, match="hybrid"):
+        opened().search(QUESTION, mode="foo")  # type: ignore[arg-type]
+    assert opened().search(QUESTION, documents="guard.txt")[0].passage.source == "guard.txt"
+
+
 def test_missing_weights_are_said(opened: Open, tmp_path: Path) -> None:
     answer = opened(llm="embedded", cache_dir=tmp_path / "empty").ask(QUESTION)
     assert answer.mode == "quoted"

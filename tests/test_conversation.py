@@ -1,6 +1,6 @@
 import pytest
 
-from rag.conversation import last_answer, smalltalk, standalone
+from rag.conversation import REFUSAL, last_answer, smalltalk, standalone
 from rag.types import Message
 
 HISTORY: list[Message] = [
@@ -31,8 +31,10 @@ def test_a_follow_up_takes_the_question_before_it_along(question: str) -> None:
     assert standalone(question, HISTORY) == f"Who heads the service? {question}"
 
 
-def test_a_new_topic_does_not_drag_the_old_one_along() -> None:
-    question = "When were the parliamentary elections announced?"
+@pytest.mark.parametrize(
+    "question", ["When were the parliamentary elections announced?", "Who is Bo Dahl?", "who is Dahl?"]
+)
+def test_a_new_topic_does_not_drag_the_old_one_along(question: str) -> None:
     assert standalone(question, HISTORY) == question
 
 
@@ -44,4 +46,6 @@ def test_a_chain_of_follow_ups_goes_back_to_its_start() -> None:
 def test_without_history_nothing_changes() -> None:
     assert standalone("why him?", []) == "why him?"
     assert last_answer([]) == ""
-    assert last_answer(HISTORY) == "You are welcome."
+    assert last_answer(HISTORY) == "Al-Saadi heads it."
+    refused: list[Message] = [*HISTORY, {"role": "assistant", "content": REFUSAL}]
+    assert last_answer(refused) == "Al-Saadi heads it."

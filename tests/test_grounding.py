@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rag.embedding import SentenceEncoder
 from rag.evidence import Evidence, EvidenceFinder
@@ -38,6 +40,7 @@ def checker(encoder: SentenceEncoder) -> Checker:
         ("He won [1-3].", [("He won.", (1, 2, 3))]),
         ("He won 【2】 and【3†source】 left.", [("He won and left.", (2, 3))]),
         ("He won [999-1].", [("He won.", ())]),
+        ("He won [1-2-3].", [("He won.", (1, 2, 3))]),
         ("**He won** [1]\n\n- She lost [2]", [("He won", (1,)), ("She lost", (2,))]),
         ("<think>He lost [1].</think>He won [2].", [("He won.", (2,))]),
         ("<think>He lost [1]. Still thinking", []),
@@ -73,6 +76,8 @@ def test_a_supported_sentence_gets_the_exact_quote(checker: Checker) -> None:
         ("General Ann Lee was not appointed head of the River Guard in 1903.", "negated"),
         ("She was appointed Minister of Health.", "negated"),
         ("The River Guard has 1,300 members.", "1300"),
+        ("Dahl was appointed head of the River Guard in 1903.", "'dahl'"),
+        ("It is based south of Springfield.", "'north'"),
         ("The sun is a star that shines on us all.", "supports"),
     ],
 )
@@ -104,6 +109,7 @@ def test_strict_takes_no_words_of_its_own(encoder: SentenceEncoder) -> None:
         ("He was not appointed.", "He was not appointed.", False),
         ("He was elected.", "He was elected, although he had not campaigned.", False),
         ("He didn't resign.", "He resigned.", True),
+        ("The bill passed the parliament.", "The bill did not, in the end, pass the parliament.", True),
     ],
 )
 def test_negation_on_one_side_is_a_contradiction(claim: str, quote: str, expected: bool) -> None:
@@ -134,7 +140,32 @@ def test_blank_lines_are_closed_up_for_display() -> None:
     assert shown("a:\n\n1- b\n \n2- c\n") == "a:\n1- b\n2- c"
 
 
-@pytest.mark.parametrize("reply", ["NOT FOUND", "Not found.", "**NOT FOUND**", "<think>hm</think> not found"])
+def test_exchanged_names_are_noticed(encoder: SentenceEncoder) -> None:
+    text = "In May Bo Dahl replaced Cy Ford."
+    check = Checker([Passage(1, 1, "a", "A", 0, len(text), text)], EvidenceFinder(encoder), encoder).check
+    assert isinstance(check(Claim("Bo Dahl replaced Cy Ford in May.", (1,))), Support)
+    assert isinstance(check(Claim("Cy Ford was replaced by Bo Dahl in May.", (1,))), Support)
+    assert isinstance(check(Claim("Cy Ford replaced Bo Dahl in May.", (1,))), Dropped)
+
+
+@given(st.text(alphabet="[]【】 ,-–0123456789ab.!?†<think>/", max_size=60))
+def test_no_reply_breaks_the_reading_of_markers(reply: str) -> None:
+    assert all(claim.text for claim in [*claims(reply), *completed_claims(reply)])
+    says_not_found(reply)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["NOT FOUND", "Not found.", "**NOT FOUND**", "<think>hm</think> not found", "NOT FOUND [1].", "NOT FOUND in them."],
+)
 def test_not_found_is_recognised(reply: str) -> None:
     assert says_not_found(reply)
-    assert not says_not_found(reply + " in 1903, but later")
+
+
+def test_a_sentence_about_something_not_found_is_an_answer() -> None:
+    assert not says_not_found("Not found in the north, owls live in the south [1].")
+
+
+@pytest.mark.parametrize("marker", ["[12]", "[1,2]", "[1-3]", "【4】", "[ 5 ]"])
+def test_no_form_of_marker_in_a_document_is_shown_as_ours(marker: str) -> None:
+    assert claims(f"As shown in {shown(marker)}")[0].cited == ()

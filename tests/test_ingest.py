@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -214,3 +215,45 @@ def test_empty_files_are_documents_without_passages(place: Place) -> None:
     place.write("blank.txt", " \n\n ")
     assert place.ingester.ingest_default().added == ("blank.txt", "empty.txt")
     assert place.store.count() == (2, 0)
+
+
+def test_a_file_of_the_folder_may_become_the_default_and_back(place: Place) -> None:
+    chosen = place.write("a.txt", "one")
+    place.write("b.txt", "two")
+    place.ingester.ingest_default()
+    alone = Ingester(place.store, place.encoder, place.settings.model_copy(update={"documents": chosen}))
+    alone.ingest_default()
+    assert place.sources() == ["a.txt"]
+    assert not alone.ingest_default().changed
+    place.ingester.ingest_default()
+    assert place.sources() == ["a.txt", "b.txt"]
+    place.ingester.ingest([chosen])
+    assert place.sources() == ["a.txt", "b.txt"]
+
+
+def test_a_file_that_comes_again_with_its_folder_is_one_document(place: Place, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "x.txt").write_text("ex")
+    place.ingester.ingest([other / "x.txt"])
+    place.ingester.ingest([other])
+    assert place.sources() == ["x.txt"]
+
+
+def test_a_name_that_is_not_unicode_is_reported_and_the_others_are_read(place: Place) -> None:
+    place.write("a.txt", "one")
+    Path(os.fsdecode(bytes(place.folder) + b"/caf\xe9.txt")).write_text("two")
+    report = place.ingester.ingest_default()
+    assert report.added == ("a.txt",)
+    assert "rename" in report.failed[0].reason
+
+
+def test_a_folder_of_other_kinds_says_so(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    place.write("report.pdf", "%PDF-1.4")
+    place.ingester.ingest_default()
+    assert "1 .pdf" in caplog.text
+
+
+def test_a_path_that_cannot_be_is_one_plain_line(place: Place) -> None:
+    with pytest.raises(DocumentsNotFound, match="check the path"):
+        place.ingester.ingest([Path("x" * 300)])

@@ -18,4 +18,5 @@ def test_other_words_are_left_alone() -> None:
     assert respell("nation", VOCABULARY) is None  # another first letter
     assert respell("premier", VOCABULARY) is None  # sounds like "primary", which is no name
     assert respell("health", VOCABULARY) is None
-    assert respell("", VOCABULARY) is None
+    assert respell("2011", Vocabulary({"2001": 1}, {"2001": 1})) is None
+    assert respell("production", Vocabulary({"protection": 1}, {})) is None

@@ -1,6 +1,6 @@
 import pytest
 
-from rag.terms import cardinals, content_words, names, numbers, sound, words
+from rag.terms import cardinals, content_words, names, numbers, same_sound, words
 
 
 def test_words_are_folded() -> None:
@@ -53,9 +53,15 @@ def test_names_are_capitalised_words_past_the_start() -> None:
     ],
 )
 def test_spellings_of_one_name_sound_alike(one: str, other: str) -> None:
-    assert sound(one) == sound(other) != ""
+    assert same_sound(one, other)
 
 
-def test_different_names_do_not_sound_alike() -> None:
-    assert len({sound(name) for name in ("kazemi", "khamenei", "khazali", "soleimani", "shammari")}) == 5
-    assert sound("saadi") == ""  # two consonants say too little
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("kazemi", "khamenei"), ("niger", "nigeria"), ("sudan", "sweden"), ("turkey", "tariq"), ("moscow", "mosque"),
+        ("2011", "2001"), ("saadi", "side"),
+    ],
+)  # fmt: skip
+def test_different_names_do_not_sound_alike(one: str, other: str) -> None:
+    assert not same_sound(one, other)
