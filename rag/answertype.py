@@ -52,6 +52,24 @@ _LEADING = frozenset(
 )
 
 
+_WHY = re.compile(r"\b(?:why|how come|for what reason|what (?:is|was) the reason)\b", re.I)
+_REASON = re.compile(
+    r"\b(?:because|due to|owing to|since|in order to|so that|in response to|as a result|thanks to|therefore|for being"
+    r"|the reason|caused by|in view of|given that)\b",
+    re.I,
+)
+
+
+def asks_why(question: str) -> bool:
+    """Whether a reason is wanted."""
+    return bool(_WHY.search(question))
+
+
+def gives_reason(text: str) -> bool:
+    """Whether `text` has words that introduce a reason."""
+    return bool(_REASON.search(text))
+
+
 def asked_for(question: str) -> list[str]:
     """The content words of what a question names and wants to know: "deputy", "head" …; [] when it names nothing."""
     question = question.strip().rstrip("?. ")

@@ -29,7 +29,7 @@ _REFERRING = frozenset(
     "he she it they him her his hers its their theirs them this these those former latter same another".split()
 )
 _REFERRING_PHRASES = re.compile(
-    r"^(?:and|or|but|so|also|then)\b|\b(?:what|how) about\b|\bthe \w+ ones?\b|\belse\b"
+    r"\b(?:what|how) about\b|\bthe \w+ ones?\b|\belse\b"
     r"|\b(?:is|was|of|about|for|after|before|why|how|did|does) that\b",
     re.IGNORECASE,
 )
@@ -37,6 +37,7 @@ _REFERRING_PHRASES = re.compile(
 _ASKS = re.compile(
     r"(?:who|what|when|where|why|how|which|whose|is|are|was|were|do|does|did|can|list|name|tell)\b", re.I
 )
+_CONJUNCTION = re.compile(r"^(?:(?:and|or|but|so|also|then)\b[\s,]*)+", re.I)
 _EARLIER_QUESTIONS = 3
 
 REFUSAL = "I did not find an answer to this in the documents."
@@ -60,26 +61,24 @@ def smalltalk(text: str) -> str | None:
 
 def depends_on_history(question: str) -> bool:
     """Whether the question points back (a pronoun, "and …", "what about …") or says too little alone."""
-    said = len(content_words(question))
-    if said == 0 or (said == 1 and not _ASKS.match(question.strip())):
+    rest = _CONJUNCTION.sub("", question.strip())
+    said = len(content_words(rest))
+    if said == 0 or (said == 1 and not _ASKS.match(rest)):
         return True
-    return bool(_REFERRING & set(words(question))) or bool(_REFERRING_PHRASES.search(question.strip()))
+    return bool(_REFERRING & set(words(rest))) or bool(_REFERRING_PHRASES.search(rest))
 
 
 def standalone(question: str, history: Sequence[Message]) -> str:
-    """The question with the earlier questions that it needs in front of it; itself when it needs none.
+    """The question with the one before it that stands alone in front of it; itself when it needs none.
 
     No words are made up: "Who heads the CTS?" then "Why him?" gives "Who heads the CTS? Why him?".
     """
     if not depends_on_history(question):
         return question
     asked = [turn["content"].strip() for turn in history if turn["role"] == "user" and not smalltalk(turn["content"])]
-    needed: list[str] = []
-    for earlier in reversed(asked[-_EARLIER_QUESTIONS:]):
-        needed.insert(0, earlier)
-        if not depends_on_history(earlier):
-            break
-    return " ".join([*needed, question])
+    recent = asked[-_EARLIER_QUESTIONS:]
+    anchor = next((earlier for earlier in reversed(recent) if not depends_on_history(earlier)), "")
+    return f"{anchor or ' '.join(recent[-1:])} {question}".strip()
 
 
 def last_answer(history: Sequence[Message]) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .answertype import AnswerType, expected, holds, share_asked_for
+from .answertype import AnswerType, asks_why, expected, gives_reason, holds, share_asked_for
 from .clauses import clauses
 from .embedding import Encoder, FloatArray
 from .retrieval import Query
@@ -19,9 +19,9 @@ from .sentences import LIST_ITEM, sentences
 from .terms import numbers, stems, words
 from .types import Hit, Passage, Span
 
-QUOTE_WORDS = 45  # a longer sentence is quoted by the clause
+QUOTE_WORDS = 35  # a longer sentence is quoted by the clause
 ANSWER_WORDS = 75  # all quotes of one answer together
-MOST_QUOTES = 3
+MOST_QUOTES = 4
 _CACHED_PASSAGES = 4096
 
 # How much each part counts in a sentence's score (`Evidence.score`); measured in eval/EXPERIMENTS.md.
@@ -42,6 +42,7 @@ class Evidence:
     end: int
     cosine: float
     score: float
+    context: str = ""  # words outside the quote that say what it is about
 
     @property
     def text(self) -> str:
@@ -79,8 +80,8 @@ class Unit(NamedTuple):
 
 
 class _Units(NamedTuple):
-    spans: tuple[Span, ...]  # absolute offsets
-    vectors: FloatArray  # [len(spans), dimension]
+    units: tuple[Unit, ...]
+    vectors: FloatArray  # [len(units), dimension]
     stems: tuple[frozenset[str], ...]
 
 
@@ -101,25 +102,26 @@ class EvidenceFinder:
         if not hits:
             return []
         kind = expected(query.text)
+        why = asks_why(query.text)
         best = max(hit.score for hit in hits) or 1.0
         found = []
         for hit, units in zip(hits, self._units([hit.passage for hit in hits]), strict=True):
             context = _passage_stems(hit.passage)
             base = _PASSAGE_COVERAGE * coverage(query, context) + _PASSAGE_RANK * hit.score / best
             cosines = units.vectors @ query.vector
-            for span, cosine, held in zip(units.spans, cosines.tolist(), units.stems, strict=True):
+            for (span, before), cosine, held in zip(units.units, cosines.tolist(), units.stems, strict=True):
                 text = hit.passage.text[span.start - hit.passage.start : span.end - hit.passage.start]
-                fits = holds(kind, text, query.text)
+                fits = holds(kind, text, query.text) if kind != "any" else why and gives_reason(text)
                 score = base + cosine + _COVERAGE * coverage(query, held) + _TYPE * fits
-                found.append(Evidence(hit.passage, span.start, span.end, cosine, score))
+                found.append(Evidence(hit.passage, span.start, span.end, cosine, score, before))
         return sorted(found, key=lambda e: (-e.score, e.passage.id, e.start))
 
     def against(self, vector: FloatArray, passages: Sequence[Passage]) -> list[Evidence]:
         """Every sentence of `passages` with its cosine to `vector`, as score too; in document order."""
         return [
-            Evidence(passage, span.start, span.end, cosine, cosine)
+            Evidence(passage, unit.span.start, unit.span.end, cosine, cosine, unit.context)
             for passage, units in zip(passages, self._units(passages), strict=True)
-            for span, cosine in zip(units.spans, (units.vectors @ vector).tolist(), strict=True)
+            for unit, cosine in zip(units.units, (units.vectors @ vector).tolist(), strict=True)
         ]
 
     def _units(self, passages: Sequence[Passage]) -> list[_Units]:
@@ -134,9 +136,8 @@ class EvidenceFinder:
         vectors = self._encoder.documents([text for cut in texts for text in cut])
         at = 0
         for passage, cut, understood in zip(new, cuts, texts, strict=True):
-            spans = tuple(unit.span for unit in cut)
             held = tuple(stems(text) for text in understood)
-            known[_key(passage)] = _Units(spans, vectors[at : at + len(cut)], held)
+            known[_key(passage)] = _Units(tuple(cut), vectors[at : at + len(cut)], held)
             at += len(cut)
         with self._lock:
             for passage in passages:
@@ -162,7 +163,7 @@ def units_of(passage: Passage) -> list[Unit]:
         Span(clause.start + passage.start, clause.end + passage.start)
         for sentence in sentences(passage.text)
         for clause in clauses(passage.text, sentence, QUOTE_WORDS)
-        if words(passage.text[clause.start : clause.end])  # a rule or a fence says nothing
+        if _says_something(passage, passage.text[clause.start : clause.end])
     ]
     units = []
     introduction: Span | None = None
@@ -178,6 +179,12 @@ def units_of(passage: Passage) -> list[Unit]:
         units.append(Unit(whole, _slice(passage, context) if context else ""))
         before = span
     return units
+
+
+def _says_something(passage: Passage, text: str) -> bool:
+    """Neither a rule or a fence, nor the title or a heading over again."""
+    plain = words(text)
+    return bool(plain) and plain != words(passage.title) and plain != words(passage.heading.rpartition(" > ")[2])
 
 
 def _with_items(passage: Passage, introduction: Span, following: Sequence[Span]) -> Span:
@@ -240,9 +247,14 @@ def features(query: Query, evidence: Sequence[Evidence], vectors: FloatArray) ->
         passage_cosine=float(np.max(vectors @ query.vector)) if len(vectors) else 0.0,
         numbers=_share(sorted(numbers(query.text)), digits),
         answer_type=_type_match(kind, shown, query.text),
-        asked_for=share_asked_for(query.text, evidence[0].text),
+        asked_for=share_asked_for(query.text, _understood(evidence[0])),
         asks_for_type=float(kind != "any"),
     )
+
+
+def _understood(evidence: Evidence) -> str:
+    """A quote with what says what it is about: "Its keeper is …" under the title "Herbert"."""
+    return " ".join((evidence.passage.title, evidence.passage.heading, evidence.context, evidence.text))
 
 
 def _type_match(kind: AnswerType, shown: Sequence[Evidence], question: str) -> float:

@@ -10,6 +10,7 @@ from .evidence import Evidence, EvidenceFinder
 from .grounding import Checker, Claim, Composer, Support, claims, completed_claims, says_not_found
 from .llm import Writer
 from .prompts import Prompt
+from .sentences import LIST_ITEM
 from .terms import names, numbers, words
 from .types import Dropped, Passage
 
@@ -90,7 +91,8 @@ def _complete(outcome: Support | Dropped, claim: Claim, best: Evidence) -> Suppo
         return outcome
     if not outcome.quote.overlaps(best):
         return Dropped(claim.text, "it does not stand on the best evidence")
-    left_out = (set(names(best.text)) - set(words(claim.text))) | (numbers(best.text) - numbers(claim.text))
+    quote = LIST_ITEM.sub("", best.text, count=1)  # its number in a list is no fact
+    left_out = (set(names(quote)) - set(words(claim.text))) | (numbers(quote) - numbers(claim.text))
     if left_out:
         return Dropped(claim.text, f"it leaves out '{min(left_out)}', which the quote has")
     return outcome

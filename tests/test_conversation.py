@@ -38,9 +38,13 @@ def test_a_new_topic_does_not_drag_the_old_one_along(question: str) -> None:
     assert standalone(question, HISTORY) == question
 
 
+def test_a_follow_up_that_names_its_subject_stands_alone() -> None:
+    assert standalone("And who is the minister of defence?", HISTORY) == "And who is the minister of defence?"
+
+
 def test_a_chain_of_follow_ups_goes_back_to_its_start() -> None:
     history: list[Message] = [*HISTORY, {"role": "user", "content": "why him?"}, {"role": "assistant", "content": "…"}]
-    assert standalone("and who else?", history) == "Who heads the service? why him? and who else?"
+    assert standalone("and who else?", history) == "Who heads the service? and who else?"
 
 
 def test_without_history_nothing_changes() -> None:
