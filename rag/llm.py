@@ -461,7 +461,11 @@ def _start(weights: Path, key: str) -> Any:
         params.ui = params.endpoint_slots = params.endpoint_props = False
         params.verbosity = -1  # nothing on stderr
         params.n_ctx = _CONTEXT_TOKENS
-        params.cpuparams.n_threads = os.cpu_count() or 1
+        # One core is left alone while writing: threads wait for each other at every step of every word, and one that
+        # shares its core with somebody holds up all (measured on two busy cores: 1 word a second instead of 46).
+        cores = os.cpu_count() or 1
+        params.cpuparams.n_threads = max(1, cores - 1)
+        params.cpuparams_batch.n_threads = cores  # the prompt has longer steps
         # The same question shall get the same answer. Batching with a neighbour's reply, or a prompt read from the
         # cache, rounds differently: half of six replies changed. Two slots would save a quarter of the time when
         # two people ask at once, and the cache grows to 8 GB by default.
