@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -87,17 +88,19 @@ class Assistant:
         settings = settings or Settings()
         encoder = open_encoder(settings, embed_model)
         writer, note = _open_writer(settings, llm)
-        store = Store.open(
-            settings.index_dir, fingerprint=index_fingerprint(settings, encoder), dimension=encoder.dimension
-        )
-        assistant = cls(settings, store, encoder, writer, note)
-        try:
-            assistant._ingester.ingest_default(report)
-        except IndexLocked:
-            logger.warning("another process is writing to the index; answering from its last complete state")
-        except BaseException:
-            assistant.close()
-            raise
+        with ExitStack() as opened:  # closes what is open when a later step fails
+            if writer:
+                opened.callback(writer.close)
+            fingerprint = index_fingerprint(settings, encoder)
+            store = opened.enter_context(
+                Store.open(settings.index_dir, fingerprint=fingerprint, dimension=encoder.dimension)
+            )
+            assistant = cls(settings, store, encoder, writer, note)
+            try:
+                assistant._ingester.ingest_default(report)
+            except IndexLocked:
+                logger.warning("another process is writing to the index; answering from its last complete state")
+            opened.pop_all()
         return assistant
 
     @classmethod

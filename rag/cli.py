@@ -186,10 +186,7 @@ def serve(
         from .web import build, example_questions, launch
 
         page = build(assistant, example_questions(settings.documents))
-        try:
-            address = launch(page, port=port)
-        except OSError as error:
-            raise RagError(f"cannot serve on port {port} ({error}); choose another with --port") from error
+        address = launch(page, port=port)
         Screen().line(f"Ask your documents at {address} (Ctrl-C stops)")
         page.block_thread()
 

@@ -255,21 +255,6 @@ class Store:
             found = {row[0]: Passage(*row) for row in rows}
         return [found[i] for i in ids if i in found]
 
-    def neighbours(self, passage: Passage, radius: int = 1) -> list[Passage]:
-        """`passage` and up to `radius` passages of its document on either side, in order; none if it is gone."""
-        key = (passage.document_id, passage.id)
-        with self._read() as (connection, _):
-            before = connection.execute(
-                f"{PASSAGE} WHERE document_id = ? AND passage.id <= ? ORDER BY passage.id DESC LIMIT ?",
-                (*key, radius + 1),
-            ).fetchall()
-            after = connection.execute(
-                f"{PASSAGE} WHERE document_id = ? AND passage.id > ? ORDER BY passage.id LIMIT ?", (*key, radius)
-            ).fetchall()
-        if not before:  # replaced: the document's new passages have higher ids
-            return []
-        return [Passage(*row) for row in [*reversed(before), *after]]
-
     def vectors(self, ids: Sequence[int]) -> FloatArray:
         """The passages' vectors [n, dimension], in this order; a row of zeros where the id is gone."""
         with self._read() as (connection, _):

@@ -162,26 +162,6 @@ def test_passages_in_the_order_asked_for(store: Store) -> None:
     assert store.passages([]) == []
 
 
-def test_neighbours(store: Store) -> None:
-    store.replace([item("a", "a1", "a2"), item("b", "b1", "b2", "b3", "b4"), item("c", "c1")])
-
-    def around(passage_id: int, radius: int = 1) -> list[str]:
-        return [p.text for p in store.neighbours(store.passages([passage_id])[0], radius)]
-
-    assert around(3) == ["b1", "b2"]
-    assert around(4) == ["b1", "b2", "b3"]
-    assert around(6, radius=2) == ["b2", "b3", "b4"]
-    assert around(5, radius=0) == ["b3"]
-    assert around(7, radius=9) == ["c1"]
-
-
-def test_a_passage_that_is_gone_has_no_neighbours(store: Store) -> None:
-    store.replace([item("a", "a1", "a2", "a3")])
-    (gone,) = store.passages([2])
-    store.replace([item("a", "a1", "a2", "a3")])
-    assert store.neighbours(gone) == []
-
-
 def test_vectors_in_the_order_asked_for(store: Store) -> None:
     store.replace([item("a", "one", "two")])
     got = store.vectors([2, 99, 1])

@@ -81,24 +81,28 @@ def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
 def launch(page: gr.Blocks, *, port: int | None = None) -> str:
     """Serve `page` on this machine only, in threads of its own, and return its address.
 
-    `port` None is 7860 (or GRADIO_SERVER_PORT), or the next that is free.
+    `port` None is 7860 (or GRADIO_SERVER_PORT), or the next that is free. Raises RagError when none is.
     """
-    _, url, _ = page.launch(
-        server_name=_HOST,
-        server_port=port,
-        share=False,
-        quiet=True,
-        prevent_thread_lock=True,
-        inbrowser=False,
-        footer_links=[],
-        run_history=False,
-        enable_monitoring=False,
-        ssr_mode=False,
-        theme=gr.themes.Default(
-            primary_hue="teal", neutral_hue="slate", radius_size="lg", font=["sans-serif"], font_mono=["monospace"]
-        ),
-        css=_packaged("page.css"),
-    )
+    try:
+        _, url, _ = page.launch(
+            server_name=_HOST,
+            server_port=port,
+            share=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            inbrowser=False,
+            footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            theme=gr.themes.Default(
+                primary_hue="teal", neutral_hue="slate", radius_size="lg", font=["sans-serif"], font_mono=["monospace"]
+            ),
+            css=_packaged("page.css"),
+        )
+    except OSError as error:  # no free port
+        chosen = f"port {port}" if port else "port 7860 or GRADIO_SERVER_PORT"
+        raise RagError(f"cannot serve on {chosen}: it is taken; choose another with --port") from error
     return url
 
 
