@@ -176,5 +176,6 @@ def _lines(assistant: Assistant, answer: Answer, known: Mapping[int, int]) -> di
         if citation.marker not in lines and not citation.passage.page:
             with suppress(RagError):
                 document = assistant.document(citation.passage.document_id)
-                lines[citation.marker] = document.text.count("\n", 0, citation.start) + 1
+                if document.text[citation.start : citation.end] == citation.quote:  # else it was replaced meanwhile
+                    lines[citation.marker] = document.text.count("\n", 0, citation.start) + 1
     return lines
