@@ -1,4 +1,4 @@
-"""Fit the confidence model of rag/evidence.py; prints the line to put there, and how well it separates.
+"""Fit the confidence model of rag/confidence.py; prints the line to put there, and how well it separates.
 
     python -m eval.fit_confidence QUESTIONS:DOCUMENTS[:LIMIT] …
 
@@ -23,7 +23,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from rag import Assistant, Settings
-from rag.evidence import Features
+from rag.confidence import Features
 
 from .metrics import auroc
 

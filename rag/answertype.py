@@ -55,9 +55,23 @@ _LEADING = frozenset(
 _WHY = re.compile(r"\b(?:why|how come|for what reason|what (?:is|was) the reason)\b", re.I)
 _REASON = re.compile(
     r"\b(?:because|due to|owing to|since|in order to|so that|in response to|as a result|thanks to|therefore|for being"
-    r"|the reason|caused by|in view of|given that)\b",
+    r"|the reason|caused by|in view of|given that|especially as|as (?:he|she|it|they|we|this|these|there))\b",
     re.I,
 )
+
+
+_SEVERAL = re.compile(
+    r"^(?:\W*(?:and|please|can you|could you|tell me)\b)*\W*(?:list|enumerate|name)\b"
+    r"|\bnames of\b|\bwho (?:all|are|were)\b"
+    r"|\b(?:which|what)(?: \w+){0,2} (?!his\b|its\b|this\b|was\b|is\b|does\b|has\b)\w{2,}[^\Wsui]s\b"
+    r"|\b(?:which|what) (?:are|were)\b|\bmembers\b|\ball (?:the|of)\b",
+    re.I,
+)
+
+
+def asks_for_several(question: str) -> bool:
+    """Whether more than one thing is wanted: "which forces …", "list the …", "who were …"."""
+    return bool(_SEVERAL.search(question))
 
 
 def asks_why(question: str) -> bool:

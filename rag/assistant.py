@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 from . import conversation
+from .confidence import Features, confidence, features, mean
 from .embedding import Encoder, open_encoder
 from .errors import DocumentsNotFound, IndexLocked, LLMUnavailable, ModelMissing, QuestionInvalid
-from .evidence import Evidence, EvidenceFinder, Features, choose, confidence, features
+from .evidence import Evidence, EvidenceFinder
 from .grounding import Composer, without_thinking
 from .ingest import Ingester, Report, embedded_text
 from .llm import Writer, open_writer
 from .prompts import load_prompt
+from .quoting import choose
 from .retrieval import Query, Retriever
 from .settings import Settings
 from .splitting import SPLITTER_VERSION, chunks
@@ -29,7 +31,7 @@ from .writing import Author, NothingFoundError
 logger = logging.getLogger(__name__)
 
 _NEAREST = 3
-_CITED_AGAIN = 2  # passages of the last answer that stay candidates of a follow-up
+_MORE_CANDIDATES = 2  # passages from the last answer of a follow-up, and from each part of a question
 _CONDENSE_TOKENS = 100
 
 
@@ -39,7 +41,7 @@ class _Found:
 
     query: Query
     hits: tuple[Hit, ...]
-    evidence: tuple[Evidence, ...]
+    rankings: tuple[tuple[Evidence, ...], ...]  # the evidence for each part of the question
     features: Features
 
     @property
@@ -48,7 +50,7 @@ class _Found:
 
     @property
     def confidence(self) -> float:
-        return confidence(self.features) if self.evidence else 0.0
+        return confidence(self.features) if any(self.rankings) else 0.0
 
 
 class Assistant:
@@ -171,9 +173,9 @@ class Assistant:
         return self._retriever.search(query, k, mode=mode, documents=_sources(documents), exclude=_sources(exclude))
 
     def features(self, question: str, *, history: Sequence[Message] = (), exclude: Collection[str] = ()) -> Features:
-        """What the confidence in an answer is computed from; `rag.evidence.confidence` does it."""
+        """What the confidence in an answer is computed from; `rag.confidence.confidence` does it."""
         standalone = conversation.standalone(question, history)
-        return self._find(standalone, history if standalone != question else (), (), exclude).features
+        return self._find(question, standalone, history, (), exclude).features
 
     # -- documents -------------------------------------------------------------------------------------------------
 
@@ -223,7 +225,7 @@ class Assistant:
             yield Answer(question, question, reply, "smalltalk", confidence=1.0, model="none")
             return
         standalone = self._standalone(question, history)
-        found = self._find(standalone, history if standalone != question else (), documents, exclude)
+        found = self._find(question, standalone, history, documents, exclude)
         searched = time.monotonic()
         base = Answer(
             question,
@@ -236,7 +238,7 @@ class Assistant:
             timings={"search": round(searched - started, 4)},
             notes=(self._note,) if self._note else (),
         )
-        if not found.evidence or found.confidence < self.settings.refuse_below:
+        if found.confidence < self.settings.refuse_below:
             yield self._refusal(base, self._why_refused(found))
             return
         for answer in self._answers(base, found):
@@ -263,21 +265,32 @@ class Assistant:
         return rewritten if fits else conversation.standalone(question, history)
 
     def _find(
-        self, question: str, history: Sequence[Message], documents: Collection[str], exclude: Collection[str]
+        self,
+        question: str,
+        standalone: str,
+        history: Sequence[Message],
+        documents: Collection[str],
+        exclude: Collection[str],
     ) -> _Found:
-        """Search, with the passages of the last answer as further candidates of a follow-up."""
+        """Search; further candidates are what each part of the question finds alone, and the last answer's passages."""
+        asked = conversation.parts(question, standalone)
+        follows = standalone != question
         with self._store.reading():  # one state of the index, whatever is written meanwhile
-            query = self._retriever.query(question)
+            query = self._retriever.query(standalone)
+            parts = [query] if asked == [standalone] else [self._retriever.query(part).about(query) for part in asked]
             hits = self._retriever.search(query, self.settings.top_k, documents=documents, exclude=exclude)
-            if cited := conversation.last_answer(history):
-                just_cited = self._retriever.query(cited[: self.settings.question_chars])
-                again = self._retriever.search(just_cited, _CITED_AGAIN, documents=documents, exclude=exclude)
+            further = [part for part in parts if part is not query]
+            if follows and (cited := conversation.last_answer(history)):
+                further.append(self._retriever.query(cited[: self.settings.question_chars]))
+            for other in further:
+                more = self._retriever.search(other, _MORE_CANDIDATES, documents=documents, exclude=exclude)
                 known = {hit.passage.id for hit in hits}
                 lowest = hits[-1].score if hits else 0.0
-                hits += [replace(hit, score=lowest) for hit in again if hit.passage.id not in known]
-            evidence = self._finder.find(query, hits)
+                hits += [replace(hit, score=lowest) for hit in more if hit.passage.id not in known]
+            rankings = [tuple(self._finder.find(part, hits)) for part in parts]
             vectors = self._store.vectors([hit.passage.id for hit in hits])
-        return _Found(query, tuple(hits), tuple(evidence), features(query, evidence, vectors))
+        seen = [features(part, evidence, vectors) for part, evidence in zip(parts, rankings, strict=True)]
+        return _Found(query, tuple(hits), tuple(rankings), mean(seen))
 
     def _why_refused(self, found: _Found) -> str:
         if not found.hits:
@@ -294,7 +307,7 @@ class Assistant:
         )
 
     def _answers(self, base: Answer, found: _Found) -> Iterator[Answer]:
-        quotes = choose(found.evidence)
+        quotes = choose(*found.rankings)
         notes = base.notes
         composer = Composer()
         if self._writer:

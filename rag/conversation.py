@@ -37,8 +37,16 @@ _REFERRING_PHRASES = re.compile(
 _ASKS = re.compile(
     r"(?:who|what|when|where|why|how|which|whose|is|are|was|were|do|does|did|can|list|name|tell)\b", re.I
 )
+_ASKS_ANYWHERE = re.compile(rf"\b{_ASKS.pattern}", re.I)
+_WHICH = re.compile(r"(?:which|what|whose)\b", re.I)
 _CONJUNCTION = re.compile(r"^(?:(?:and|or|but|so|also|then)\b[\s,]*)+", re.I)
 _EARLIER_QUESTIONS = 3
+# Where one question joins another: "… leads it, and since when?"
+_JOINT = re.compile(
+    r"(?:[,;?]+\s*(?:and|or|but)?|\s(?:and|or|but))\s+"
+    r"(?=(?:(?:on|in|at|by|from|for|to|with|since|of) )?(?:who|whom|whose|what|when|where|why|how|which)\b)",
+    re.I,
+)
 
 REFUSAL = "I did not find an answer to this in the documents."
 
@@ -79,6 +87,24 @@ def standalone(question: str, history: Sequence[Message]) -> str:
     recent = asked[-_EARLIER_QUESTIONS:]
     anchor = next((earlier for earlier in reversed(recent) if not depends_on_history(earlier)), "")
     return f"{anchor or ' '.join(recent[-1:])} {question}".strip()
+
+
+def parts(question: str, standalone: str) -> list[str]:
+    """What is asked in this turn, question by question; `standalone` is the question made to stand alone.
+
+    "Who built it, and when was it opened?" gives "Who built it" and "when was it opened?". Of a
+    follow-up with an earlier question in front, only the follow-up is asked.
+    """
+    if standalone != question and standalone.endswith(question):
+        return [question]
+    found = [part.strip() for part in _JOINT.split(standalone) if part.strip()]
+    return found if all(map(_asks_something, found)) else [standalone]
+
+
+def _asks_something(part: str) -> bool:
+    """Whether a part of a question has more than its question word: "which forces" alone asks nothing."""
+    least = 4 if _WHICH.match(part) else 3
+    return len(words(part)) >= least and bool(content_words(part)) and bool(_ASKS_ANYWHERE.search(part))
 
 
 def last_answer(history: Sequence[Message]) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from .embedding import Encoder, FloatArray
 from .spelling import respell
@@ -30,6 +32,15 @@ class Query:
     weights: Mapping[str, float]
     vector: FloatArray
     respelled: Mapping[str, str]
+
+    def about(self, whole: Query) -> Query:
+        """Read a part of a question as a part of the whole: "since when?" is about what the whole asks.
+
+        Its own words count in full, the others by half; the vector lies midway.
+        """
+        vector = self.vector + whole.vector
+        weights = {term: weight / 2 for term, weight in whole.weights.items()} | dict(self.weights)
+        return replace(self, weights=weights, vector=vector / max(float(np.linalg.norm(vector)), 1e-12))
 
 
 class Retriever:

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     llm_base_url: str | None = Field(default=None, description="an OpenAI-compatible endpoint, for example …/v1")
     llm_api_key: SecretStr | None = Field(default=None, description="its key")
     rerank_model: None = Field(default=None, description="reserved for a cross-encoder; not read yet")
-    top_k: int = Field(default=8, ge=1, le=100, description="passages the answer is made from")
+    top_k: int = Field(default=12, ge=1, le=100, description="passages the answer is made from")
     refuse_below: float = Field(default=0.5, ge=0, le=1, description="refuse when confidence is lower")
     passage_words: int = Field(default=120, ge=20, le=1000, description="words a passage may have")
     question_chars: int = Field(default=4000, ge=1, description="longest question accepted, in characters")

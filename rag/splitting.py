@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .clauses import counted_clauses
 from .sentences import LIST_ITEM, OWN_LINE, lines_of, sentences
 from .types import Chunk, Span
 
-SPLITTER_VERSION = 1  # of sentences, clauses and passages together
+SPLITTER_VERSION = 2  # of sentences, clauses and passages together
 
 _BLANK_AHEAD = re.compile(r"[^\S\n]*\n[^\S\n]*\n|\s*\Z")
 _FENCE = re.compile(r"```+|~~~+")
@@ -24,6 +25,7 @@ _LINK = re.compile(r"(!?)\[([^\[\]]*)\]\([^()]*\)")
 _MARKUP_CHARS, _HEADING_CHARS = 1000, 200  # read of a heading, and kept of it: every passage below repeats it
 _FULL_ENOUGH = 0.6
 _TITLE_WORDS = 12
+_LIST_LENGTHS = 2  # a list with its introduction may be so many times as long as other passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,17 @@ class _Piece:
 
 
 def chunks(text: str, media_type: str = "text/plain", max_words: int = 120) -> list[Chunk]:
-    """Passages of whole sentences, at most `max_words` words each (counted as in `clauses`).
+    """Passages of whole sentences, at most `max_words` words each (counted as in `clauses`), lists twice as many.
 
     Ordered, without overlap, trimmed; together they hold every non-whitespace character. A blank line is a better
-    place to cut than the middle of a paragraph, a Markdown heading opens a passage, and a line that introduces a list
-    stays with it. `heading` is the path "A > B" for `text/markdown`, else "". Only a sentence that is too long for
+    place to cut than the middle of a paragraph, a Markdown heading opens a passage, and a list stays with the line
+    that introduces it. `heading` is the path "A > B" for `text/markdown`, else "". Only a sentence that is too long for
     one passage is cut. Text without a word gives `[]`.
     """
     packed: list[list[_Piece]] = []
     words = 0
     for piece in _pieces(text, headings(text) if media_type == "text/markdown" else {}, max_words):
-        if packed and not _opens_passage(packed[-1][-1], words, piece, max_words):
+        if packed and not _opens_passage(packed[-1], words, piece, max_words):
             packed[-1].append(piece)
             words += piece.words
             continue
@@ -80,13 +82,19 @@ def _pieces(text: str, paths: dict[int, str], max_words: int) -> Iterator[_Piece
         end = sentence.end
 
 
-def _opens_passage(last: _Piece, words: int, piece: _Piece, max_words: int) -> bool:
-    """Whether `piece` opens a new passage after one of so many words that ends in `last`."""
-    if words + piece.words > max_words:
+def _opens_passage(passage: list[_Piece], words: int, piece: _Piece, max_words: int) -> bool:
+    """Whether `piece` opens a new passage after this one of so many words."""
+    last = passage[-1]
+    if words + piece.words > (_LIST_LENGTHS * max_words if piece.item and _lists(passage) else max_words):
         return True
     if piece.heading is not None:
         return last.heading is None
     return piece.opens and not piece.item and words >= _FULL_ENOUGH * max_words and not last.leads
+
+
+def _lists(passage: list[_Piece]) -> bool:
+    """Whether the passage has the introduction of a list and its first item."""
+    return any(one.leads and not one.item and other.item for one, other in pairwise(passage))
 
 
 def _carry_over(passage: list[_Piece], piece: _Piece, max_words: int) -> list[_Piece]:
@@ -97,7 +105,7 @@ def _carry_over(passage: list[_Piece], piece: _Piece, max_words: int) -> list[_P
     if piece.heading is not None:
         return []
     keep, room = len(passage), max_words - piece.words
-    if not piece.opens:
+    if not piece.opens and not _lists(passage):
         late = max((index for index, each in enumerate(passage) if each.opens), default=0)
         begun = sum(each.words for each in passage[late:])
         if begun <= room and sum(each.words for each in passage[:late]) >= _FULL_ENOUGH * max_words:

@@ -1,6 +1,6 @@
 import pytest
 
-from rag.answertype import asked_for, expected, holds, share_asked_for
+from rag.answertype import asked_for, asks_for_several, expected, holds, share_asked_for
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,20 @@ def test_what_is_asked_for_is_read_from_the_question(question: str, words: list[
 )
 def test_a_text_speaks_of_it_or_not(question: str, share: float) -> None:
     assert share_asked_for(question, "General Ann Lee, head of the River Guard") == share
+
+
+@pytest.mark.parametrize(
+    ("question", "several"),
+    [
+        ("Which forces backed him?", True),
+        ("List the guards of the lake.", True),
+        ("who were the founders", True),
+        ("What are the names of the two parties?", True),
+        ("Who is the founder?", False),
+        ("What is his address?", False),
+        ("Which bus is red?", False),
+        ("When was it built?", False),
+    ],
+)
+def test_a_question_for_several_is_told_from_one_for_one(question: str, several: bool) -> None:
+    assert asks_for_several(question) == several

@@ -1,6 +1,6 @@
 import pytest
 
-from rag.conversation import REFUSAL, last_answer, smalltalk, standalone
+from rag.conversation import REFUSAL, last_answer, parts, smalltalk, standalone
 from rag.types import Message
 
 HISTORY: list[Message] = [
@@ -53,3 +53,27 @@ def test_without_history_nothing_changes() -> None:
     assert last_answer(HISTORY) == "Al-Saadi heads it."
     refused: list[Message] = [*HISTORY, {"role": "assistant", "content": REFUSAL}]
     assert last_answer(refused) == "Al-Saadi heads it."
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Who built it, and when was it opened?", ["Who built it", "when was it opened?"]),
+        (
+            "Which country won the cup and how many goals did Germany score?",
+            ["Which country won the cup", "how many goals did Germany score?"],
+        ),
+        ("When and where was the bridge built?", ["When and where was the bridge built?"]),
+        ("Which forces and which people backed him?", ["Which forces and which people backed him?"]),
+        ("What did she say about who attacked?", ["What did she say about who attacked?"]),
+        ("Bread and butter", ["Bread and butter"]),
+    ],
+)
+def test_a_question_of_several_parts(question: str, expected: list[str]) -> None:
+    assert parts(question, question) == expected
+
+
+def test_of_a_follow_up_only_the_follow_up_is_asked() -> None:
+    assert parts("And when was it opened?", "Who built it? And when was it opened?") == ["And when was it opened?"]
+    rewritten = "Who opened the bridge and when was it opened?"
+    assert parts("And that?", rewritten) == ["Who opened the bridge", "when was it opened?"]

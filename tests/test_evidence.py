@@ -5,11 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from rag.confidence import confidence, features
 from rag.embedding import SentenceEncoder
-from rag.evidence import ANSWER_WORDS, QUOTE_WORDS, Evidence, EvidenceFinder, choose, confidence, features, units_of
+from rag.evidence import Evidence, EvidenceFinder
+from rag.quoting import choose
 from rag.retrieval import Query, informativeness
 from rag.terms import content_words, stem
 from rag.types import Hit, Passage
+from rag.units import ANSWER_WORDS, QUOTE_WORDS, units_of
 
 FORCES = (
     "He was backed by several forces, the most important of which were:\n\n"
@@ -24,7 +27,7 @@ def passage(text: str, number: int = 1, title: str = "Forces") -> Passage:
 
 
 def texts(text: str) -> list[str]:
-    return [text[span.start - 100 : span.end - 100] for span, _ in units_of(passage(text))]
+    return [text[span.start - 100 : span.end - 100] for span, *_ in units_of(passage(text))]
 
 
 def query(question: str, encoder: SentenceEncoder) -> Query:
@@ -48,11 +51,48 @@ def test_units_are_exact_and_lists_come_whole_too() -> None:
     ]
 
 
-def test_of_a_long_list_the_introduction_takes_what_fits() -> None:
-    long = "They were:\n\n" + "\n\n".join(f"{i}- Member {i} of the guard" for i in range(1, 40))
-    first = texts(long)[0]
-    assert first.startswith("They were:\n\n1- Member 1")
-    assert ANSWER_WORDS - 6 < len(first.split()) <= ANSWER_WORDS
+def test_of_a_long_list_each_item_is_quoted_as_far_as_it_fits(encoder: SentenceEncoder) -> None:
+    long = "The guards of the lake are these:\n\n" + "\n\n".join(
+        f"{i}- Member {name} of the guard, who has served for {i + 4} years and knows every stone of the shore"
+        for i, name in enumerate(("Ann", "Bo", "Cleo", "Dan", "Eve", "Finn"), start=1)
+    )
+    chosen = choose(find("Who are the guards of the lake?", [long], encoder))
+    assert [e.text for e in chosen] == [
+        "The guards of the lake are these:\n\n1- Member Ann of the guard",
+        *(f"{i}- Member {name} of the guard" for i, name in enumerate(("Bo", "Cleo", "Dan", "Eve", "Finn"), start=2)),
+    ]
+
+
+def test_text_between_two_numbered_items_belongs_to_the_upper_one() -> None:
+    text = "They were:\n\n1- Ann Lee. She was fast.\n\n2- Bo Dahl. He was slow.\n\nThe lake is deep."
+    first = units_of(passage(text))[0]
+    assert [text[item.start - 100 : item.end - 100] for item in first.items] == [
+        "1- Ann Lee. She was fast.",
+        "2- Bo Dahl.",
+    ]
+
+
+def test_clauses_side_by_side_become_one_quote(encoder: SentenceEncoder) -> None:
+    half = "the old stone bridge over the river was closed to all traffic by the ministry of works in the capital"
+    long = f"In the spring of that year {half}, because the old stone bridge over the river had lost two of its piers."
+    (quote,) = choose(find("Why was the old stone bridge over the river closed?", [long], encoder))
+    assert quote.text == long
+
+
+def test_a_reason_is_found_in_the_clause_beside_the_one_that_matches(encoder: SentenceEncoder) -> None:
+    text = (
+        "In the first days of that spring the ministry of works closed the old stone bridge over the river to all "
+        "traffic, and sent the engineers of the capital to it by boat, because two of the eleven piers had sunk. "
+        "The old bridge over the river is loved by painters. The ministry of works owns forty bridges."
+    )
+    shown = choose(find("Why did the ministry of works close the old bridge?", [text], encoder))
+    assert any("two of the eleven piers had sunk" in quote.text for quote in shown[:1])
+
+
+def test_each_part_of_a_question_has_its_quote(encoder: SentenceEncoder) -> None:
+    built = find("When were the bridges built?", [FORCES], encoder)
+    headed = find("Who heads the Hill movement?", [FORCES], encoder)
+    assert [e.text for e in choose(built, headed)][:2] == [built[0].text, headed[0].text]
 
 
 def test_a_list_item_is_embedded_behind_its_introduction() -> None:

@@ -117,7 +117,7 @@ def test_negation_on_one_side_is_a_contradiction(claim: str, quote: str, expecte
 
 
 def test_one_span_has_one_marker() -> None:
-    first, second = (Evidence(p, 50, 60, 1.0, 1.0) for p in PASSAGES)
+    first, second = (Evidence(p, 50, 60, 1.0, 1.0, 1.0) for p in PASSAGES)
     composer = Composer()
     assert composer.verified(Claim("One.", (1,)), Support(first, 0.9))
     assert composer.verified(Claim("Two.", (2,)), Support(second, 0.9))
@@ -131,7 +131,7 @@ def test_one_span_has_one_marker() -> None:
 def test_a_literal_marker_in_a_quote_is_not_one_of_ours() -> None:
     text = "As shown in [12], it holds."
     composer = Composer()
-    composer.quoted(Evidence(Passage(1, 1, "a", "A", 0, len(text), text), 0, len(text), 1.0, 1.0))
+    composer.quoted(Evidence(Passage(1, 1, "a", "A", 0, len(text), text), 0, len(text), 1.0, 1.0, 1.0))
     assert composer.text == "“As shown in (12), it holds.” [1]"
     assert composer.citations[0].quote == text
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.clauses import clauses
-from rag.sentences import sentences
+from rag.sentences import LIST_ITEM, sentences
 from rag.splitting import chunks
 from rag.types import Span
 
@@ -440,3 +440,12 @@ def test_a_line_of_a_megabyte_makes_passages_of_bounded_size(unit: str) -> None:
     found = chunks(text)
     assert_exact(text, [Span(c.start, c.end) for c in found], 0, len(text))
     assert max(chunk.end - chunk.start for chunk in found) <= 120 * 33
+
+
+def test_a_list_stays_with_its_introduction_up_to_twice_the_words() -> None:
+    items = "\n\n".join(f"{i}- Guard number {i} of the lake, who knows every stone of its shore" for i in range(1, 40))
+    text = f"The lake is deep.\n\nIts guards are these:\n\n{items}\n\nNobody else may enter."
+    first, second, *_ = chunks(text, max_words=120)
+    assert "12- Guard" in text[first.start : first.end]
+    assert 120 < len(text[first.start : first.end].split()) <= 240
+    assert LIST_ITEM.match(text, second.start)

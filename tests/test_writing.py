@@ -13,7 +13,7 @@ from rag.writing import Author, numbered
 
 TEXT = "General Ann Lee was appointed head of the River Guard in 1903. The guard has 1,200 members."
 PASSAGE = Passage(1, 1, "guard.txt", "Guards", 0, len(TEXT), TEXT)
-QUOTES = [Evidence(PASSAGE, 0, 62, 0.9, 0.9), Evidence(PASSAGE, 63, len(TEXT), 0.5, 0.5)]
+QUOTES = [Evidence(PASSAGE, 0, 62, 0.9, 0.9, 0.9), Evidence(PASSAGE, 63, len(TEXT), 0.5, 0.5, 0.5)]
 
 
 class SmallWriter:

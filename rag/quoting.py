@@ -1,0 +1,76 @@
+"""Scored sentences → the quotes of an answer: short, without overlap, lists whole, every part of the question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .evidence import Evidence
+from .types import Span
+from .units import ANSWER_WORDS, cut, listed
+
+MOST_QUOTES = 4  # of an answer that is no list
+_MARGIN = 0.35  # how much lower than the best a further quote may score
+_LOOKED_AT = 16
+
+
+def choose(*rankings: Sequence[Evidence]) -> list[Evidence]:
+    """The quotes to show, at most `ANSWER_WORDS` words with their markers, best first.
+
+    One ranking for each part of the question ("who …, and when …"): they take turns. Of each, the best
+    and then others nearly as good. The introduction of a list brings its items, cut short where they
+    are too long. Quotes that stand side by side become one.
+    """
+    chosen: list[Evidence] = []
+    left, picked = ANSWER_WORDS, 0
+    for candidate in _in_turns(rankings):
+        if any(candidate.overlaps(other) or candidate.text == other.text for other in chosen):
+            continue
+        quotes = _as_quotes(candidate, left)
+        chosen += quotes
+        left -= sum(_cost(quote) for quote in quotes)
+        picked += bool(quotes)
+        if picked == MOST_QUOTES:
+            break
+    return _joined(chosen)
+
+
+def _in_turns(rankings: Sequence[Sequence[Evidence]]) -> list[Evidence]:
+    good = [
+        [candidate for candidate in ranking[:_LOOKED_AT] if candidate.score >= ranking[0].score - _MARGIN]
+        for ranking in rankings
+    ]
+    longest = max(map(len, good), default=0)
+    return [ranking[i] for i in range(longest) for ranking in good if i < len(ranking)]
+
+
+def _as_quotes(candidate: Evidence, most_words: int) -> list[Evidence]:
+    if candidate.items:
+        spans = listed(candidate.passage, candidate.start, candidate.items, most_words)
+        return [replace(candidate, start=start, end=end, items=()) for start, end in spans]
+    return [candidate] if _cost(candidate) <= most_words else []
+
+
+def _cost(quote: Evidence) -> int:
+    return len(quote.text.split()) + 1  # its marker
+
+
+def _joined(quotes: Sequence[Evidence]) -> list[Evidence]:
+    """Quotes with only blanks between them in one passage as one, in the place of the better one."""
+    joined: list[Evidence] = []
+    for quote in quotes:
+        at = next((i for i, other in enumerate(joined) if _side_by_side(quote, other)), None)
+        if at is None:
+            joined.append(quote)
+        else:
+            other = joined[at]
+            joined[at] = replace(other, start=min(quote.start, other.start), end=max(quote.end, other.end))
+    return joined
+
+
+def _side_by_side(one: Evidence, other: Evidence) -> bool:
+    if one.passage != other.passage:
+        return False
+    first, second = sorted((one, other), key=lambda e: e.start)
+    between = cut(one.passage, Span(first.end, second.start))
+    return not between.strip() and "\n" not in between
