@@ -238,7 +238,7 @@ class Assistant:
             timings={"search": round(searched - started, 4)},
             notes=(self._note,) if self._note else (),
         )
-        if found.confidence < self.settings.refuse_below:
+        if not any(found.rankings) or found.confidence < self.settings.refuse_below:
             yield self._refusal(base, self._why_refused(found))
             return
         for answer in self._answers(base, found):

@@ -19,7 +19,7 @@ def choose(*rankings: Sequence[Evidence]) -> list[Evidence]:
 
     One ranking for each part of the question ("who …, and when …"): they take turns. Of each, the best
     and then others nearly as good. The introduction of a list brings its items, cut short where they
-    are too long. Quotes that stand side by side become one.
+    are too long. Clauses that stand side by side become one quote.
     """
     chosen: list[Evidence] = []
     left, picked = ANSWER_WORDS, 0
@@ -56,7 +56,7 @@ def _cost(quote: Evidence) -> int:
 
 
 def _joined(quotes: Sequence[Evidence]) -> list[Evidence]:
-    """Quotes with only blanks between them in one passage as one, in the place of the better one."""
+    """Clauses of one sentence that stand side by side as one quote, in the place of the better one."""
     joined: list[Evidence] = []
     for quote in quotes:
         at = next((i for i, other in enumerate(joined) if _side_by_side(quote, other)), None)
@@ -73,4 +73,4 @@ def _side_by_side(one: Evidence, other: Evidence) -> bool:
         return False
     first, second = sorted((one, other), key=lambda e: e.start)
     between = cut(one.passage, Span(first.end, second.start))
-    return not between.strip() and "\n" not in between
+    return not between.strip() and "\n" not in between and first.text[-1] not in ".!?"
