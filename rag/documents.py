@@ -28,6 +28,8 @@ SUFFIXES: Final[Mapping[str, str]] = {
     ".markdown": "text/markdown",
 }
 COLLECTION_SUFFIX: Final = ".jsonl"
+READERS_VERSION: Final = "1"  # of what the functions here make of a file; with another one every file is read again
+_BLOCK = 1 << 20
 
 _SIGNATURES = {
     b"%PDF": "PDF",
@@ -84,6 +86,21 @@ def read_file(path: Path, *, root: str, source: str, max_bytes: int) -> Document
         sha256=hashlib.sha256(data).hexdigest(),
         text=text,
     )
+
+
+def file_hash(path: Path, source: str, max_bytes: int) -> str:
+    """The sha256 that `read_file` would give the document; raises as it does when the file cannot be read."""
+    return hashlib.sha256(_read_bytes(path, source, max_bytes)).hexdigest()
+
+
+def count_lines(path: Path) -> int:
+    """How many lines a collection has, about; 0 when it cannot be read."""
+    try:
+        _size(path, path.name)
+        with path.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
+    except (OSError, DocumentUnreadable):
+        return 0
 
 
 def read_collection(path: Path, *, root: str, max_bytes: int) -> Iterator[Document | Failure]:

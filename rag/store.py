@@ -31,6 +31,7 @@ from .rows import (
     get_document,
     put_document,
     put_passages,
+    rename_document,
     to_document,
 )
 from .schema import PASSAGES_OF_SOURCES, SCHEMA_VERSION, State, count_write, read_state
@@ -135,6 +136,11 @@ class Store:
         ready = [(d, chunks, checked(d, chunks, vectors, self._dimension)) for d, chunks, vectors in items]
         with self._write() as connection:
             return [put_document(connection, *item) for item in ready]
+
+    def rename(self, document_id: int, document: Document) -> None:
+        """Give a stored document the root, source and title of `document`, in one transaction. Its passages stay."""
+        with self._write() as connection:
+            rename_document(connection, document_id, document)
 
     def remove(self, document_ids: Iterable[int]) -> None:
         """Remove documents and their passages, in one transaction; ids that are gone are passed over."""

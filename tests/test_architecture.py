@@ -32,7 +32,7 @@ LAYERS = [
     {"settings", "terms", "sentences"},
     {"clauses", "spelling", "answertype", "prompts", "embedding", "llm", "conversation", "schema"},
     {"splitting", "units"},
-    {"documents", "fulltext", "database"},
+    {"documents", "folders", "fulltext", "database"},
     {"rows"},
     {"vectors"},
     {"store"},
@@ -43,6 +43,7 @@ LAYERS = [
     {"writing"},
     {"assistant"},
     {"oneshot", "adapters", "web", "doctor", "terminal"},
+    {"progress"},
     {"cli"},
 ]
 # The rooms behind store.py. Nothing else may know that the passages are in SQLite, or on this machine.
