@@ -11,6 +11,7 @@ from .units import ANSWER_WORDS, cut, listed
 
 MOST_QUOTES = 4  # of an answer that is no list
 _MARGIN = 0.35  # how much lower than the best a further quote may score
+_MARGIN_BESIDE_LIST = 0.1
 _LOOKED_AT = 16
 
 
@@ -37,11 +38,16 @@ def choose(*rankings: Sequence[Evidence]) -> list[Evidence]:
 
 def _in_turns(rankings: Sequence[Sequence[Evidence]]) -> list[Evidence]:
     good = [
-        [candidate for candidate in ranking[:_LOOKED_AT] if candidate.score >= ranking[0].score - _MARGIN]
+        [candidate for candidate in ranking[:_LOOKED_AT] if candidate.score >= ranking[0].score - _margin(ranking[0])]
         for ranking in rankings
     ]
     longest = max(map(len, good), default=0)
     return [ranking[i] for i in range(longest) for ranking in good if i < len(ranking)]
+
+
+def _margin(best: Evidence) -> float:
+    """A list at the top says it all: only what is as good may stand beside it."""
+    return _MARGIN_BESIDE_LIST if best.items else _MARGIN
 
 
 def _as_quotes(candidate: Evidence, most_words: int) -> list[Evidence]:
