@@ -138,7 +138,7 @@ class Ingester:
                 ledger.unchanged.append(item.source)
             else:
                 (ledger.updated if old else ledger.added).append(item.source)
-                cut = chunks(item.text, item.media_type, self._settings.passage_words)
+                cut = chunks(item.text, item.media_type, self._settings.passage_words, item.pages)
                 batch.append((item, cut))
                 waiting += len(cut)
             if waiting >= _BATCH_PASSAGES:
