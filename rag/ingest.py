@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from .documents import COLLECTION_SUFFIX, SUFFIXES, read_collection, read_file
+from .documents import COLLECTION_SUFFIX, SUFFIXES, read_collection
 from .embedding import Encoder
 from .errors import DocumentsNotFound, DocumentUnreadable
+from .sandbox import Sandbox
 from .settings import Settings
 from .splitting import chunks
 from .store import Store
@@ -79,6 +80,7 @@ class Ingester:
         self._store = store
         self._encoder = encoder
         self._settings = settings
+        self._sandbox = Sandbox(settings)
 
     def ingest(self, paths: Sequence[Path], *, prune: bool = False, report: Report | None = None) -> IngestReport:
         """Add or update `paths` (files, folders, `.jsonl` collections).
@@ -91,7 +93,7 @@ class Ingester:
             if not _exists(path):
                 raise DocumentsNotFound(f"'{path}' does not exist or cannot be entered; check the path")
         ledger = _Ledger()
-        with self._store.writing():
+        with self._store.writing(), self._sandbox:
             for path in paths:
                 self._ingest_path(path, self._home(path), ledger, prune, report)
         return ledger.report()
@@ -109,7 +111,7 @@ class Ingester:
                 "create it, or set RAG_DOCUMENTS (or documents in rag.toml)"
             )
         root = self._root(path)
-        with self._store.writing():
+        with self._store.writing(), self._sandbox:
             before = self._store.meta(_DEFAULT_ROOT)
             ledger = _Ledger()
             self._ingest_path(path, root, ledger, prune=True, report=report)
@@ -125,7 +127,7 @@ class Ingester:
         spared: set[tuple[str, str | None]] = set()
         batch: list[tuple[Document, list[Chunk]]] = []
         waiting = 0
-        for item in self._read(path, root):
+        for item in self._read(path, root, stored):
             if isinstance(item, _Unread):
                 ledger.failed.append(item.failure)
                 logger.warning("%s: %s", item.failure.source, item.failure.reason)
@@ -175,12 +177,12 @@ class Ingester:
         self._store.replace(items)
         ledger.passages += len(texts)
 
-    def _read(self, path: Path, root: str) -> Iterator[Document | _Unread]:
+    def _read(self, path: Path, root: str, stored: Mapping[tuple[str, str], Document]) -> Iterator[Document | _Unread]:
         limit = int(self._settings.file_megabytes * 1_000_000)
         files, unread, others = _files(path) if path.is_dir() else ([path], [], Counter[str]())
         if others and not files:
             kinds = ", ".join(f"{n} {suffix}" for suffix, n in others.most_common(5))
-            logger.warning("%s: nothing in it can be read yet (%s); convert the files to .txt or .md", path, kinds)
+            logger.warning("%s: nothing in it can be read (%s); convert the files to .pdf, .txt or .md", path, kinds)
         yield from (_Unread(root, None, failure) for failure in unread)
         for file in files:
             source = file.relative_to(path).as_posix() if path.is_dir() else file.name
@@ -189,7 +191,7 @@ class Ingester:
                 continue
             if not _is_collection(file):
                 try:
-                    yield read_file(file, root=root, source=source, max_bytes=limit)
+                    yield self._sandbox.read(file, root=root, source=source, known=stored.get((root, source)))
                 except DocumentUnreadable as error:
                     yield _Unread(root, source, Failure(source, str(error)))
                 continue

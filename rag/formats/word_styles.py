@@ -83,7 +83,7 @@ class Numbering:
             self._lists[number] = (number if starts_anew else f"abstract {base}", merged)
 
     def marker(self, list_id: str, level: int) -> str | None:
-        """ "-" or the next "1."; None where the list shows no mark."""
+        """The next "1.", or "-" for a bullet; None where the list shows no mark."""
         if list_id not in self._lists:
             return "-"
         counted, levels = self._lists[list_id]
