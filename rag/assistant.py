@@ -114,7 +114,7 @@ class Assistant:
             settings.index_dir,
             fingerprint=index_fingerprint(settings, encoder),
             dimension=encoder.dimension,
-            chunk=lambda document: chunks(document.text, document.media_type, settings.passage_words),
+            chunk=lambda of: chunks(of.text, of.media_type, settings.passage_words, of.pages),
             embed=lambda document, cut: encoder.documents([embedded_text(document, chunk) for chunk in cut]),
         )
 

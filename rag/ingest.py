@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from .documents import COLLECTION_SUFFIX, READERS_VERSION, SUFFIXES, count_lines, file_hash, read_collection, read_file
+from .documents import COLLECTION_SUFFIX, READERS_VERSION, SUFFIXES, count_lines, file_hash, read_collection
 from .embedding import Encoder
 from .errors import DocumentsNotFound, DocumentUnreadable
 from .folders import Listing, list_files
+from .sandbox import Sandbox
 from .settings import Settings
 from .splitting import chunks
 from .store import Store
@@ -104,6 +105,7 @@ class Ingester:
         self._store = store
         self._encoder = encoder
         self._settings = settings
+        self._sandbox = Sandbox(settings)
 
     def ingest(self, paths: Sequence[Path], *, prune: bool = False, report: Report | None = None) -> IngestReport:
         """Add or update `paths` (files, folders, `.jsonl` collections).
@@ -116,7 +118,7 @@ class Ingester:
             if not _exists(path):
                 raise DocumentsNotFound(f"'{path}' does not exist or cannot be entered; check the path")
         ledger = _Ledger()
-        with self._store.writing():
+        with self._store.writing(), self._sandbox:
             for path in paths:
                 self._ingest_path(path, self._home(path), ledger, prune, report)
         return ledger.report()
@@ -134,7 +136,7 @@ class Ingester:
                 "create it, or set RAG_DOCUMENTS (or documents in rag.toml)"
             )
         root = self._root(path)
-        with self._store.writing():
+        with self._store.writing(), self._sandbox:
             before = self._store.meta(_DEFAULT_ROOT)
             ledger = _Ledger()
             self._ingest_path(path, root, ledger, prune=True, report=report)
@@ -172,7 +174,7 @@ class Ingester:
                 ledger.updated.append(item.source)
             else:
                 (ledger.updated if old else ledger.added).append(item.source)
-                cut = chunks(item.text, item.media_type, self._settings.passage_words)
+                cut = chunks(item.text, item.media_type, self._settings.passage_words, item.pages)
                 batch.append((item, cut))
                 waiting += len(cut)
             if waiting >= _BATCH_PASSAGES:
@@ -222,7 +224,7 @@ class Ingester:
         limit = int(self._settings.file_megabytes * 1_000_000)
         if listing.others and not listing.files:
             kinds = ", ".join(f"{n} {suffix}" for suffix, n in listing.others.most_common(5))
-            logger.warning("%s: nothing in it can be read (%s); convert the files to .txt or .md", path, kinds)
+            logger.warning("%s: nothing in it can be read (%s); convert the files to .pdf, .txt or .md", path, kinds)
         yield from (_Unread(root, None, failure) for failure in listing.unlisted)
         for file in listing.files:
             source = file.relative_to(path).as_posix() if path.is_dir() else file.name
@@ -235,7 +237,7 @@ class Ingester:
                     if known is not None and file_hash(file, source, limit) == known:
                         yield _Same(root, source)
                     else:
-                        yield read_file(file, root=root, source=source, max_bytes=limit)
+                        yield self._sandbox.read(file, root=root, source=source)
                 except DocumentUnreadable as error:
                     yield _Unread(root, source, Failure(source, str(error)))
                 continue

@@ -6,11 +6,13 @@ All functions take time linear in the length of the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from .clauses import counted_clauses
+from .formats.kinds import HEADED
 from .sentences import LIST_ITEM, OWN_LINE, lines_of, sentences
 from .types import Chunk, Span
 
@@ -40,31 +42,34 @@ class _Piece:
     heading: str | None  # the heading path that starts here
 
 
-def chunks(text: str, media_type: str = "text/plain", max_words: int = 120) -> list[Chunk]:
+def chunks(text: str, media_type: str = "text/plain", max_words: int = 120, pages: Sequence[int] = ()) -> list[Chunk]:
     """Passages of whole sentences, at most `max_words` words each (counted as in `clauses`), lists twice as many.
 
     Ordered, without overlap, trimmed; together they hold every non-whitespace character. A blank line is a better
     place to cut than the middle of a paragraph, a Markdown heading opens a passage, and a list stays with the line
-    that introduces it. `heading` is the path "A > B" for `text/markdown`, else "". Only a sentence that is too long for
-    one passage is cut. Text without a word gives `[]`.
+    that introduces it. `heading` is the path "A > B" where the media type has Markdown headings, else "". `page` is the
+    one on which the passage starts, from 1, if `pages` has the offsets at which they start. Only a sentence that is too
+    long for one passage is cut. Text without a word gives `[]`.
     """
     packed: list[list[_Piece]] = []
     words = 0
-    for piece in _pieces(text, headings(text) if media_type == "text/markdown" else {}, max_words):
+    for piece in _pieces(text, headings(text) if media_type in HEADED else {}, max_words):
         if packed and not _opens_passage(packed[-1], words, piece, max_words):
             packed[-1].append(piece)
             words += piece.words
             continue
         packed.append([*(_carry_over(packed[-1], piece, max_words) if packed else []), piece])
         words = sum(each.words for each in packed[-1])
-    return list(_headed(packed))
+    return list(_placed(packed, pages))
 
 
-def _headed(packed: list[list[_Piece]]) -> Iterator[Chunk]:
+def _placed(packed: list[list[_Piece]], pages: Sequence[int]) -> Iterator[Chunk]:
     path = ""
     for pieces in packed:
         path = next((piece.heading for piece in reversed(pieces) if piece.heading is not None), path)
-        yield Chunk(pieces[0].span.start, pieces[-1].span.end, heading=path)
+        start = pieces[0].span.start
+        page = bisect_right(pages, start) or None  # the last that starts there: the ones before it are empty
+        yield Chunk(start, pieces[-1].span.end, page, path)
 
 
 def _pieces(text: str, paths: dict[int, str], max_words: int) -> Iterator[_Piece]:

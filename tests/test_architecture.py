@@ -29,12 +29,12 @@ PUBLIC = """
 # From the bottom up (DESIGN §3): a module may import from the rows above its own, never from its own row or below.
 LAYERS = [
     {"types", "errors"},
-    {"settings", "terms", "sentences"},
+    {"settings", "terms", "sentences", "formats"},
     {"clauses", "spelling", "answertype", "prompts", "embedding", "llm", "conversation", "schema"},
     {"splitting", "units"},
     {"documents", "folders", "fulltext", "database"},
-    {"rows"},
-    {"vectors"},
+    {"rows", "worker"},
+    {"vectors", "sandbox"},
     {"store"},
     {"ingest", "retrieval"},
     {"evidence"},
