@@ -76,6 +76,15 @@ def count_words(connection: sqlite3.Connection, document_id: int, sign: int) -> 
         connection.executemany("DELETE FROM word WHERE word = ? AND passages <= 0", ((word,) for word in counts))
 
 
+def restore_words(connection: sqlite3.Connection) -> None:
+    """Make the keyword index agree with the passages again, and drop passages that have lost their document."""
+    connection.execute("INSERT INTO words (words) VALUES ('rebuild')")
+    connection.execute("DELETE FROM passage WHERE document_id NOT IN (SELECT id FROM document)")
+    connection.execute("DELETE FROM word")
+    for (document_id,) in connection.execute("SELECT id FROM document").fetchall():
+        count_words(connection, document_id, 1)
+
+
 def _quoted(term: str) -> str:
     """A term as an FTS5 string, in which no operator means anything."""
     plain = term.encode("utf-8", "replace").decode().replace("\0", " ")  # SQLite takes no lone surrogate

@@ -19,7 +19,8 @@ import numpy as np
 
 from .database import Database
 from .errors import IndexMismatch, RagError
-from .fulltext import best_passages, document_frequency, vocabulary
+from .fulltext import best_passages, document_frequency, restore_words, vocabulary
+from .integrity import verify
 from .rows import (
     DOCUMENT,
     PASSAGE,
@@ -87,14 +88,15 @@ class Store:
     ) -> None:
         """Make all passages and vectors again from the stored texts, whatever the old fingerprint was.
 
-        One transaction: other readers see all old or all new, and a kill or an error changes nothing. Document ids
-        stay. `embed` returns [n_chunks, dimension], normalised.
+        What `verify` finds wrong with passages, vectors and words is right again. One transaction: other readers see
+        all old or all new, and a kill or an error changes nothing. Document ids stay. `embed` returns [n_chunks, dimension], normalised.
         """
         database = Database(index_dir)
         database.create_if_absent(fingerprint, dimension)
         with cls(database, fingerprint, dimension) as store, database.writing():
             with database.transaction() as connection:
                 connection.execute("UPDATE state SET fingerprint = ?, dimension = ?", (fingerprint, dimension))
+                restore_words(connection)
                 for (document_id,) in connection.execute("SELECT id FROM document ORDER BY id").fetchall():
                     document = get_document(connection, document_id)
                     chunks = chunk(document)
@@ -293,6 +295,11 @@ class Store:
             row = connection.execute("SELECT (SELECT count(*) FROM document), (SELECT count(*) FROM passage)")
             documents, passages = row.fetchone()
             return documents, passages
+
+    def verify(self) -> None:
+        """Read the whole index once; IndexDamaged, with the cure, when something in it does not agree."""
+        with self._read() as (connection, _):
+            verify(connection, self._dimension)
 
     def meta(self, key: str) -> str | None:
         """The string kept with `set_meta`, or None."""

@@ -34,7 +34,7 @@ LAYERS = [
     {"splitting", "units"},
     {"documents", "folders", "fulltext", "database"},
     {"rows", "worker"},
-    {"vectors", "sandbox"},
+    {"vectors", "sandbox", "integrity"},
     {"store"},
     {"ingest", "retrieval"},
     {"evidence"},
@@ -47,7 +47,7 @@ LAYERS = [
     {"cli"},
 ]
 # The rooms behind store.py. Nothing else may know that the passages are in SQLite, or on this machine.
-STORE = {"schema", "fulltext", "rows", "database", "vectors", "store"}
+STORE = {"schema", "fulltext", "rows", "database", "vectors", "integrity", "store"}
 
 
 class Import(NamedTuple):
