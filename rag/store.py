@@ -89,7 +89,8 @@ class Store:
         """Make all passages and vectors again from the stored texts, whatever the old fingerprint was.
 
         What `verify` finds wrong with passages, vectors and words is right again. One transaction: other readers see
-        all old or all new, and a kill or an error changes nothing. Document ids stay. `embed` returns [n_chunks, dimension], normalised.
+        all old or all new, and a kill or an error changes nothing. Document ids stay. `embed` returns
+        [n_chunks, dimension], normalised.
         """
         database = Database(index_dir)
         database.create_if_absent(fingerprint, dimension)
