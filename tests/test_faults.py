@@ -26,7 +26,7 @@ def test_nothing_is_lost(fault: str, rows: int, tries: int) -> None:
     # A process of its own: this one may have threads by now, and they would not survive a fork.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
     command = [sys.executable, "-m", "faults", fault, "--few"]
-    done = subprocess.run(command, cwd=HERE.parent, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=HERE.parent, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     figures = re.findall(r"\| +(\d+) \| +(\d+) \| +(\d+)$", done.stdout, re.MULTILINE)
     assert len(figures) == rows
