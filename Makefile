@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-app
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: app test check lint types eval build clean
+.PHONY: app test check lint types eval bench-ingest build clean
 
 app: $(INSTALLED)  ## install, fetch the language model, index seeds/, serve http://127.0.0.1:7860
 	$(BIN)/rag models pull || echo "The language model could not be fetched: answers will be quotes."
@@ -27,6 +27,9 @@ types: $(INSTALLED_DEV)
 eval: $(INSTALLED_DEV)  ## answer, citation and refusal figures over the gold questions
 	$(BIN)/rag models pull
 	$(BIN)/python -m pytest eval/
+
+bench-ingest: $(INSTALLED_DEV)  ## kills, full disks, damage, rival writers and readers: nothing may be lost
+	PYTHONPATH=.:tests $(BIN)/python -m faults
 
 build: $(INSTALLED_DEV)  ## dist/*.whl and dist/*.tar.gz
 	$(BIN)/python -m build
