@@ -45,7 +45,12 @@ class Archive:
 
     def xml(self, name: str) -> Any:
         """The root element of a part."""
-        return etree.fromstring(self.read(name), _parser())
+        try:
+            return etree.fromstring(self.read(name), _parser())
+        except etree.XMLSyntaxError as error:
+            if error.code == etree.ErrorTypes.ERR_NO_MEMORY:
+                raise MemoryError from error
+            raise
 
     def optional_xml(self, name: str) -> Any:
         """The root element of a part, or None if there is no such part."""
