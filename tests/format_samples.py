@@ -6,6 +6,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from fpdf import FPDF
 
@@ -120,6 +121,7 @@ def pdf_with_content(content: bytes) -> bytes:
     return file + b"xref\n0 %d\n0000000000 65535 f \n%s%s" % (len(objects) + 1, table, end)
 
 
+@cache
 def slow_pdf() -> bytes:
-    """A small PDF file that takes its reader minutes."""
+    """A small PDF file that takes its reader several seconds."""
     return pdf_with_content(b"BT /F1 12 Tf " + b"(a) Tj 1 0 0 1 0 0 Tm " * 2_000_000 + b"ET")

@@ -136,9 +136,10 @@ def test_a_larger_file_than_allowed(tmp_path: Path) -> None:
 def test_a_file_that_kills_the_process(sandbox: Sandbox, tmp_path: Path) -> None:
     read(sandbox, tmp_path, "a.html", PAGE)
     assert sandbox.pid is not None
-    timer = threading.Timer(0.3, os.kill, (sandbox.pid, signal.SIGKILL))
+    data = samples.slow_pdf()
+    timer = threading.Timer(0.5, os.kill, (sandbox.pid, signal.SIGKILL))
     timer.start()
-    assert "has stopped the process" in reason(sandbox, tmp_path, "slow.pdf", samples.slow_pdf())
+    assert "has stopped the process" in reason(sandbox, tmp_path, "slow.pdf", data)
     timer.join()
 
 
