@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from .errors import FormatError
+from .tree import tree
 
 _UNPACKED_BYTES = 250_000_000  # of all parts that are read; a bomb has more, a thick book has some 10 MB
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"
@@ -45,7 +46,7 @@ class Archive:
 
     def xml(self, name: str) -> Any:
         """The root element of a part."""
-        return etree.fromstring(self.read(name), _parser())
+        return tree(self.read(name), _parser())
 
     def optional_xml(self, name: str) -> Any:
         """The root element of a part, or None if there is no such part."""

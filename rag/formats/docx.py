@@ -69,8 +69,9 @@ class _Reader:
             else:
                 yield Block(text)
         for box in paragraph.iter(W + "txbxContent"):
-            inside = [a.tag for a in box.iterancestors()]
-            if not _UNSEEN.intersection(inside):
+            around = [ancestor.tag for ancestor in box.iterancestors()]
+            own = next(box.iterancestors(W + "p")) is paragraph  # not in a box inside this one
+            if own and not _UNSEEN.intersection(around):
                 yield from self.blocks(box)
 
     def _text(self, element: Any) -> Iterator[str]:

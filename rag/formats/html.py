@@ -9,7 +9,9 @@ from typing import Any, Final
 from lxml import etree
 
 from .blocks import Block, Converted, heading, item, joined, lines, one_line, own_title, row
+from .errors import FormatError
 from .plain import decode
+from .tree import tree
 
 _UNSEEN: Final = frozenset(
     "script style template noscript head svg iframe object audio video canvas nav menu select datalist textarea button"
@@ -25,6 +27,9 @@ _BLOCKS: Final = frozenset(
 _NO_CELLS = ("table", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "pre", "blockquote")  # in a table made for layout
 _CHARSET = re.compile(rb"""<(?:meta|\?xml)[^>]{0,300}?(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 _HEAD_BYTES = 4096
+_LAST = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)  # what comes after them is shown too, and would get lost
+_END = "rag-end"
+_CLOSINGS = ("", "-->", "</script></style></title></textarea>", '">', "'>")
 _PERMALINK = re.compile(r"\s*[¶#§🔗]+$")  # what documentation tools put behind a heading
 _MARKUP = re.compile(r"^[ \t]*(?:#{1,6}\s|=+$|--+$|```|~~~)", re.MULTILINE)
 
@@ -37,15 +42,25 @@ def convert(data: bytes) -> Converted:
 
 def from_text(page: str) -> Converted:
     """The text of a page that is decoded."""
-    parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True, huge_tree=True)
-    parser.feed(page.encode("utf-8", "replace"))
-    root = parser.close() if page.strip() else None
-    if root is None:
-        return Converted("")
+    root = _tree(page)
     title = root.find("head/title")
     if title is None:
         title = root.find(".//title")
     return Converted(joined(_Reader().blocks(root)), own_title("" if title is None else "".join(title.itertext())))
+
+
+def _tree(page: str) -> Any:
+    """The page's root. The parser stops without a word where the nesting is too deep for it, so the end is marked.
+
+    A page that was cut off may end inside a comment, a script or a tag, where a mark is none: these are closed.
+    """
+    page = _LAST.sub("", page)
+    for closing in _CLOSINGS:
+        parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
+        root = tree(f"{page}{closing}<{_END}></{_END}>".encode("utf-8", "replace"), parser)
+        if root is not None and root.find(f".//{_END}") is not None:
+            return root
+    raise FormatError("is nested too deep to be read to its end; split it, or convert it to .txt or .md and try again")
 
 
 class _Reader:

@@ -6,7 +6,7 @@ import io
 import logging
 
 from pypdf import PasswordType, PdfReader
-from pypdf.errors import DependencyError
+from pypdf.errors import DependencyError, LimitReachedError
 
 from .blocks import Converted, own_title
 from .errors import FormatError
@@ -21,7 +21,15 @@ def convert(data: bytes) -> Converted:
     """Text and page map; the line breaks are those of the page."""
     if _SIGNATURE not in data[:_HEAD_BYTES]:
         raise FormatError("is no PDF file; give it the suffix of its format, or convert it to .txt or .md")
-    reader = PdfReader(io.BytesIO(data))
+    try:
+        return _read(PdfReader(io.BytesIO(data)))
+    except LimitReachedError as error:
+        raise FormatError(
+            "has a page that unpacks to more than can be read; print it to a new PDF, or convert it to .txt or .md"
+        ) from error
+
+
+def _read(reader: PdfReader) -> Converted:
     if reader.is_encrypted:
         _unlock(reader)
     pages = [page.extract_text().strip() for page in reader.pages]
