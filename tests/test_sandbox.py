@@ -91,14 +91,6 @@ def test_leaving_it_ends_the_process_and_it_may_be_entered_again(tmp_path: Path)
         assert sandbox.pid is None
 
 
-def test_what_is_known_is_not_parsed_again(sandbox: Sandbox, tmp_path: Path) -> None:
-    read(sandbox, tmp_path, "a.html", PAGE)
-    known = sandbox.read(tmp_path / "a.html", root="root", source="a.html")
-    assert sandbox.read(tmp_path / "a.html", root="root", source="a.html", known=known) is known
-    (tmp_path / "a.html").write_bytes(b"<p>new</p>")
-    assert sandbox.read(tmp_path / "a.html", root="root", source="a.html", known=known).text == "new\n"
-
-
 def test_the_process_loads_no_models(sandbox: Sandbox) -> None:
     code = "import sys, rag.worker; print([m for m in ('torch', 'llama_index', 'gradio', 'faiss') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
