@@ -160,7 +160,7 @@ class Ingester:
         for item in self._read(path, root, listing, hashes):
             if isinstance(item, _Unread):
                 ledger.failed.append(item.failure)
-                logger.warning("%s: %s", item.failure.source, item.failure.reason)
+                logger.warning("%s", _told(item.failure))
                 spared.add((item.root, item.source))
                 continue
             key = (item.root, item.source)
@@ -279,6 +279,12 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:  # a name too long, a folder that may not be entered
         return False
+
+
+def _told(failure: Failure) -> str:
+    """A failure in one line that names the file once."""
+    named = failure.reason.startswith(failure.source)
+    return failure.reason if named else f"{failure.source}: {failure.reason}"
 
 
 def _is_known(path: Path) -> bool:
