@@ -303,7 +303,7 @@ def test_ingest_reports_what_it_did(folder: Path) -> None:
 
     first = rag(*options, "ingest", more)
     assert (first.exit_code, first.stdout) == (0, "2 added, 0 updated, 0 unchanged, 0 removed, 1 failed\n")
-    assert re.fullmatch(r"rag: warning: c\.txt: .*\n", first.stderr)
+    assert re.fullmatch(r"rag: warning: c\.txt .*\n", first.stderr)
 
     (more / "a.txt").write_text("The heron Berta lives in Bodø.")
     (more / "b.md").unlink()
