@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from .errors import DocumentUnreadable
 from .formats import FormatError, convert, kinds, storable
-from .formats.plain import canonical
+from .formats.blocks import canonical
 from .splitting import headings
 from .types import Document, Failure
 

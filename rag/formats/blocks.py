@@ -43,7 +43,12 @@ def joined(blocks: Iterable[Block]) -> str:
             parts.append("\n" if block.kind == before and block.kind in ("item", "row") else "\n\n")
         parts.append(block.text)
         before = block.kind
-    return "".join([*parts, "\n"]) if parts else ""
+    return canonical("".join([*parts, "\n"])) if parts else ""
+
+
+def canonical(text: str) -> str:
+    """Without a byte order mark, and every line ends in a line feed."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def heading(level: int, text: str) -> Block:

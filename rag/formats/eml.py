@@ -6,11 +6,11 @@ from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
 
-from .blocks import Converted, one_line
+from .blocks import Converted, canonical, one_line
 from .errors import FormatError
 from .html import convert as from_html
 from .html import from_text
-from .plain import canonical, decode
+from .plain import decode
 
 _SHOWN = ("From", "To", "Cc", "Date", "Subject")
 

@@ -8,7 +8,7 @@ import logging
 from pypdf import PasswordType, PdfReader
 from pypdf.errors import DependencyError, LimitReachedError
 
-from .blocks import Converted, own_title
+from .blocks import Converted, canonical, own_title
 from .errors import FormatError
 
 _SIGNATURE, _HEAD_BYTES = b"%PDF-", 1024  # some files have a few bytes in front
@@ -32,7 +32,7 @@ def convert(data: bytes) -> Converted:
 def _read(reader: PdfReader) -> Converted:
     if reader.is_encrypted:
         _unlock(reader)
-    pages = [page.extract_text().strip() for page in reader.pages]
+    pages = [canonical(page.extract_text()).strip() for page in reader.pages]
     if not any(pages):
         raise FormatError(
             "has no text layer: its pages are pictures; run OCR (for instance 'ocrmypdf') over it first and try again"

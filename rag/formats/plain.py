@@ -7,7 +7,7 @@ import re
 
 from charset_normalizer import from_bytes
 
-from .blocks import Converted
+from .blocks import Converted, canonical
 from .errors import FormatError
 
 _SIGNATURES = {
@@ -73,11 +73,6 @@ def decode(data: bytes, declared: str | None = None) -> str:
     if "\0" in text or sum(map(sample.count, _CONTROLS)) > _CONTROL_SHARE * len(sample):
         raise _binary(None)
     return canonical(text)
-
-
-def canonical(text: str) -> str:
-    """Without a byte order mark, and every line ends in a line feed."""
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _binary(kind: str | None) -> FormatError:

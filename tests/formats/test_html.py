@@ -31,6 +31,7 @@ EXAMPLES = [
     ("<p>cut off <a href=\"http://", "cut off\n"),
     ("<p>cut off <script>x = '", "cut off\n"),
     ("<html><body><p>a</p></body></html>\n<p>late</p>", "a\n\nlate\n"),
+    ("<pre>a&#13;&#10;b&#13;c</pre>", "a\nb\nc\n"),
     ("", ""),
     ("   ", ""),
 ]  # fmt: skip
