@@ -17,6 +17,7 @@ from typing import NamedTuple
 from .documents import COLLECTION_SUFFIX, SUFFIXES, read_collection, read_file
 from .embedding import Encoder
 from .errors import DocumentsNotFound, DocumentUnreadable
+from .pipeline import BATCH_PASSAGES, Pipeline
 from .settings import Settings
 from .splitting import chunks
 from .store import Store
@@ -24,7 +25,6 @@ from .types import Chunk, Document, Failure, IngestReport
 
 logger = logging.getLogger(__name__)
 
-_BATCH_PASSAGES = 256  # embedded and stored together: one transaction
 _DEFAULT_ROOT = "default_root"
 
 
@@ -120,6 +120,12 @@ class Ingester:
         return ledger.report()
 
     def _ingest_path(self, path: Path, root: str, ledger: _Ledger, prune: bool, report: Report | None) -> None:
+        with Pipeline(self._store, self._encoder) as pipeline:
+            self._update(path, root, ledger, pipeline, prune, report)
+
+    def _update(
+        self, path: Path, root: str, ledger: _Ledger, pipeline: Pipeline, prune: bool, report: Report | None
+    ) -> None:
         stored = {(d.root, d.source): d for d in self._store.documents() if _belongs(d.root, root)}
         seen: set[tuple[str, str | None]] = set()
         spared: set[tuple[str, str | None]] = set()
@@ -141,12 +147,12 @@ class Ingester:
                 cut = chunks(item.text, item.media_type, self._settings.passage_words)
                 batch.append((item, cut))
                 waiting += len(cut)
-            if waiting >= _BATCH_PASSAGES:
-                self._put(batch, ledger)
+            if waiting >= BATCH_PASSAGES:
+                ledger.passages += pipeline.put(batch)
                 batch, waiting = [], 0
             if report:
                 report(ledger.progress())
-        self._put(batch, ledger)
+        ledger.passages += pipeline.put(batch) + pipeline.finish()
         if report:
             report(ledger.progress())
         # A file that was ingested by itself and now comes with its folder is one document, not two.
@@ -161,19 +167,6 @@ class Ingester:
         if gone:
             self._store.remove([document.id for document in gone])
             ledger.removed += [document.source for document in gone]
-
-    def _put(self, batch: Sequence[tuple[Document, list[Chunk]]], ledger: _Ledger) -> None:
-        if not batch:
-            return
-        texts = [embedded_text(document, chunk) for document, cut in batch for chunk in cut]
-        vectors = self._encoder.documents(texts)
-        items = []
-        at = 0
-        for document, cut in batch:
-            items.append((document, cut, vectors[at : at + len(cut)]))
-            at += len(cut)
-        self._store.replace(items)
-        ledger.passages += len(texts)
 
     def _read(self, path: Path, root: str) -> Iterator[Document | _Unread]:
         limit = int(self._settings.file_megabytes * 1_000_000)
@@ -214,16 +207,6 @@ class Ingester:
         if not resolved.is_relative_to(base):
             return resolved.as_posix()
         return "/".join((".", *resolved.relative_to(base).parts))
-
-
-def embedded_text(document: Document, chunk: Chunk) -> str:
-    """What is embedded for a passage: title and heading tell what "it" in the text is.
-
-    A title that is only an id or a file's name would be noise.
-    """
-    text = document.text[chunk.start : chunk.end]
-    title = "" if document.title == document.source else document.title
-    return "\n".join(part for part in (title, chunk.heading, text) if part)
 
 
 def _exists(path: Path) -> bool:

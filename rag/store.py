@@ -19,7 +19,7 @@ import numpy as np
 
 from .database import Database
 from .errors import IndexMismatch, RagError
-from .fulltext import best_passages, document_frequency, vocabulary
+from .fulltext import best_passages, counted_words, document_frequency, vocabulary
 from .rows import (
     DOCUMENT,
     PASSAGE,
@@ -94,12 +94,13 @@ class Store:
         with cls(database, fingerprint, dimension) as store, database.writing():
             with database.transaction() as connection:
                 connection.execute("UPDATE state SET fingerprint = ?, dimension = ?", (fingerprint, dimension))
-                for (document_id,) in connection.execute("SELECT id FROM document ORDER BY id").fetchall():
-                    document = get_document(connection, document_id)
-                    chunks = chunk(document)
-                    vectors = checked(document, chunks, embed(document, chunks), dimension)
-                    delete_passages(connection, document_id)
-                    put_passages(connection, document_id, document, chunks, vectors)
+                with counted_words(connection) as words:
+                    for (document_id,) in connection.execute("SELECT id FROM document ORDER BY id").fetchall():
+                        document = get_document(connection, document_id)
+                        chunks = chunk(document)
+                        vectors = checked(document, chunks, embed(document, chunks), dimension)
+                        delete_passages(connection, words, document_id)
+                        put_passages(connection, words, document_id, document, chunks, vectors)
                 forget_snapshot(connection)
                 count_write(connection)
             store._refresh_snapshot()
@@ -133,14 +134,14 @@ class Store:
         if not items:
             return []
         ready = [(d, chunks, checked(d, chunks, vectors, self._dimension)) for d, chunks, vectors in items]
-        with self._write() as connection:
-            return [put_document(connection, *item) for item in ready]
+        with self._write() as connection, counted_words(connection) as words:
+            return [put_document(connection, words, *item) for item in ready]
 
     def remove(self, document_ids: Iterable[int]) -> None:
         """Remove documents and their passages, in one transaction; ids that are gone are passed over."""
         if ids := [int(i) for i in document_ids]:
-            with self._write() as connection:
-                delete_documents(connection, ids)
+            with self._write() as connection, counted_words(connection) as words:
+                delete_documents(connection, words, ids)
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a small string with the index."""

@@ -36,6 +36,7 @@ LAYERS = [
     {"rows"},
     {"vectors"},
     {"store"},
+    {"pipeline"},
     {"ingest", "retrieval"},
     {"evidence"},
     {"quoting", "grounding"},
