@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-app
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: app test check lint types eval build clean
+.PHONY: app test check lint types eval bench-ingest build clean
 
 app: $(INSTALLED)  ## install, fetch the language model, index seeds/, serve http://127.0.0.1:7860
 	$(BIN)/rag models pull || echo "The language model could not be fetched: answers will be quotes."
@@ -27,6 +27,12 @@ types: $(INSTALLED_DEV)
 eval: $(INSTALLED_DEV)  ## answer, citation and refusal figures over the gold questions
 	$(BIN)/rag models pull
 	$(BIN)/python -m pytest eval/
+
+# Where the question sets lie: folders with documents.jsonl and questions.jsonl (eval/README.md).
+EVALDATA ?= ../shared/evaldata
+
+bench-ingest: $(INSTALLED_DEV)  ## speed of an ingest, and of an index of a million passages
+	$(BIN)/python -m eval.performance.ingest $(EVALDATA)/wiki/documents.jsonl $(EVALDATA)/wiki/questions.jsonl
 
 build: $(INSTALLED_DEV)  ## dist/*.whl and dist/*.tar.gz
 	$(BIN)/python -m build

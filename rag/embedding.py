@@ -158,7 +158,7 @@ class SentenceEncoder:
             model = SentenceTransformer(str(self._folder), device=None, local_files_only=True)
         except Exception as error:  # a damaged model raises whatever its file format's reader raises
             raise self._damaged(error) from error
-        return _in_bfloat16(model) if model.device.type == "cpu" and _multiplies_bfloat16() else model
+        return _in_bfloat16(model) if model.device.type == "cpu" and multiplies_bfloat16() else model
 
     def _damaged(self, error: Exception) -> EmbeddingUnavailable:
         return EmbeddingUnavailable(
@@ -171,7 +171,7 @@ class SentenceEncoder:
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
-def _multiplies_bfloat16() -> bool:
+def multiplies_bfloat16() -> bool:
     """Whether this CPU has instructions for it. Without them bfloat16 is slower than float32."""
     import torch
 

@@ -20,6 +20,7 @@ import numpy as np
 from .database import Database
 from .errors import IndexMismatch, RagError
 from .fulltext import best_passages, counted_words, document_frequency, vocabulary
+from .nearest import IntArray
 from .rows import (
     DOCUMENT,
     PASSAGE,
@@ -35,7 +36,7 @@ from .rows import (
 )
 from .schema import PASSAGES_OF_SOURCES, SCHEMA_VERSION, State, count_write, read_state
 from .types import Chunk, Document, Passage, Vocabulary
-from .vectors import IntArray, Vectors, forget_snapshot
+from .vectors import Vectors, forget_snapshot
 
 __all__ = ["SCHEMA_VERSION", "FloatArray", "Store"]
 
@@ -237,7 +238,7 @@ class Store:
         with self._read() as (connection, state):
             only = _passage_ids(connection, documents) if documents else None
             without = _passage_ids(connection, exclude)
-            return self._vectors.view(connection, state).search(vector, k, only, without)
+            return self._vectors.view(connection, state).search(connection, vector, k, only, without)
 
     def keyword(
         self, terms: Sequence[str], k: int, *, documents: Collection[str] = (), exclude: Collection[str] = ()

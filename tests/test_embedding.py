@@ -74,7 +74,7 @@ def test_the_same_text_has_the_same_vector(encoder: SentenceEncoder) -> None:
 def test_bfloat16_vectors_are_nearly_those_of_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     encoders = []
     for fast in (True, False):  # each loads its model now, whatever this CPU can do
-        monkeypatch.setattr(rag.embedding, "_multiplies_bfloat16", lambda fast=fast: fast)
+        monkeypatch.setattr(rag.embedding, "multiplies_bfloat16", lambda fast=fast: fast)
         encoders.append(SentenceEncoder("any", model_folder(PACKAGED_EMBEDDER)))
         encoders[-1].documents(TEXTS)
     narrow, wide = encoders
