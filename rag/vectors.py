@@ -26,6 +26,7 @@ from .schema import State
 # A share of the snapshot, so that growing to n rows writes about 5 n rows to snapshots, however small the batches.
 LAG_ROWS = 1024
 LAG_SHARE = 0.25
+LAG_MOST = 50_000  # beyond, every search would feel them: the rows are searched one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class Vectors:
             broken = broken or self._intact_file(state) is None
         else:
             broken = broken or not state.snapshot or not (self._folder / state.snapshot).is_file()
-        return broken or _lag(connection, state) > max(LAG_ROWS, LAG_SHARE * state.snapshot_count)
+        return broken or _lag(connection, state) > max(LAG_ROWS, min(LAG_MOST, LAG_SHARE * state.snapshot_count))
 
     def write(self, connection: sqlite3.Connection, state: State) -> None:
         """Write the file and its row in the state; `connection` is inside a write transaction.
