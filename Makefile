@@ -28,8 +28,12 @@ eval: $(INSTALLED_DEV)  ## answer, citation and refusal figures over the gold qu
 	$(BIN)/rag models pull
 	$(BIN)/python -m pytest eval/
 
-bench-ingest: $(INSTALLED_DEV)  ## kills, full disks, damage, rival writers and readers: nothing may be lost
+# Where the question sets lie: folders with documents.jsonl and questions.jsonl (eval/README.md).
+EVALDATA ?= ../shared/evaldata
+
+bench-ingest: $(INSTALLED_DEV)  ## kills, full disks, damage, rivals: nothing may be lost; speed; a million passages
 	PYTHONPATH=.:tests $(BIN)/python -m faults
+	$(BIN)/python -m eval.performance.ingest $(EVALDATA)/wiki/documents.jsonl $(EVALDATA)/wiki/questions.jsonl
 
 build: $(INSTALLED_DEV)  ## dist/*.whl and dist/*.tar.gz
 	$(BIN)/python -m build

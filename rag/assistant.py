@@ -17,8 +17,9 @@ from .embedding import Encoder, open_encoder
 from .errors import DocumentsNotFound, IndexLocked, LLMUnavailable, ModelMissing, QuestionInvalid
 from .evidence import Evidence, EvidenceFinder
 from .grounding import Composer, without_thinking
-from .ingest import Ingester, Report, embedded_text
+from .ingest import Ingester, Report
 from .llm import Writer, open_writer
+from .pipeline import embedded_text
 from .prompts import load_prompt
 from .quoting import choose
 from .retrieval import Query, Retriever

@@ -155,9 +155,10 @@ class SentenceEncoder:
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for a load of 0.1 s, on the user's stderr
         try:
-            return SentenceTransformer(str(self._folder), device=None, local_files_only=True)
+            model = SentenceTransformer(str(self._folder), device=None, local_files_only=True)
         except Exception as error:  # a damaged model raises whatever its file format's reader raises
             raise self._damaged(error) from error
+        return _in_bfloat16(model) if model.device.type == "cpu" and multiplies_bfloat16() else model
 
     def _damaged(self, error: Exception) -> EmbeddingUnavailable:
         return EmbeddingUnavailable(
@@ -168,6 +169,34 @@ class SentenceEncoder:
     def _json(self, name: str) -> Any:
         file = self._folder / name
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for it. Without them bfloat16 is slower than float32."""
+    import torch
+
+    # torch has no public name for this that its releases share; where none is there, float32 is right, too.
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(check() for name in names if (check := getattr(torch.cpu, name, None)))
+
+
+def _in_bfloat16(model: Any) -> Any:
+    """The same model with its transformer in bfloat16, two to four times faster; pooling and length stay in float32.
+
+    Its vectors are nearly the float32 ones (wiki: cosine .9999 and above, no other R@5), so they share a fingerprint:
+    an index made in bfloat16 is searched and added to on a machine without it, and the other way round.
+    """
+    transformer = model[0].bfloat16()
+    transformer.register_forward_hook(_widened)
+    return model
+
+
+def _widened(module: Any, inputs: Any, features: dict[str, Any]) -> dict[str, Any]:
+    # Pooled in bfloat16, a vector would have a length between .998 and 1.004.
+    return {
+        name: value.float() if getattr(value, "is_floating_point", bool)() else value
+        for name, value in features.items()
+    }
 
 
 class LlamaIndexEncoder:

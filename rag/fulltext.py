@@ -6,7 +6,8 @@ import json
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from .schema import PASSAGES_OF_SOURCES
 from .terms import fold
@@ -54,26 +55,44 @@ def vocabulary(connection: sqlite3.Connection) -> Vocabulary:
     return Vocabulary({word: n for word, n, _ in rows}, {word: n for word, n, lower in rows if not lower})
 
 
-def count_words(connection: sqlite3.Connection, document_id: int, sign: int) -> None:
-    """Add (1) or take away (-1) the words of a document's present passages."""
-    rows = connection.execute(
-        "SELECT title, heading, passage.text FROM passage JOIN document ON document.id = document_id "
-        "WHERE document_id = ?",
-        (document_id,),
-    )
-    counts: Counter[str] = Counter()
-    lower: Counter[str] = Counter()
-    for texts in rows:
-        written = set(_WORD.findall(" ".join(texts)))
-        counts.update({fold(word) for word in written})
-        lower.update({fold(word) for word in written if word[0].islower()})
-    connection.executemany(
-        "INSERT INTO word VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
-        "SET passages = passages + excluded.passages, lower = lower + excluded.lower",
-        ((word, sign * count, sign * lower[word]) for word, count in counts.items()),
-    )
-    if sign < 0:
-        connection.executemany("DELETE FROM word WHERE word = ? AND passages <= 0", ((word,) for word in counts))
+class WordCounts:
+    """What one transaction changes in the table of words; a batch of documents has most of its words in common."""
+
+    def __init__(self) -> None:
+        self._passages: Counter[str] = Counter()
+        self._lower: Counter[str] = Counter()
+
+    def add(self, connection: sqlite3.Connection, document_id: int, sign: int) -> None:
+        """Count (1) or discount (-1) the words of a document's present passages."""
+        rows = connection.execute(
+            "SELECT title, heading, passage.text FROM passage JOIN document ON document.id = document_id "
+            "WHERE document_id = ?",
+            (document_id,),
+        )
+        for texts in rows:
+            written = set(_WORD.findall(" ".join(texts)))
+            for word in {fold(word) for word in written}:
+                self._passages[word] += sign
+            for word in {fold(word) for word in written if word[0].islower()}:
+                self._lower[word] += sign
+
+    def store(self, connection: sqlite3.Connection) -> None:
+        """Write what was counted."""
+        connection.executemany(
+            "INSERT INTO word VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
+            "SET passages = passages + excluded.passages, lower = lower + excluded.lower",
+            ((word, count, self._lower[word]) for word, count in self._passages.items()),
+        )
+        not_more = ((word,) for word, count in self._passages.items() if count <= 0)
+        connection.executemany("DELETE FROM word WHERE word = ? AND passages <= 0", not_more)
+
+
+@contextmanager
+def counted_words(connection: sqlite3.Connection) -> Iterator[WordCounts]:
+    """Collects what passages put and deleted inside do to the table of words, and writes it at the end."""
+    words = WordCounts()
+    yield words
+    words.store(connection)
 
 
 def restore_words(connection: sqlite3.Connection) -> None:
@@ -81,8 +100,9 @@ def restore_words(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO words (words) VALUES ('rebuild')")
     connection.execute("DELETE FROM passage WHERE document_id NOT IN (SELECT id FROM document)")
     connection.execute("DELETE FROM word")
-    for (document_id,) in connection.execute("SELECT id FROM document").fetchall():
-        count_words(connection, document_id, 1)
+    with counted_words(connection) as words:
+        for (document_id,) in connection.execute("SELECT id FROM document").fetchall():
+            words.add(connection, document_id, 1)
 
 
 def _quoted(term: str) -> str:

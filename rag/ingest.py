@@ -17,6 +17,7 @@ from .documents import COLLECTION_SUFFIX, READERS_VERSION, SUFFIXES, count_lines
 from .embedding import Encoder
 from .errors import DocumentsNotFound, DocumentUnreadable
 from .folders import Listing, list_files
+from .pipeline import BATCH_PASSAGES, Pipeline
 from .sandbox import Sandbox
 from .settings import Settings
 from .splitting import chunks
@@ -25,7 +26,6 @@ from .types import Chunk, Document, Failure, IngestReport
 
 logger = logging.getLogger(__name__)
 
-_BATCH_PASSAGES = 256  # embedded and stored together: one transaction
 _DEFAULT_ROOT = "default_root"
 
 
@@ -147,6 +147,12 @@ class Ingester:
         return ledger.report()
 
     def _ingest_path(self, path: Path, root: str, ledger: _Ledger, prune: bool, report: Report | None) -> None:
+        with Pipeline(self._store, self._encoder) as pipeline:
+            self._update(path, root, ledger, pipeline, prune, report)
+
+    def _update(
+        self, path: Path, root: str, ledger: _Ledger, pipeline: Pipeline, prune: bool, report: Report | None
+    ) -> None:
         stored = {(d.root, d.source): d for d in self._store.documents() if _belongs(d.root, root)}
         listing = list_files(path, _is_known) if path.is_dir() else Listing([path], [], Counter())
         ledger.total += sum(count_lines(file) if _is_collection(file) else 1 for file in listing.files)
@@ -177,12 +183,12 @@ class Ingester:
                 cut = chunks(item.text, item.media_type, self._settings.passage_words, item.pages)
                 batch.append((item, cut))
                 waiting += len(cut)
-            if waiting >= _BATCH_PASSAGES:
-                self._put(batch, ledger)
+            if waiting >= BATCH_PASSAGES:
+                ledger.passages += pipeline.put(batch)
                 batch, waiting = [], 0
             if report:
                 report(ledger.progress())
-        self._put(batch, ledger)
+        ledger.passages += pipeline.put(batch) + pipeline.finish()
         if report:
             report(ledger.progress())
         # A file that was ingested by itself and now comes with its folder is one document, not two.
@@ -204,19 +210,6 @@ class Ingester:
         if gone:
             self._store.remove([document.id for document in gone])
             ledger.removed += [document.source for document in gone]
-
-    def _put(self, batch: Sequence[tuple[Document, list[Chunk]]], ledger: _Ledger) -> None:
-        if not batch:
-            return
-        texts = [embedded_text(document, chunk) for document, cut in batch for chunk in cut]
-        vectors = self._encoder.documents(texts)
-        items = []
-        at = 0
-        for document, cut in batch:
-            items.append((document, cut, vectors[at : at + len(cut)]))
-            at += len(cut)
-        self._store.replace(items)
-        ledger.passages += len(texts)
 
     def _read(
         self, path: Path, root: str, listing: Listing, hashes: Mapping[tuple[str, str], str]
@@ -262,16 +255,6 @@ class Ingester:
         if not resolved.is_relative_to(base):
             return resolved.as_posix()
         return "/".join((".", *resolved.relative_to(base).parts))
-
-
-def embedded_text(document: Document, chunk: Chunk) -> str:
-    """What is embedded for a passage: title and heading tell what "it" in the text is.
-
-    A title that is only an id or a file's name would be noise.
-    """
-    text = document.text[chunk.start : chunk.end]
-    title = "" if document.title == document.source else document.title
-    return "\n".join(part for part in (title, chunk.heading, text) if part)
 
 
 def _exists(path: Path) -> bool:

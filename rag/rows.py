@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import DocumentsNotFound, DocumentUnreadable, IndexDamaged
-from .fulltext import count_words
+from .fulltext import WordCounts
 from .types import Chunk, Document
 
 FloatArray = npt.NDArray[np.float32]
@@ -46,13 +46,17 @@ def checked(document: Document, chunks: Sequence[Chunk], vectors: FloatArray, di
 
 
 def put_document(
-    connection: sqlite3.Connection, document: Document, chunks: Sequence[Chunk], vectors: FloatArray
+    connection: sqlite3.Connection,
+    words: WordCounts,
+    document: Document,
+    chunks: Sequence[Chunk],
+    vectors: FloatArray,
 ) -> int:
     """Add a document with its passages, or replace the one with its (root, source), which keeps its id."""
     key = (document.root, document.source)
     old = connection.execute("SELECT id FROM document WHERE root = ? AND source = ?", key).fetchone()
     if old is not None:  # first, as the full-text index takes the old passages out under the old title
-        delete_passages(connection, old[0])
+        delete_passages(connection, words, old[0])
     row = connection.execute(
         """
         INSERT INTO document (root, source, title, media_type, sha256, pages, text) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -63,12 +67,17 @@ def put_document(
         (*key, document.title, document.media_type, document.sha256, json.dumps(document.pages), document.text),
     )
     document_id = int(row.fetchone()[0])
-    put_passages(connection, document_id, document, chunks, vectors)
+    put_passages(connection, words, document_id, document, chunks, vectors)
     return document_id
 
 
 def put_passages(
-    connection: sqlite3.Connection, document_id: int, document: Document, chunks: Sequence[Chunk], vectors: FloatArray
+    connection: sqlite3.Connection,
+    words: WordCounts,
+    document_id: int,
+    document: Document,
+    chunks: Sequence[Chunk],
+    vectors: FloatArray,
 ) -> None:
     """Add passages. Their text is cut from the document here, so it cannot be another."""
     connection.executemany(
@@ -78,35 +87,35 @@ def put_passages(
             for c, vector in zip(chunks, vectors, strict=True)
         ),
     )
-    count_words(connection, document_id, 1)
+    words.add(connection, document_id, 1)
 
 
-def delete_passages(connection: sqlite3.Connection, document_id: int) -> None:
+def delete_passages(connection: sqlite3.Connection, words: WordCounts, document_id: int) -> None:
     """Delete the passages of a document; the triggers take them out of the full-text index."""
-    count_words(connection, document_id, -1)
+    words.add(connection, document_id, -1)
     connection.execute("DELETE FROM passage WHERE document_id = ?", (document_id,))
 
 
-def delete_documents(connection: sqlite3.Connection, document_ids: Iterable[int]) -> None:
+def delete_documents(connection: sqlite3.Connection, words: WordCounts, document_ids: Iterable[int]) -> None:
     """Delete documents with their passages; ids that are gone are passed over."""
     for document_id in document_ids:
-        delete_passages(connection, document_id)
+        delete_passages(connection, words, document_id)
         connection.execute("DELETE FROM document WHERE id = ?", (document_id,))
 
 
-def rename_document(connection: sqlite3.Connection, document_id: int, document: Document) -> None:
+def rename_document(connection: sqlite3.Connection, words: WordCounts, document_id: int, document: Document) -> None:
     """Another root, source and title for a document. Its passages are found under the new title, too."""
     ours = "SELECT {} passage_text.* FROM passage_text JOIN passage USING (id) WHERE document_id = ?"
     taken_out = "INSERT INTO words (words, rowid, title, heading, text) " + ours.format("'delete',")
     put_in = "INSERT INTO words (rowid, title, heading, text) " + ours.format("")
-    count_words(connection, document_id, -1)
+    words.add(connection, document_id, -1)
     connection.execute(taken_out, (document_id,))
     connection.execute(
         "UPDATE document SET root = ?, source = ?, title = ? WHERE id = ?",
         (document.root, document.source, document.title, document_id),
     )
     connection.execute(put_in, (document_id,))
-    count_words(connection, document_id, 1)
+    words.add(connection, document_id, 1)
 
 
 def get_document(connection: sqlite3.Connection, document_id: int) -> Document:

@@ -19,8 +19,9 @@ import numpy as np
 
 from .database import Database
 from .errors import IndexMismatch, RagError
-from .fulltext import best_passages, document_frequency, restore_words, vocabulary
+from .fulltext import best_passages, counted_words, document_frequency, restore_words, vocabulary
 from .integrity import verify
+from .nearest import IntArray
 from .rows import (
     DOCUMENT,
     PASSAGE,
@@ -37,7 +38,7 @@ from .rows import (
 )
 from .schema import PASSAGES_OF_SOURCES, SCHEMA_VERSION, State, count_write, read_state
 from .types import Chunk, Document, Passage, Vocabulary
-from .vectors import IntArray, Vectors, forget_snapshot
+from .vectors import Vectors, forget_snapshot
 
 __all__ = ["SCHEMA_VERSION", "FloatArray", "Store"]
 
@@ -98,12 +99,13 @@ class Store:
             with database.transaction() as connection:
                 connection.execute("UPDATE state SET fingerprint = ?, dimension = ?", (fingerprint, dimension))
                 restore_words(connection)
-                for (document_id,) in connection.execute("SELECT id FROM document ORDER BY id").fetchall():
-                    document = get_document(connection, document_id)
-                    chunks = chunk(document)
-                    vectors = checked(document, chunks, embed(document, chunks), dimension)
-                    delete_passages(connection, document_id)
-                    put_passages(connection, document_id, document, chunks, vectors)
+                with counted_words(connection) as words:
+                    for (document_id,) in connection.execute("SELECT id FROM document ORDER BY id").fetchall():
+                        document = get_document(connection, document_id)
+                        chunks = chunk(document)
+                        vectors = checked(document, chunks, embed(document, chunks), dimension)
+                        delete_passages(connection, words, document_id)
+                        put_passages(connection, words, document_id, document, chunks, vectors)
                 forget_snapshot(connection)
                 count_write(connection)
             store._refresh_snapshot()
@@ -137,19 +139,19 @@ class Store:
         if not items:
             return []
         ready = [(d, chunks, checked(d, chunks, vectors, self._dimension)) for d, chunks, vectors in items]
-        with self._write() as connection:
-            return [put_document(connection, *item) for item in ready]
+        with self._write() as connection, counted_words(connection) as words:
+            return [put_document(connection, words, *item) for item in ready]
 
     def rename(self, document_id: int, document: Document) -> None:
         """Give a stored document the root, source and title of `document`, in one transaction. Its passages stay."""
-        with self._write() as connection:
-            rename_document(connection, document_id, document)
+        with self._write() as connection, counted_words(connection) as words:
+            rename_document(connection, words, document_id, document)
 
     def remove(self, document_ids: Iterable[int]) -> None:
         """Remove documents and their passages, in one transaction; ids that are gone are passed over."""
         if ids := [int(i) for i in document_ids]:
-            with self._write() as connection:
-                delete_documents(connection, ids)
+            with self._write() as connection, counted_words(connection) as words:
+                delete_documents(connection, words, ids)
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a small string with the index."""
@@ -245,7 +247,7 @@ class Store:
         with self._read() as (connection, state):
             only = _passage_ids(connection, documents) if documents else None
             without = _passage_ids(connection, exclude)
-            return self._vectors.view(connection, state).search(vector, k, only, without)
+            return self._vectors.view(connection, state).search(connection, vector, k, only, without)
 
     def keyword(
         self, terms: Sequence[str], k: int, *, documents: Collection[str] = (), exclude: Collection[str] = ()

@@ -10,35 +10,30 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import faiss as _faiss
 import numpy as np
-import numpy.typing as npt
 
 from .database import folder_error, sync_folder
-from .rows import FloatArray, from_blob
+from .nearest import IntArray, all_vectors, faiss, nearest, vectors_after
+from .rows import FloatArray
 from .schema import State
-
-faiss: Any = _faiss  # the stubs of some releases do not know SearchParameters(sel=…)
-
-IntArray = npt.NDArray[np.int64]
 
 # Rows outside the snapshot that are cheap to carry: they are read from SQLite whenever the index changes.
 # A share of the snapshot, so that growing to n rows writes about 5 n rows to snapshots, however small the batches.
 LAG_ROWS = 1024
 LAG_SHARE = 0.25
+LAG_MOST = 50_000  # beyond, every search would feel them: the rows are searched one by one
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A FAISS index of the passages up to id `highest`, for states from `generation` on that have its `key`."""
 
-    index: Any  # faiss.IndexIDMap over faiss.IndexFlatIP
+    index: Any  # made by all_vectors
     key: tuple[str, int, str]  # State.snapshot_key
     generation: int
     highest: int
@@ -51,16 +46,21 @@ class View:
 
     stamp: tuple[str, int]
     snapshot: Snapshot
-    added: Any  # faiss.IndexIDMap over faiss.IndexFlatIP
+    added: Any  # made by vectors_after
     dead: IntArray
 
-    def search(self, vector: FloatArray, k: int, only: IntArray | None, without: IntArray) -> list[tuple[int, float]]:
+    def search(
+        self,
+        connection: sqlite3.Connection,
+        vector: FloatArray,
+        k: int,
+        only: IntArray | None,
+        without: IntArray,
+    ) -> list[tuple[int, float]]:
         """The `k` best (passage id, inner product), best first; among `only` if given, and none of `without`."""
-        if only is None:
-            selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(np.concatenate([self.dead, without])))
-        else:
-            selector = faiss.IDSelectorBatch(np.setdiff1d(only, without))
-        found = [hit for index in (self.snapshot.index, self.added) for hit in _nearest(index, vector, k, selector)]
+        without = np.concatenate([self.dead, without])
+        indexes = (self.snapshot.index, self.added)
+        found = [hit for index in indexes for hit in nearest(connection, index, vector, k, only, without)]
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
 
@@ -79,8 +79,8 @@ class Vectors:
             if self._view is not None and self._view.stamp == state.stamp:
                 return self._view
             snapshot = self._snapshot_for(connection, state)
-            ids, vectors = stored_vectors(connection, state.dimension, after=snapshot.highest)
-            self._view = View(state.stamp, snapshot, _faiss_index(ids, vectors), _tombstones(connection))
+            added = vectors_after(connection, state.dimension, snapshot.highest)
+            self._view = View(state.stamp, snapshot, added, _tombstones(connection))
             return self._view
 
     def _snapshot_for(self, connection: sqlite3.Connection, state: State) -> Snapshot:
@@ -110,10 +110,8 @@ class Vectors:
         return data if hashlib.sha256(data).hexdigest() == state.snapshot_sha256 else None
 
     def _from_database(self, connection: sqlite3.Connection, state: State) -> Snapshot:
-        ids, vectors = stored_vectors(connection, state.dimension)
-        return Snapshot(
-            _faiss_index(ids, vectors), state.snapshot_key, state.generation, _highest(ids), from_file=False
-        )
+        index = all_vectors(connection, state.dimension)
+        return Snapshot(index, state.snapshot_key, state.generation, _highest(connection), from_file=False)
 
     def is_due(self, connection: sqlite3.Connection, state: State, *, verify: bool) -> bool:
         """Whether the file should be written: it is missing or known to be damaged, or lags too far behind.
@@ -126,7 +124,7 @@ class Vectors:
             broken = broken or self._intact_file(state) is None
         else:
             broken = broken or not state.snapshot or not (self._folder / state.snapshot).is_file()
-        return broken or _lag(connection, state) > max(LAG_ROWS, LAG_SHARE * state.snapshot_count)
+        return broken or _lag(connection, state) > max(LAG_ROWS, min(LAG_MOST, LAG_SHARE * state.snapshot_count))
 
     def write(self, connection: sqlite3.Connection, state: State) -> None:
         """Write the file and its row in the state; `connection` is inside a write transaction.
@@ -134,8 +132,7 @@ class Vectors:
         The file has the generation in its name, so an intact one that the committed state names is never touched. A
         kill before the commit leaves a file that nobody knows, and the old one still in force.
         """
-        ids, vectors = stored_vectors(connection, state.dimension)
-        index = _faiss_index(ids, vectors)
+        index, highest = all_vectors(connection, state.dimension), _highest(connection)
         data = faiss.serialize_index(index).tobytes()
         name, sha256 = f"vectors-{state.generation}.faiss", hashlib.sha256(data).hexdigest()
         try:
@@ -146,11 +143,11 @@ class Vectors:
         connection.execute(
             "UPDATE state SET snapshot = ?, snapshot_sha256 = ?, snapshot_generation = ?, "
             "snapshot_count = ?, snapshot_highest = ?",
-            (name, sha256, state.generation, len(ids), _highest(ids)),
+            (name, sha256, state.generation, index.ntotal, highest),
         )
         key = (state.identity, state.generation, sha256)
         with self._lock:  # should the commit fail, no state has this key and nobody uses the snapshot
-            self._snapshot = Snapshot(index, key, state.generation, _highest(ids), from_file=True)
+            self._snapshot = Snapshot(index, key, state.generation, highest, from_file=True)
             self._view = None
 
     def remove_old_files(self, state: State) -> None:
@@ -170,44 +167,9 @@ def forget_snapshot(connection: sqlite3.Connection) -> None:
     )
 
 
-def stored_vectors(connection: sqlite3.Connection, dimension: int, after: int = 0) -> tuple[IntArray, FloatArray]:
-    """Ids [n], ascending, and vectors [n, dimension] of the passages with an id above `after`."""
-    (count,) = connection.execute("SELECT count(*) FROM passage WHERE id > ?", (after,)).fetchone()
-    ids, vectors = np.empty(count, np.int64), np.empty((count, dimension), np.float32)
-    rows = connection.execute("SELECT id, vector FROM passage WHERE id > ? ORDER BY id", (after,))
-    for row, (passage_id, blob) in enumerate(rows):
-        ids[row], vectors[row] = passage_id, from_blob(blob, dimension)
-    return ids, vectors
-
-
-def _highest(ids: IntArray) -> int:
-    return int(ids[-1]) if len(ids) else 0
-
-
-def _faiss_index(ids: IntArray, vectors: FloatArray) -> Any:
-    index = faiss.IndexIDMap(faiss.IndexFlatIP(vectors.shape[1]))
-    index.add_with_ids(vectors, ids)
-    return index
-
-
-def _nearest(index: Any, vector: FloatArray, k: int, selector: Any) -> list[tuple[int, float]]:
-    k = min(k, index.ntotal)
-    if k <= 0:
-        return []
-    with _one_thread():
-        scores, ids = index.search(vector[None, :], k, params=faiss.SearchParameters(sel=selector))
-    return [(int(i), float(score)) for i, score in zip(ids[0], scores[0], strict=True) if i >= 0]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """FAISS cannot share out one question; its threads only wait for each other (20 ms for 1 on a busy machine)."""
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)  # of the calling thread only
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(threads)
+def _highest(connection: sqlite3.Connection) -> int:
+    (highest,) = connection.execute("SELECT max(id) FROM passage").fetchone()
+    return highest or 0
 
 
 def _tombstones(connection: sqlite3.Connection) -> IntArray:

@@ -126,6 +126,17 @@ def test_many_updates_rewrite_the_file_now_and_then(tmp_path: Path, monkeypatch:
     assert 5 < len(set(names)) < 20
 
 
+def test_a_large_file_lags_by_so_many_rows_at_most(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rag.vectors, "LAG_ROWS", 4)
+    monkeypatch.setattr(rag.vectors, "LAG_MOST", 8)
+    monkeypatch.setattr(rag.vectors, "LAG_SHARE", 100)
+    path = vector_file(folder)
+    with open_store(folder) as store:
+        store.replace([item("more", "one", "two")])
+        assert vector_file(folder) != path
+        assert ids(store.dense(QUERY, 100)) == slow_dense(stored(store), QUERY, 100)
+
+
 def test_a_stray_file_of_a_killed_writer_is_ignored_and_swept_away(folder: Path) -> None:
     for name in ("vectors-99.faiss", "vectors-99.faiss.tmp"):
         (folder / name).write_bytes(b"stray")

@@ -15,7 +15,7 @@ import numpy as np
 
 import rag.database
 from rag.errors import IndexLocked
-from rag.ingest import embedded_text
+from rag.pipeline import embedded_text
 from rag.retrieval import Retriever
 from rag.store import FloatArray, Store
 from rag.types import Chunk, Document

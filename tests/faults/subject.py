@@ -14,7 +14,8 @@ import numpy as np
 
 import rag.ingest
 import rag.vectors
-from rag.ingest import Ingester, embedded_text
+from rag.ingest import Ingester
+from rag.pipeline import embedded_text
 from rag.settings import Settings
 from rag.splitting import chunks
 from rag.store import FloatArray, Store
@@ -29,7 +30,7 @@ SNAPSHOT = "vectors-*.faiss"
 
 def make_everything_small() -> None:
     """Several batches and several vector files in every small ingest. For this process; nothing puts it back."""
-    rag.ingest._BATCH_PASSAGES = BATCH_PASSAGES
+    rag.ingest.BATCH_PASSAGES = BATCH_PASSAGES
     rag.vectors.LAG_ROWS = 8
     rag.vectors.faiss.omp_set_num_threads(1)  # its threads would not survive a fork
 
@@ -125,9 +126,12 @@ def cut(source: str, text: str) -> list[Chunk]:
     return chunks(text, "text/markdown" if source.endswith(".md") else "text/plain", PASSAGE_WORDS)
 
 
-def largest_batch(texts: Texts) -> int:
-    """How many passages may be embedded before they are stored: a batch is closed by the document that fills it."""
-    return BATCH_PASSAGES - 1 + max(len(cut(source, text)) for source, text in texts.items())
+def most_on_the_way(texts: Texts) -> int:
+    """How many passages may be embedded and not stored: a batch being written and the next one being embedded.
+
+    A batch is closed by the document that fills it.
+    """
+    return 2 * (BATCH_PASSAGES - 1) + 2 * max(len(cut(source, text)) for source, text in texts.items())
 
 
 @dataclass(frozen=True, slots=True)
