@@ -31,7 +31,8 @@ eval: $(INSTALLED_DEV)  ## answer, citation and refusal figures over the gold qu
 # Where the question sets lie: folders with documents.jsonl and questions.jsonl (eval/README.md).
 EVALDATA ?= ../shared/evaldata
 
-bench-ingest: $(INSTALLED_DEV)  ## speed of an ingest, and of an index of a million passages
+bench-ingest: $(INSTALLED_DEV)  ## faults (kills, full disks, damage, rivals: nothing may be lost), then speed
+	PYTHONPATH=.:tests $(BIN)/python -m faults
 	$(BIN)/python -m eval.performance.ingest $(EVALDATA)/wiki/documents.jsonl $(EVALDATA)/wiki/questions.jsonl
 
 build: $(INSTALLED_DEV)  ## dist/*.whl and dist/*.tar.gz

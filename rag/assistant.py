@@ -115,7 +115,7 @@ class Assistant:
             settings.index_dir,
             fingerprint=index_fingerprint(settings, encoder),
             dimension=encoder.dimension,
-            chunk=lambda document: chunks(document.text, document.media_type, settings.passage_words),
+            chunk=lambda of: chunks(of.text, of.media_type, settings.passage_words, of.pages),
             embed=lambda document, cut: encoder.documents([embedded_text(document, chunk) for chunk in cut]),
         )
 
@@ -239,7 +239,7 @@ class Assistant:
             timings={"search": round(searched - started, 4)},
             notes=(self._note,) if self._note else (),
         )
-        if found.confidence < self.settings.refuse_below:
+        if not any(found.rankings) or found.confidence < self.settings.refuse_below:
             yield self._refusal(base, self._why_refused(found))
             return
         for answer in self._answers(base, found):

@@ -18,7 +18,8 @@ import typer
 from typer.core import TyperGroup
 
 from .errors import ModelDownloadFailed, QuestionInvalid, RagError
-from .terminal import Screen, WarningLines, complain, print_json, progress, typed_lines, waiting
+from .progress import progress
+from .terminal import Screen, WarningLines, complain, print_json, typed_lines, waiting
 from .types import Answer, Message, SearchMode
 
 if TYPE_CHECKING:

@@ -34,18 +34,19 @@ def embedding(settings: Settings) -> str:
 
 
 def index(settings: Settings) -> str:
-    """Open the index, if there is one: a check makes none."""
+    """Read the whole index, if there is one: a check makes none."""
     from .assistant import index_fingerprint
     from .embedding import open_encoder
     from .store import Store
 
-    if not settings.index_dir.exists():
+    if not (settings.index_dir / "index.db").exists():
         return f"there is none in {settings.index_dir} yet; the first question makes it"
     encoder = open_encoder(settings)
     fingerprint = index_fingerprint(settings, encoder)
     with Store.open(settings.index_dir, fingerprint=fingerprint, dimension=encoder.dimension) as store:
+        store.verify()
         documents, passages = store.count()
-    return f"{documents:,} documents and {passages:,} passages in {settings.index_dir}"
+    return f"{documents:,} documents and {passages:,} passages in {settings.index_dir} agree with each other"
 
 
 def language_model(settings: Settings) -> str:

@@ -1,7 +1,8 @@
 """Files -> `Document`s with canonical text.
 
-Canonical text is what the file says, decoded: the byte order mark is gone, every line ends in a line feed, and
-nothing else is changed. Every offset in the project counts the characters of this text.
+Canonical text is made once, when the file is read. Of text and Markdown it is what the file says, decoded: the byte
+order mark is gone, every line ends in a line feed, and nothing else is changed; `formats` says what it is of the
+others. Every offset in the project counts the characters of this text.
 """
 
 from __future__ import annotations
@@ -15,75 +16,74 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from charset_normalizer import from_bytes
-
 from .errors import DocumentUnreadable
+from .formats import FormatError, convert, kinds, storable
+from .formats.plain import canonical
 from .splitting import headings
 from .types import Document, Failure
 
 SUFFIXES: Final[Mapping[str, str]] = {
-    ".txt": "text/plain",
-    ".text": "text/plain",
-    ".md": "text/markdown",
-    ".markdown": "text/markdown",
+    ".txt": kinds.TEXT,
+    ".text": kinds.TEXT,
+    ".md": kinds.MARKDOWN,
+    ".markdown": kinds.MARKDOWN,
+    ".html": kinds.HTML,
+    ".htm": kinds.HTML,
+    ".pdf": kinds.PDF,
+    ".docx": kinds.DOCX,
+    ".pptx": kinds.PPTX,
+    ".xlsx": kinds.XLSX,
+    ".csv": kinds.CSV,
+    ".epub": kinds.EPUB,
+    ".eml": kinds.EML,
+    ".rtf": kinds.RTF,
 }
 COLLECTION_SUFFIX: Final = ".jsonl"
-
-_SIGNATURES = {
-    b"%PDF": "PDF",
-    b"PK\x03\x04": "ZIP or Office",
-    b"PK\x05\x06": "ZIP",
-    b"\x7fELF": "program",
-    b"\x89PNG": "PNG",
-    b"GIF8": "GIF",
-    b"\xff\xd8\xff": "JPEG",
-    b"\x1f\x8b": "gzip",
-    b"7z\xbc\xaf": "7z",
-    b"Rar!\x1a": "RAR",
-    b"\xd0\xcf\x11\xe0": "Office",
-    b"{\\rtf": "RTF",
-}
-_MARKS = (  # UTF-32 first: its mark starts like that of UTF-16
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-# Encodings that old files really have; among all that exist, the guess for a short text is often an exotic one.
-_LEGACY = [*(f"cp{page}" for page in (*range(1250, 1258), 874, 932, 949)), "iso8859_2", "koi8_r"]
-_LEGACY += ["euc_jp", "gb18030", "big5"]
-_POOR_GUESS = 0.1  # charset-normalizer's `chaos`, 0 (clean) to 1
-# What Western European text has beyond ASCII. Icelandic is left out: its letters are how misread Turkish looks.
-_WESTERN = frozenset(
-    "àâäáãåæçèéêëìíîïñòóôöõøœùúûüÿßÀÂÄÁÃÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÖÕØŒÙÚÛÜ“”‘’„‚–—…•€£¥§©®™°«»¿¡·½¼¾¹²³ªº†‡´×\xa0\xad"
-)
-_FOREIGN_SHARE = 0.25  # accented letters among all letters; Cyrillic read as Western has nearly 1
-_CONTROLS = "".join(map(chr, (*range(1, 9), *range(14, 27), *range(28, 32), *range(127, 160))))
-_CONTROL_SHARE, _SAMPLE = 0.05, 65_536
-_UNSTORABLE = re.compile("[\ud800-\udfff\0]")  # SQLite takes neither lone surrogates nor NUL
+READERS_VERSION: Final = "1"  # of what the functions here make of a file; with another one every file is read again
+_BLOCK = 1 << 20
 
 _TITLE_CHARS = 120
 _NO_TITLE = re.compile(r"[-*•>|=`~]|\d+[-.)]\s|.*[.!?…:;,؟۔。！？]['\"”’)]*$|\W+$")
 
 
 def read_file(path: Path, *, root: str, source: str, max_bytes: int) -> Document:
-    """Reads one text or Markdown file; `sha256` is that of its bytes.
+    """Reads one file of a known suffix, any other as plain text; `sha256` is that of its bytes.
 
-    Raises `DocumentUnreadable` if it is gone, may not be read, is larger than `max_bytes`, looks binary, or is in an
-    encoding that cannot be told. A file without text is a document without text.
+    The parsers of most formats are large and their input may be hostile: `sandbox` calls this in a process of its own.
+    Raises `DocumentUnreadable` if the file is gone, may not be read, is larger than `max_bytes`, is not of the format
+    that its suffix says, is damaged or protected, or is in an encoding that cannot be told. A file without text is a
+    document without text, but for a PDF: its text is in its pictures.
     """
     data = _read_bytes(path, source, max_bytes)
-    text = _decode(data, source)
-    media_type = SUFFIXES.get(path.suffix.lower(), "text/plain")
+    media_type = SUFFIXES.get(path.suffix.lower(), kinds.TEXT)
+    try:
+        found = convert(data, media_type)
+    except FormatError as error:
+        raise DocumentUnreadable(f"{source} {error}") from error
     return Document(
         root=root,
         source=source,
-        title=_title(text, media_type) or _readable(source),
+        title=_one_line(found.title) or _title(found.text, media_type) or _readable(source),
         media_type=media_type,
         sha256=hashlib.sha256(data).hexdigest(),
-        text=text,
+        text=found.text,
+        pages=found.pages,
     )
+
+
+def file_hash(path: Path, source: str, max_bytes: int) -> str:
+    """The sha256 that `read_file` would give the document; raises as it does when the file cannot be read."""
+    return hashlib.sha256(_read_bytes(path, source, max_bytes)).hexdigest()
+
+
+def count_lines(path: Path) -> int:
+    """How many lines a collection has, about; 0 when it cannot be read."""
+    try:
+        _size(path, path.name)
+        with path.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
+    except (OSError, DocumentUnreadable):
+        return 0
 
 
 def read_collection(path: Path, *, root: str, max_bytes: int) -> Iterator[Document | Failure]:
@@ -143,60 +143,9 @@ def _os_reason(name: str, error: OSError) -> str:
     return f"{name} cannot be read: {error.strerror or error}; check the file and try again"
 
 
-def _decode(data: bytes, source: str) -> str:
-    kind = next((kind for mark, kind in _SIGNATURES.items() if data.startswith(mark)), None)
-    codec = next((codec for mark, codec in _MARKS if data.startswith(mark)), None)
-    if kind or (codec is None and b"\0" in data):
-        raise DocumentUnreadable(_binary_reason(source, kind))
-    try:
-        text = data.decode(codec or "utf-8")
-    except UnicodeDecodeError as error:
-        guess = None if codec else _guess(data)
-        if guess is None:
-            raise DocumentUnreadable(
-                f"{source} is in an encoding that cannot be told; save it as UTF-8 and try again"
-            ) from error
-        text = guess
-    sample = text[:_SAMPLE]
-    if "\0" in text or sum(map(sample.count, _CONTROLS)) > _CONTROL_SHARE * len(sample):
-        raise DocumentUnreadable(_binary_reason(source, None))
-    return _canonical(text)
-
-
-def _binary_reason(source: str, kind: str | None) -> str:
-    return f"{source} looks binary{f' ({kind})' if kind else ''}, not text; convert it to .txt or .md and try again"
-
-
-def _canonical(text: str) -> str:
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _guess(data: bytes) -> str | None:
-    """The text in the likeliest old encoding, or None if nothing is likely."""
-    try:
-        western = data.decode("cp1252")
-    except UnicodeDecodeError:
-        western = ""
-    if western and _is_western(western):
-        return western
-    best = from_bytes(data, cp_isolation=_LEGACY).best()
-    return None if best is None or best.chaos > _POOR_GUESS else str(best)
-
-
-def _is_western(text: str) -> bool:
-    counts = {char: text.count(char) for char in set(text)}
-    letters = sum(count for char, count in counts.items() if char.isalpha())
-    accented = sum(count for char, count in counts.items() if char.isalpha() and not char.isascii())
-    return (
-        all(char.isascii() or char in _WESTERN for char in counts)
-        and accented <= _FOREIGN_SHARE * letters
-        and not re.search(r"[¹²³][^\W\d]", text)  # misread Polish
-    )
-
-
 def _title(text: str, media_type: str) -> str:
     """The first heading or the first line, where it looks like a title, or ""."""
-    heading = next(iter(headings(text).values()), "") if media_type == "text/markdown" else ""
+    heading = next(iter(headings(text).values()), "") if media_type in kinds.HEADED else ""
     return _one_line(heading) or _first_line(text)
 
 
@@ -211,7 +160,7 @@ def _first_line(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return _short(" ".join(_UNSTORABLE.sub("\ufffd", text).split()))
+    return _short(" ".join(storable(text).split()))
 
 
 def _short(text: str) -> str:
@@ -270,17 +219,17 @@ def _parse(line: bytes, max_bytes: int) -> dict[str, str]:
         raise ValueError('the line has no "text" that is a string; put the document\'s text there')
     title = value.get("title")
     fields = {"id": value["id"], "text": value["text"], "title": title if isinstance(title, str) else ""}
-    return {name: _UNSTORABLE.sub("\ufffd", field) for name, field in fields.items()}
+    return {name: storable(field) for name, field in fields.items()}
 
 
 def _collected(root: str, fields: Mapping[str, str]) -> Document:
-    text = _canonical(fields["text"])
+    text = canonical(fields["text"])
     content = f"{fields['title']}\0{fields['text']}"
     return Document(
         root=root,
         source=fields["id"],
         title=_one_line(fields["title"]) or _first_line(text) or _one_line(fields["id"]),
-        media_type="text/plain",
+        media_type=kinds.TEXT,
         sha256=hashlib.sha256(content.encode()).hexdigest(),
         text=text,
     )

@@ -95,6 +95,16 @@ def counted_words(connection: sqlite3.Connection) -> Iterator[WordCounts]:
     words.store(connection)
 
 
+def restore_words(connection: sqlite3.Connection) -> None:
+    """Make the keyword index agree with the passages again, and drop passages that have lost their document."""
+    connection.execute("INSERT INTO words (words) VALUES ('rebuild')")
+    connection.execute("DELETE FROM passage WHERE document_id NOT IN (SELECT id FROM document)")
+    connection.execute("DELETE FROM word")
+    with counted_words(connection) as words:
+        for (document_id,) in connection.execute("SELECT id FROM document").fetchall():
+            words.add(connection, document_id, 1)
+
+
 def _quoted(term: str) -> str:
     """A term as an FTS5 string, in which no operator means anything."""
     plain = term.encode("utf-8", "replace").decode().replace("\0", " ")  # SQLite takes no lone surrogate

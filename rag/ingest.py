@@ -1,23 +1,24 @@
 """Files, folders and collections → the store: what is new is added, what changed is replaced.
 
-Every document is compared by the hash of its content; unchanged ones cost a read. One that cannot be
-read is reported and keeps its older version in the index.
+Every document is compared by the hash of its content: unchanged ones cost a hash, renamed ones keep their
+passages. One that cannot be read is reported, keeps its older version in the index, and is tried again next time.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from .documents import COLLECTION_SUFFIX, SUFFIXES, read_collection, read_file
+from .documents import COLLECTION_SUFFIX, READERS_VERSION, SUFFIXES, count_lines, file_hash, read_collection
 from .embedding import Encoder
 from .errors import DocumentsNotFound, DocumentUnreadable
+from .folders import Listing, list_files
 from .pipeline import BATCH_PASSAGES, Pipeline
+from .sandbox import Sandbox
 from .settings import Settings
 from .splitting import chunks
 from .store import Store
@@ -30,14 +31,22 @@ _DEFAULT_ROOT = "default_root"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an ingest is: documents read, of which new or changed, and passages embedded so far."""
+    """How far an ingest is: documents read of `total`, of which new or changed, and passages embedded so far."""
 
     documents: int
     changed: int
     passages: int
+    total: int
 
 
 Report = Callable[[Progress], None]
+
+
+class _Same(NamedTuple):
+    """A file whose bytes are those that the index was made of."""
+
+    root: str
+    source: str
 
 
 class _Unread(NamedTuple):
@@ -61,6 +70,7 @@ class _Ledger:
     removed: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
     passages: int = 0
+    total: int = 0
 
     def report(self) -> IngestReport:
         return IngestReport(
@@ -69,7 +79,23 @@ class _Ledger:
 
     def progress(self) -> Progress:
         changed = len(self.added) + len(self.updated)
-        return Progress(changed + len(self.unchanged) + len(self.failed), changed, self.passages)
+        return Progress(changed + len(self.unchanged) + len(self.failed), changed, self.passages, self.total)
+
+
+class _Moved:
+    """Finds the stored document that a new file is, under another name: the same bytes, and its old file is gone."""
+
+    def __init__(self, path: Path, root: str, files: Sequence[Path], stored: Iterable[Document]) -> None:
+        there = {file.relative_to(path).as_posix() for file in files} if path.is_dir() else set()
+        self._gone = {
+            (d.sha256, d.media_type): d
+            for d in stored
+            if path.is_dir() and d.root == root and d.source not in there and not (path / d.source).exists()
+        }
+
+    def to(self, new: Document) -> Document | None:
+        """The document that `new` was, once."""
+        return self._gone.pop((new.sha256, new.media_type), None)
 
 
 class Ingester:
@@ -79,6 +105,7 @@ class Ingester:
         self._store = store
         self._encoder = encoder
         self._settings = settings
+        self._sandbox = Sandbox(settings)
 
     def ingest(self, paths: Sequence[Path], *, prune: bool = False, report: Report | None = None) -> IngestReport:
         """Add or update `paths` (files, folders, `.jsonl` collections).
@@ -91,7 +118,7 @@ class Ingester:
             if not _exists(path):
                 raise DocumentsNotFound(f"'{path}' does not exist or cannot be entered; check the path")
         ledger = _Ledger()
-        with self._store.writing():
+        with self._store.writing(), self._sandbox:
             for path in paths:
                 self._ingest_path(path, self._home(path), ledger, prune, report)
         return ledger.report()
@@ -109,7 +136,7 @@ class Ingester:
                 "create it, or set RAG_DOCUMENTS (or documents in rag.toml)"
             )
         root = self._root(path)
-        with self._store.writing():
+        with self._store.writing(), self._sandbox:
             before = self._store.meta(_DEFAULT_ROOT)
             ledger = _Ledger()
             self._ingest_path(path, root, ledger, prune=True, report=report)
@@ -127,11 +154,16 @@ class Ingester:
         self, path: Path, root: str, ledger: _Ledger, pipeline: Pipeline, prune: bool, report: Report | None
     ) -> None:
         stored = {(d.root, d.source): d for d in self._store.documents() if _belongs(d.root, root)}
+        listing = list_files(path, _is_known) if path.is_dir() else Listing([path], [], Counter())
+        ledger.total += sum(count_lines(file) if _is_collection(file) else 1 for file in listing.files)
+        readers = f"readers {root}"
+        hashes = {key: d.sha256 for key, d in stored.items() if self._store.meta(readers) == READERS_VERSION}
+        moved = _Moved(path, root, listing.files, stored.values())
         seen: set[tuple[str, str | None]] = set()
         spared: set[tuple[str, str | None]] = set()
         batch: list[tuple[Document, list[Chunk]]] = []
         waiting = 0
-        for item in self._read(path, root):
+        for item in self._read(path, root, listing, hashes):
             if isinstance(item, _Unread):
                 ledger.failed.append(item.failure)
                 logger.warning("%s: %s", item.failure.source, item.failure.reason)
@@ -140,11 +172,15 @@ class Ingester:
             key = (item.root, item.source)
             seen.add(key)
             old = stored.get(key)
-            if old is not None and (old.sha256, old.title) == (item.sha256, item.title):
+            if isinstance(item, _Same) or (old is not None and self._is_same(old, item)):
                 ledger.unchanged.append(item.source)
+            elif old is None and (before := moved.to(item)) is not None:
+                self._store.rename(before.id, item)
+                seen.add((before.root, before.source))
+                ledger.updated.append(item.source)
             else:
                 (ledger.updated if old else ledger.added).append(item.source)
-                cut = chunks(item.text, item.media_type, self._settings.passage_words)
+                cut = chunks(item.text, item.media_type, self._settings.passage_words, item.pages)
                 batch.append((item, cut))
                 waiting += len(cut)
             if waiting >= BATCH_PASSAGES:
@@ -162,27 +198,39 @@ class Ingester:
             kept = seen | spared
             gone = [d for (home, s), d in stored.items() if (home, s) not in kept and (home, None) not in kept]
             self._prune([d for d in gone if d.root not in alone], ledger)
+        self._store.set_meta(readers, READERS_VERSION)
+
+    def _is_same(self, old: Document, new: Document) -> bool:
+        """Whether a document that was read again says what it said: its text too, as a newer reader may read more."""
+        if (old.sha256, old.title, old.media_type) != (new.sha256, new.title, new.media_type):
+            return False
+        return self._store.document(old.id).text == new.text
 
     def _prune(self, gone: Sequence[Document], ledger: _Ledger) -> None:
         if gone:
             self._store.remove([document.id for document in gone])
             ledger.removed += [document.source for document in gone]
 
-    def _read(self, path: Path, root: str) -> Iterator[Document | _Unread]:
+    def _read(
+        self, path: Path, root: str, listing: Listing, hashes: Mapping[tuple[str, str], str]
+    ) -> Iterator[Document | _Same | _Unread]:
         limit = int(self._settings.file_megabytes * 1_000_000)
-        files, unread, others = _files(path) if path.is_dir() else ([path], [], Counter[str]())
-        if others and not files:
-            kinds = ", ".join(f"{n} {suffix}" for suffix, n in others.most_common(5))
-            logger.warning("%s: nothing in it can be read yet (%s); convert the files to .txt or .md", path, kinds)
-        yield from (_Unread(root, None, failure) for failure in unread)
-        for file in files:
+        if listing.others and not listing.files:
+            kinds = ", ".join(f"{n} {suffix}" for suffix, n in listing.others.most_common(5))
+            logger.warning("%s: nothing in it can be read (%s); convert the files to .pdf, .txt or .md", path, kinds)
+        yield from (_Unread(root, None, failure) for failure in listing.unlisted)
+        for file in listing.files:
             source = file.relative_to(path).as_posix() if path.is_dir() else file.name
             if (shown := source.encode("utf-8", "replace").decode()) != source:
                 yield _Unread(root, shown, Failure(shown, "its name is not UTF-8; rename it"))
                 continue
             if not _is_collection(file):
                 try:
-                    yield read_file(file, root=root, source=source, max_bytes=limit)
+                    known = hashes.get((root, source))
+                    if known is not None and file_hash(file, source, limit) == known:
+                        yield _Same(root, source)
+                    else:
+                        yield self._sandbox.read(file, root=root, source=source)
                 except DocumentUnreadable as error:
                     yield _Unread(root, source, Failure(source, str(error)))
                 continue
@@ -216,30 +264,8 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _files(folder: Path) -> tuple[list[Path], list[Failure], Counter[str]]:
-    """The files of known kinds in `folder` and below, in a stable order; folders that cannot be listed; other kinds.
-
-    Hidden files and links that leave the folder are passed over.
-    """
-    others: Counter[str] = Counter()
-    root = folder.resolve()
-    unlisted: list[OSError] = []
-    found = []
-    for parent, folders, names in os.walk(folder, onerror=unlisted.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(parent, name)
-            known = path.suffix.lower() in SUFFIXES or _is_collection(path)
-            if name.startswith(".") or not path.is_file() or not path.resolve().is_relative_to(root):
-                continue
-            if known:
-                found.append(path)
-            else:
-                others[path.suffix.lower() or "without suffix"] += 1
-    failures = [
-        Failure(str(error.filename), f"cannot be listed ({error.strerror}); allow reading it") for error in unlisted
-    ]
-    return found, failures, others
+def _is_known(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES or _is_collection(path)
 
 
 def _is_collection(path: Path) -> bool:

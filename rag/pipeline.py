@@ -30,8 +30,12 @@ class Pipeline:
     def __enter__(self) -> Pipeline:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self._thread.shutdown()
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        try:
+            if kind is KeyboardInterrupt:  # what is half embedded need not be embedded again
+                self.finish()
+        finally:
+            self._thread.shutdown(wait=False)  # nobody waits for a batch that nobody stores
 
     def put(self, batch: Batch) -> int:
         """Begin to embed `batch`, and store the one before; returns how many passages that one had."""

@@ -11,6 +11,7 @@ from .units import ANSWER_WORDS, cut, listed
 
 MOST_QUOTES = 4  # of an answer that is no list
 _MARGIN = 0.35  # how much lower than the best a further quote may score
+_MARGIN_BESIDE_LIST = 0.1
 _LOOKED_AT = 16
 
 
@@ -19,7 +20,7 @@ def choose(*rankings: Sequence[Evidence]) -> list[Evidence]:
 
     One ranking for each part of the question ("who …, and when …"): they take turns. Of each, the best
     and then others nearly as good. The introduction of a list brings its items, cut short where they
-    are too long. Quotes that stand side by side become one.
+    are too long. Clauses that stand side by side become one quote.
     """
     chosen: list[Evidence] = []
     left, picked = ANSWER_WORDS, 0
@@ -37,11 +38,16 @@ def choose(*rankings: Sequence[Evidence]) -> list[Evidence]:
 
 def _in_turns(rankings: Sequence[Sequence[Evidence]]) -> list[Evidence]:
     good = [
-        [candidate for candidate in ranking[:_LOOKED_AT] if candidate.score >= ranking[0].score - _MARGIN]
+        [candidate for candidate in ranking[:_LOOKED_AT] if candidate.score >= ranking[0].score - _margin(ranking[0])]
         for ranking in rankings
     ]
     longest = max(map(len, good), default=0)
     return [ranking[i] for i in range(longest) for ranking in good if i < len(ranking)]
+
+
+def _margin(best: Evidence) -> float:
+    """A list at the top says it all: only what is as good may stand beside it."""
+    return _MARGIN_BESIDE_LIST if best.items else _MARGIN
 
 
 def _as_quotes(candidate: Evidence, most_words: int) -> list[Evidence]:
@@ -56,7 +62,7 @@ def _cost(quote: Evidence) -> int:
 
 
 def _joined(quotes: Sequence[Evidence]) -> list[Evidence]:
-    """Quotes with only blanks between them in one passage as one, in the place of the better one."""
+    """Clauses of one sentence that stand side by side as one quote, in the place of the better one."""
     joined: list[Evidence] = []
     for quote in quotes:
         at = next((i for i, other in enumerate(joined) if _side_by_side(quote, other)), None)
@@ -73,4 +79,4 @@ def _side_by_side(one: Evidence, other: Evidence) -> bool:
         return False
     first, second = sorted((one, other), key=lambda e: e.start)
     between = cut(one.passage, Span(first.end, second.start))
-    return not between.strip() and "\n" not in between
+    return not between.strip() and "\n" not in between and first.text[-1] not in ".!?"

@@ -103,6 +103,21 @@ def delete_documents(connection: sqlite3.Connection, words: WordCounts, document
         connection.execute("DELETE FROM document WHERE id = ?", (document_id,))
 
 
+def rename_document(connection: sqlite3.Connection, words: WordCounts, document_id: int, document: Document) -> None:
+    """Another root, source and title for a document. Its passages are found under the new title, too."""
+    ours = "SELECT {} passage_text.* FROM passage_text JOIN passage USING (id) WHERE document_id = ?"
+    taken_out = "INSERT INTO words (words, rowid, title, heading, text) " + ours.format("'delete',")
+    put_in = "INSERT INTO words (rowid, title, heading, text) " + ours.format("")
+    words.add(connection, document_id, -1)
+    connection.execute(taken_out, (document_id,))
+    connection.execute(
+        "UPDATE document SET root = ?, source = ?, title = ? WHERE id = ?",
+        (document.root, document.source, document.title, document_id),
+    )
+    connection.execute(put_in, (document_id,))
+    words.add(connection, document_id, 1)
+
+
 def get_document(connection: sqlite3.Connection, document_id: int) -> Document:
     """One document, whole."""
     # As a string: the column turns it into a number, and one with thirty digits is no error.

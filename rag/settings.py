@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     passage_words: int = Field(default=120, ge=20, le=1000, description="words a passage may have")
     question_chars: int = Field(default=4000, ge=1, description="longest question accepted, in characters")
     file_megabytes: float = Field(default=100, gt=0, le=100_000, description="largest file read")
+    text_megabytes: float = Field(default=50, gt=0, le=10_000, description="most text taken from one file, in memory")
+    read_megabytes: int = Field(default=1024, ge=256, le=1_000_000, description="memory that reading one file may take")
+    read_seconds: float = Field(default=120, gt=0, le=86400, description="time that reading one file may take, seconds")
     first_token_s: float = Field(default=20, gt=0, le=86400, description="deadline for the LLM's first token, seconds")
     total_s: float = Field(default=60, gt=0, le=86400, description="deadline for the whole LLM reply, seconds")
     cache_dir: Path = Field(

@@ -6,11 +6,13 @@ All functions take time linear in the length of the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from .clauses import counted_clauses
+from .formats.kinds import HEADED
 from .sentences import LIST_ITEM, OWN_LINE, lines_of, sentences
 from .types import Chunk, Span
 
@@ -38,24 +40,29 @@ class _Piece:
     opens: bool  # opens a paragraph or a list item
     leads: bool  # belongs to what follows: a heading, or "…, including:"
     heading: str | None  # the heading path that starts here
+    page: int | None  # the one it starts on, from 1
 
 
-def chunks(text: str, media_type: str = "text/plain", max_words: int = 120) -> list[Chunk]:
+def chunks(text: str, media_type: str = "text/plain", max_words: int = 120, pages: Sequence[int] = ()) -> list[Chunk]:
     """Passages of whole sentences, at most `max_words` words each (counted as in `clauses`), lists twice as many.
 
     Ordered, without overlap, trimmed; together they hold every non-whitespace character. A blank line is a better
     place to cut than the middle of a paragraph, a Markdown heading opens a passage, and a list stays with the line
-    that introduces it. `heading` is the path "A > B" for `text/markdown`, else "". Only a sentence that is too long for
-    one passage is cut. Text without a word gives `[]`.
+    that introduces it. Only a sentence that is too long for one passage is cut. Text without a word gives `[]`.
+
+    `heading` is the path "A > B" where the media type has Markdown headings, else "". `pages` are the offsets at which
+    pages start: each opens a passage, so that the page of a quote is that of its passage (`page`, from 1); only a
+    sentence may go on over the end of a page.
     """
     packed: list[list[_Piece]] = []
     words = 0
-    for piece in _pieces(text, headings(text) if media_type == "text/markdown" else {}, max_words):
-        if packed and not _opens_passage(packed[-1], words, piece, max_words):
+    for piece in _pieces(text, headings(text) if media_type in HEADED else {}, max_words, pages):
+        same_page = bool(packed) and packed[-1][-1].page == piece.page
+        if same_page and not _opens_passage(packed[-1], words, piece, max_words):
             packed[-1].append(piece)
             words += piece.words
             continue
-        packed.append([*(_carry_over(packed[-1], piece, max_words) if packed else []), piece])
+        packed.append([*(_carry_over(packed[-1], piece, max_words) if same_page else []), piece])
         words = sum(each.words for each in packed[-1])
     return list(_headed(packed))
 
@@ -64,10 +71,10 @@ def _headed(packed: list[list[_Piece]]) -> Iterator[Chunk]:
     path = ""
     for pieces in packed:
         path = next((piece.heading for piece in reversed(pieces) if piece.heading is not None), path)
-        yield Chunk(pieces[0].span.start, pieces[-1].span.end, heading=path)
+        yield Chunk(pieces[0].span.start, pieces[-1].span.end, pieces[0].page, path)
 
 
-def _pieces(text: str, paths: dict[int, str], max_words: int) -> Iterator[_Piece]:
+def _pieces(text: str, paths: dict[int, str], max_words: int, pages: Sequence[int]) -> Iterator[_Piece]:
     end = 0
     for sentence in sentences(text):
         heading = paths.get(sentence.start)
@@ -78,7 +85,8 @@ def _pieces(text: str, paths: dict[int, str], max_words: int) -> Iterator[_Piece
             last = text[span.end - 1]
             title = alone and words <= _TITLE_WORDS and last not in ".!?…;,؟۔。！？"
             opens = (blank or item) and span.start == sentence.start
-            yield _Piece(span, words, item, opens, heading is not None or title or last == ":", heading)
+            page = bisect_right(pages, span.start) or None  # the last that starts there: the ones before it are empty
+            yield _Piece(span, words, item, opens, heading is not None or title or last == ":", heading, page)
         end = sentence.end
 
 

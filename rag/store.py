@@ -19,7 +19,8 @@ import numpy as np
 
 from .database import Database
 from .errors import IndexMismatch, RagError
-from .fulltext import best_passages, counted_words, document_frequency, vocabulary
+from .fulltext import best_passages, counted_words, document_frequency, restore_words, vocabulary
+from .integrity import verify
 from .nearest import IntArray
 from .rows import (
     DOCUMENT,
@@ -32,6 +33,7 @@ from .rows import (
     get_document,
     put_document,
     put_passages,
+    rename_document,
     to_document,
 )
 from .schema import PASSAGES_OF_SOURCES, SCHEMA_VERSION, State, count_write, read_state
@@ -87,14 +89,16 @@ class Store:
     ) -> None:
         """Make all passages and vectors again from the stored texts, whatever the old fingerprint was.
 
-        One transaction: other readers see all old or all new, and a kill or an error changes nothing. Document ids
-        stay. `embed` returns [n_chunks, dimension], normalised.
+        What `verify` finds wrong with passages, vectors and words is right again. One transaction: other readers see
+        all old or all new, and a kill or an error changes nothing. Document ids stay. `embed` returns
+        [n_chunks, dimension], normalised.
         """
         database = Database(index_dir)
         database.create_if_absent(fingerprint, dimension)
         with cls(database, fingerprint, dimension) as store, database.writing():
             with database.transaction() as connection:
                 connection.execute("UPDATE state SET fingerprint = ?, dimension = ?", (fingerprint, dimension))
+                restore_words(connection)
                 with counted_words(connection) as words:
                     for (document_id,) in connection.execute("SELECT id FROM document ORDER BY id").fetchall():
                         document = get_document(connection, document_id)
@@ -137,6 +141,11 @@ class Store:
         ready = [(d, chunks, checked(d, chunks, vectors, self._dimension)) for d, chunks, vectors in items]
         with self._write() as connection, counted_words(connection) as words:
             return [put_document(connection, words, *item) for item in ready]
+
+    def rename(self, document_id: int, document: Document) -> None:
+        """Give a stored document the root, source and title of `document`, in one transaction. Its passages stay."""
+        with self._write() as connection, counted_words(connection) as words:
+            rename_document(connection, words, document_id, document)
 
     def remove(self, document_ids: Iterable[int]) -> None:
         """Remove documents and their passages, in one transaction; ids that are gone are passed over."""
@@ -289,6 +298,11 @@ class Store:
             row = connection.execute("SELECT (SELECT count(*) FROM document), (SELECT count(*) FROM passage)")
             documents, passages = row.fetchone()
             return documents, passages
+
+    def verify(self) -> None:
+        """Read the whole index once; IndexDamaged, with the cure, when something in it does not agree."""
+        with self._read() as (connection, _):
+            verify(connection, self._dimension)
 
     def meta(self, key: str) -> str | None:
         """The string kept with `set_meta`, or None."""

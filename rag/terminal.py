@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from .ingest import Progress, Report
-
 Part = str | tuple[str, str]  # text, or text and its style
 _Lookup = Callable[[int], Document]
 
@@ -74,22 +72,8 @@ def waiting(text: str) -> Iterator[Callable[[str], None]]:
         return
     from rich.text import Text
 
-    with _console(stderr=True).status(Text(text, "dim")) as status:
+    with console(stderr=True).status(Text(text, "dim")) as status:
         yield lambda changed: status.update(Text(changed, "dim"))
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Report]:
-    """Show on stderr, if it is a terminal, how far an ingest is."""
-    with waiting(f"{what} …") as update:
-
-        def report(now: Progress) -> None:
-            update(
-                f"{what}: {now.documents:,} documents read, {now.changed:,} new or changed, "
-                f"{now.passages:,} passages indexed …"
-            )
-
-        yield report
 
 
 def typed_lines() -> Iterator[str]:
@@ -113,7 +97,7 @@ def typed_lines() -> Iterator[str]:
             yield line
 
 
-def _console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
@@ -126,7 +110,7 @@ class Screen:
 
     @cached_property
     def _terminal(self) -> Console | None:
-        return _console() if sys.stdout.isatty() else None
+        return console() if sys.stdout.isatty() else None
 
     @property
     def is_terminal(self) -> bool:

@@ -7,6 +7,7 @@ other languages pass through unchanged.
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
@@ -61,6 +62,7 @@ _VALUES = (
 )
 _ORDINAL_WORDS = frozenset(_ORDINALS) | {word[:-1] + "ieth" for word in _TENS}
 _stemmer = snowballstemmer.stemmer("english")
+_stemming = threading.Lock()  # the stemmer keeps the word that it works on in itself: two threads would mix theirs
 
 
 def word_spans(text: str) -> list[Span]:
@@ -86,7 +88,8 @@ def fold(word: str) -> str:
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
     """The word without its English ending (Snowball "english")."""
-    return str(_stemmer.stemWord(word))
+    with _stemming:
+        return str(_stemmer.stemWord(word))
 
 
 def content_words(text: str) -> list[str]:

@@ -187,9 +187,14 @@ def _lag(connection: sqlite3.Connection, state: State) -> int:
 def _write_file(path: Path, data: bytes) -> None:
     """Write so that `path` is whole or absent, power cuts included."""
     temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):  # on a full disk, half a file takes up the room that is missing
+            temporary.unlink()
+        raise
     sync_folder(path.parent)

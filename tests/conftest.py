@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,3 +42,9 @@ def seed_assistant(seeds: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     settings = Settings(documents=seeds, index_dir=tmp_path_factory.mktemp("seeds") / "index", llm="none")
     with Assistant.open(settings) as assistant:
         yield assistant
+
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # a shell starts jobs in the background so, and children inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -29,12 +29,12 @@ PUBLIC = """
 # From the bottom up (DESIGN §3): a module may import from the rows above its own, never from its own row or below.
 LAYERS = [
     {"types", "errors"},
-    {"settings", "terms", "sentences"},
+    {"settings", "terms", "sentences", "formats"},
     {"clauses", "spelling", "answertype", "prompts", "embedding", "llm", "conversation", "schema"},
     {"splitting", "units"},
-    {"documents", "fulltext", "database"},
-    {"rows"},
-    {"nearest"},
+    {"documents", "folders", "fulltext", "database"},
+    {"rows", "worker"},
+    {"nearest", "sandbox", "integrity"},
     {"vectors"},
     {"store"},
     {"pipeline"},
@@ -45,10 +45,11 @@ LAYERS = [
     {"writing"},
     {"assistant"},
     {"oneshot", "adapters", "web", "doctor", "terminal"},
+    {"progress"},
     {"cli"},
 ]
 # The rooms behind store.py. Nothing else may know that the passages are in SQLite, or on this machine.
-STORE = {"schema", "fulltext", "rows", "database", "nearest", "vectors", "store"}
+STORE = {"schema", "fulltext", "rows", "database", "nearest", "vectors", "integrity", "store"}
 # Files outside rag/ that may use more of it than the public names.
 INSIDERS = {
     "app.py": {"rag.web"},

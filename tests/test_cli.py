@@ -141,7 +141,7 @@ def test_explain_says_how_it_came_about(seed_assistant: Assistant) -> None:
     result = rag(*over(seed_assistant), "ask", "--explain", ANSWERED)
     assert result.exit_code == 0
     explanation = result.stdout.partition("How it came about\n")[2]
-    for part in (f"standalone question: {ANSWERED}", "confidence: ", "model: none", "search ", "passages searched: 8"):
+    for part in (f"standalone question: {ANSWERED}", "confidence: ", "model: none", "search ", "passages searched: 12"):
         assert part in explanation
     assert re.search(r"\d\.\d{4}  The change in .*, line \d+", explanation)
 

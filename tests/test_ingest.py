@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import rag.ingest
 from rag.errors import DocumentsNotFound
 from rag.ingest import Ingester, Progress
 from rag.settings import Settings
@@ -249,11 +250,105 @@ def test_a_name_that_is_not_unicode_is_reported_and_the_others_are_read(place: P
 
 
 def test_a_folder_of_other_kinds_says_so(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    place.write("report.pdf", "%PDF-1.4")
+    place.write("report.odt", "PK")
     place.ingester.ingest_default()
-    assert "1 .pdf" in caplog.text
+    assert "1 .odt" in caplog.text
 
 
 def test_a_path_that_cannot_be_is_one_plain_line(place: Place) -> None:
     with pytest.raises(DocumentsNotFound, match="check the path"):
         place.ingester.ingest([Path("x" * 300)])
+
+
+def test_a_renamed_file_keeps_its_passages_and_is_found_under_its_new_name(place: Place) -> None:
+    old = place.write("bridge-plans.txt", "The bridge was built in 1903.")
+    place.write("lake.txt", "The lake is deep.")
+    place.ingester.ingest_default()
+    (bridge,) = (d for d in place.store.documents() if d.source == "bridge-plans.txt")
+    ((kept, _),) = place.store.keyword(["bridge"], 5)
+    embedded = len(place.encoder.texts)
+    old.rename(place.folder / "crossing.txt")
+    report = place.ingester.ingest_default()
+    assert (report.updated, report.removed, report.added) == (("crossing.txt",), (), ())
+    assert len(place.encoder.texts) == embedded
+    assert place.sources() == ["crossing.txt", "lake.txt"]
+    assert place.store.document(bridge.id).title == "crossing"
+    assert [i for i, _ in place.store.keyword(["crossing"], 5)] == [kept]
+    assert place.store.keyword(["plans"], 5) == []
+    assert "plans" not in place.store.vocabulary().words
+
+
+def test_a_copy_is_a_document_of_its_own(place: Place) -> None:
+    place.write("one.txt", "The bridge was built in 1903.")
+    place.ingester.ingest_default()
+    place.write("two.txt", "The bridge was built in 1903.")
+    assert place.ingester.ingest_default().added == ("two.txt",)
+    assert place.sources() == ["one.txt", "two.txt"]
+
+
+def test_what_a_ragignore_names_is_passed_over_and_leaves_the_index(place: Place) -> None:
+    for name in ("kept.txt", "draft-1.txt", "old/a.txt", "old/b.txt", "sub/secret.txt", "sub/open.txt"):
+        place.write(name, f"Text of {name}.")
+    place.ingester.ingest_default()
+    place.write(".ragignore", "# not these\ndraft-*\nold/\n!old/b.txt\n")
+    place.write("sub/.ragignore", "secret.txt\n")
+    assert set(place.ingester.ingest_default().removed) == {"draft-1.txt", "old/a.txt", "old/b.txt", "sub/secret.txt"}
+    assert place.sources() == ["kept.txt", "sub/open.txt"]
+
+
+def test_a_ragignore_that_cannot_be_read_is_reported_and_nothing_is_removed(place: Place) -> None:
+    place.write("draft.txt", "A draft.")
+    place.ingester.ingest_default()
+    (place.folder / ".ragignore").write_bytes(b"caf\xe9\n")
+    (failure,) = place.ingester.ingest_default().failed
+    assert failure.source == ".ragignore"
+    assert "UTF-8" in failure.reason
+    assert place.sources() == ["draft.txt"]
+
+
+def test_an_unchanged_file_is_hashed_and_not_read_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.write("a.txt", "Alpha.")
+    place.ingester.ingest_default()
+
+    def must_not_be_called(*_: object, **__: object) -> None:
+        raise AssertionError("it was parsed again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rag.sandbox.Sandbox.read", must_not_be_called)
+        assert place.ingester.ingest_default().unchanged == ("a.txt",)
+        patch.setattr("rag.ingest.READERS_VERSION", "another")
+        with pytest.raises(AssertionError, match="parsed again"):
+            place.ingester.ingest_default()
+    assert place.ingester.ingest_default().unchanged == ("a.txt",)
+
+
+def test_what_failed_is_tried_again(place: Place) -> None:
+    path = place.write("a.txt", "")
+    path.write_bytes(b"%PDF-1.7 no text")
+    assert [f.source for f in place.ingester.ingest_default().failed] == ["a.txt"]
+    assert [f.source for f in place.ingester.ingest_default().failed] == ["a.txt"]
+    path.write_text("Alpha.")
+    assert place.ingester.ingest_default().added == ("a.txt",)
+
+
+def test_stopped_between_documents_what_was_stored_stays_and_the_rest_follows(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rag.ingest, "BATCH_PASSAGES", 256)
+    for i in range(6):
+        place.write(f"{i}.txt", f"Number {i}. " + "words and words. " * 9000)
+
+    def stop(progress: Progress) -> None:
+        if progress.passages:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        place.ingester.ingest_default(stop)
+    stored = place.sources()
+    assert 0 < len(stored) < 6
+    embedded = len(place.encoder.texts)
+    report = place.ingester.ingest_default()
+    assert list(report.unchanged) == stored
+    assert len(place.sources()) == 6
+    first, second = set(place.encoder.texts[:embedded]), set(place.encoder.texts[embedded:])
+    assert not any(text.startswith("Number") for text in first & second)

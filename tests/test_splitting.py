@@ -449,3 +449,21 @@ def test_a_list_stays_with_its_introduction_up_to_twice_the_words() -> None:
     assert "12- Guard" in text[first.start : first.end]
     assert 120 < len(text[first.start : first.end].split()) <= 240
     assert LIST_ITEM.match(text, second.start)
+
+
+def test_each_page_opens_a_passage() -> None:
+    line = "Two is a sentence that goes on and on up to the end of the"
+    text = f"Title\n\nOne.\n\n{line}\npage and over it. Three.\n\nFour."
+    pages = (0, text.index("page"), text.index("Four"), text.index("Four"))
+    cut = chunks(text, "application/pdf", 120, pages)
+    assert [(text[c.start : c.end], c.page) for c in cut] == [
+        (f"Title\n\nOne.\n\n{line}\npage and over it.", 1),
+        ("Three.", 2),
+        ("Four.", 4),  # the third page is empty
+    ]
+    assert [c.page for c in chunks(text, "application/pdf", 120)] == [None]
+
+
+def test_only_some_media_types_have_headings() -> None:
+    assert [c.heading for c in chunks("# A\n\ntext", "text/html")] == ["A"]
+    assert [c.heading for c in chunks("# A\n\ntext", "application/pdf")] == [""]

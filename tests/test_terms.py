@@ -1,6 +1,10 @@
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from rag.terms import cardinals, content_words, names, numbers, same_sound, words
+from rag.terms import cardinals, content_words, names, numbers, same_sound, stem, words
 
 
 def test_words_are_folded() -> None:
@@ -65,3 +69,21 @@ def test_spellings_of_one_name_sound_alike(one: str, other: str) -> None:
 )  # fmt: skip
 def test_different_names_do_not_sound_alike(one: str, other: str) -> None:
     assert not same_sound(one, other)
+
+
+@pytest.fixture
+def _eager_threads() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_eager_threads")
+def test_threads_stem_without_mixing_their_words() -> None:
+    some = [f"{part}{i}ations" for i in range(300) for part in ("commission", "nation", "generous")]
+    unremembered = stem.__wrapped__
+    expected = [unremembered(word) for word in some]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: [unremembered(word) for word in some], range(4)))
+    assert found == [expected] * 4

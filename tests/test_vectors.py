@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -178,3 +179,20 @@ def test_an_older_reading_is_not_served_newer_vectors(folder: Path) -> None:
         newer = pool.submit(reader.dense, QUERY, 100).result()
         assert ids(newer) == slow_dense(stored(writer), QUERY, 100)
         assert ids(reader.dense(QUERY, 100)) == slow_dense(old, QUERY, 100)
+
+
+def test_a_full_disk_keeps_no_half_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_room(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    vector_file(folder).unlink()
+    with open_store(folder) as store:
+        with monkeypatch.context() as full:
+            full.setattr(rag.vectors.os, "fsync", no_room)
+            store.replace([item("more", "walrus")])
+            assert "is full; free some space" in caplog.text
+            assert not list(folder.glob("vectors-*"))
+        store.snapshot()
+        assert vector_file(folder).stat().st_size > 0

@@ -1,0 +1,91 @@
+"""A few of each fault; `make bench-ingest` runs many. And that the inspection would see what went wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from faults.subject import Subject, inspect, texts_of
+from faults.table import Row, printed
+
+HERE = Path(__file__).parent
+
+# Which fault, in how many rows of the table, and how often altogether at least.
+SOME = [("kills", 16, 30), ("disk", 3, 6), ("damage", 2, 75), ("writers", 2, 4), ("readers", 1, 16)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the faults run in forked processes")
+@pytest.mark.parametrize(("fault", "rows", "tries"), SOME)
+def test_nothing_is_lost(fault: str, rows: int, tries: int) -> None:
+    # A process of its own: this one may have threads by now, and they would not survive a fork.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+    command = [sys.executable, "-m", "faults", fault, "--few"]
+    done = subprocess.run(command, cwd=HERE.parent, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = re.findall(r"\| +(\d+) \| +(\d+) \| +(\d+)$", done.stdout, re.MULTILINE)
+    assert len(figures) == rows
+    assert sum(int(tried) for tried, _, _ in figures) >= tries
+    assert all(tried == survived and lost == "0" for tried, survived, lost in figures)
+
+
+@pytest.fixture
+def subject(tmp_path: Path) -> Subject:
+    subject = Subject(tmp_path)
+    subject.write(texts_of(1))
+    subject.ingest()
+    return subject
+
+
+def test_the_inspection_finds_nothing_wrong_with_an_index_that_is_right(subject: Subject) -> None:
+    assert not inspect(subject, texts_of(0), subject.texts)
+    assert not inspect(subject, subject.texts, subject.texts)
+
+
+def removed(subject: Subject) -> None:
+    with subject.open() as store:
+        store.remove([store.documents()[0].id])
+
+
+def execute(statement: str) -> Callable[[Subject], None]:
+    def change(subject: Subject) -> None:
+        connection = sqlite3.connect(subject.index / "index.db")
+        with connection:
+            connection.execute(statement)
+        connection.close()
+
+    return change
+
+
+WRONG: dict[str, tuple[Callable[[Subject], None], str]] = {
+    "a document is gone": (removed, "d00.md"),
+    "another text": (execute("UPDATE document SET text = 'x' || text WHERE id = 3"), "d02.txt"),
+    "another hash": (execute("UPDATE document SET sha256 = 'x' WHERE id = 3"), "hash"),
+    "another span": (execute("UPDATE passage SET start = start + 1 WHERE id = 9"), "passages of another version"),
+    "another vector": (execute("UPDATE passage SET vector = zeroblob(128) WHERE id = 9"), "another vector is stored"),
+    "a passage without vector": (execute("UPDATE passage SET id = 9999 WHERE id = 9"), "not the same"),
+    "a passage without document": (execute("UPDATE passage SET document_id = 99 WHERE id = 9"), "without document"),
+    "a vector without passage": (execute("DELETE FROM tombstone"), "not the same"),
+    "a word without passage": (execute("DELETE FROM words WHERE rowid = 9"), "index.db"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_the_inspection_sees(subject: Subject, wrong: str) -> None:
+    damage, said = WRONG[wrong]
+    with subject.open() as store:
+        store.snapshot()
+    if wrong == "a vector without passage":
+        removed(subject)
+    damage(subject)
+    found = inspect(subject, subject.texts, subject.texts)
+    assert any(said in line for line in (*found.lost, *found.problems)), found
+    row = Row("fault")
+    row.add(found)
+    assert (row.tried, row.survived) == (1, 0)
+    assert "fault" in printed([row])
