@@ -31,7 +31,7 @@ eval: $(INSTALLED_DEV)  ## answer, citation and refusal figures over the gold qu
 # Where the question sets lie: folders with documents.jsonl and questions.jsonl (eval/README.md).
 EVALDATA ?= ../shared/evaldata
 
-bench-ingest: $(INSTALLED_DEV)  ## kills, full disks, damage, rivals: nothing may be lost; speed; a million passages
+bench-ingest: $(INSTALLED_DEV)  ## faults (kills, full disks, damage, rivals: nothing may be lost), then speed
 	PYTHONPATH=.:tests $(BIN)/python -m faults
 	$(BIN)/python -m eval.performance.ingest $(EVALDATA)/wiki/documents.jsonl $(EVALDATA)/wiki/questions.jsonl
 

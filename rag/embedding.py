@@ -176,8 +176,8 @@ def multiplies_bfloat16() -> bool:
     import torch
 
     # torch has no public name for this that its releases share; where none is there, float32 is right, too.
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(check() for name in names if (check := getattr(torch.cpu, name, None)))
+    check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return check is not None and bool(check())
 
 
 def _in_bfloat16(model: Any) -> Any:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 
 from .embedding import Encoder
 from .store import FloatArray, Store
@@ -34,14 +33,12 @@ class Pipeline:
     def __enter__(self) -> Pipeline:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         try:
-            if kind is KeyboardInterrupt:
+            if kind is KeyboardInterrupt:  # what is half embedded need not be embedded again
                 self.finish()
         finally:
-            self._thread.shutdown(wait=False, cancel_futures=True)
+            self._thread.shutdown(wait=False)  # nobody waits for a batch that nobody stores
 
     def put(self, batch: Batch) -> int:
         """Begin to embed `batch`, and store the one before; returns how many passages that one had."""

@@ -37,6 +37,12 @@ from rag.settings import PACKAGED_EMBEDDER
 QUESTION = "Who is the head of the Counter-Terrorism Service?"
 GOLD = "Abdel Wahab Al-Saadi as a head of the Counter-Terrorism Service"
 CTS, WARS = "000_373ae191a64daa9e.txt", "004_2d7373b97c18fe89.txt"
+NEARLY = 3e-3  # our encoder is in bfloat16 where the CPU multiplies it, llama-index's in float32
+
+
+def cosines(some: object, others: object) -> np.ndarray:
+    """Of unit vectors, row by row."""
+    return (np.asarray(some) * np.asarray(others)).sum(axis=-1)
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +152,7 @@ def test_the_best_comes_first_and_its_title_and_id_come_with_it(
     hit = seed_assistant.search(QUESTION, 1, mode="dense")[0]
     first = nodes[0]
     assert first.node_id == str(hit.passage.id)
-    assert first.score == pytest.approx(hit.score, abs=1e-5)
+    assert first.score == pytest.approx(hit.score, abs=NEARLY)
     assert (first.metadata["title"], first.metadata["page"]) == (hit.passage.title, None)
     assert seed_assistant.document(first.metadata["document_id"]).source == CTS
 
@@ -403,9 +409,9 @@ def test_a_refusal_has_no_source_nodes(settings: rag.Settings, minilm: BaseEmbed
 def test_the_vectors_are_those_of_our_encoder(minilm: BaseEmbedding, encoder: SentenceEncoder, seeds: Path) -> None:
     words = [*(seeds / CTS).read_text(encoding="utf-8").split("\n\n")[:9], "", " ", "狐 🦊"]
     theirs = np.array(minilm.get_text_embedding_batch(words))
-    assert np.abs(theirs - encoder.documents(words)).max() < 1e-5
-    assert np.linalg.norm(theirs, axis=1) == pytest.approx(1.0, abs=1e-5)
-    assert np.abs(np.array(minilm.get_query_embedding(QUESTION)) - encoder.queries([QUESTION])[0]).max() < 1e-5
+    assert cosines(theirs, encoder.documents(words)).min() > 1 - NEARLY
+    assert np.linalg.norm(theirs, axis=1) == pytest.approx(1.0, abs=NEARLY)
+    assert cosines(minilm.get_query_embedding(QUESTION), encoder.queries([QUESTION])[0]) > 1 - NEARLY
 
 
 def test_a_model_with_prompts_has_the_same_vectors_too(tmp_path: Path) -> None:
@@ -416,8 +422,8 @@ def test_a_model_with_prompts_has_the_same_vectors_too(tmp_path: Path) -> None:
     ours = SentenceEncoder("prompted", folder)
     theirs = embed_model(rag.Settings(embed_model=str(folder)))
     as_query, as_document = theirs.get_query_embedding(QUESTION), theirs.get_text_embedding(QUESTION)
-    assert np.abs(as_query - ours.queries([QUESTION])[0]).max() < 1e-5
-    assert np.abs(as_document - ours.documents([QUESTION])[0]).max() < 1e-5
+    assert cosines(as_query, ours.queries([QUESTION])[0]) > 1 - NEARLY
+    assert cosines(as_document, ours.documents([QUESTION])[0]) > 1 - NEARLY
     assert np.dot(as_query, as_document) < 0.99
 
 

@@ -87,3 +87,10 @@ def test_what_was_embedded_before_a_failure_is_stored(store: Store) -> None:
         with pytest.raises(EmbeddingUnavailable, match="try tomorrow"):
             pipeline.put(batch("c"))
     assert sources(store) == ["a"]
+
+
+def test_an_interruption_keeps_what_is_being_embedded(store: Store) -> None:
+    with pytest.raises(KeyboardInterrupt), Pipeline(store, Slow()) as pipeline:  # noqa: PT012
+        pipeline.put(batch("a"))
+        raise KeyboardInterrupt
+    assert sources(store) == ["a"]

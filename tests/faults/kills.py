@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .subject import Findings, ScriptedEncoder, Subject, fork, inspect, most_on_the_way, problem, texts_of, wait
+from .subject import Findings, ScriptedEncoder, Subject, fork, inspect, largest_loss, problem, texts_of, wait
 from .table import Row
 
 NEW_INDEX = ("before a new index gets its name", "after a new index got its name")
@@ -148,7 +148,7 @@ class Killer:
         subject.ingest(encoder)
         found += inspect(subject, subject.texts, subject.texts)
         again = sum(embedded) + sum(encoder.calls) - subject.to_embed(old)
-        if not 0 <= again <= most_on_the_way({**old, **subject.texts}):
+        if not 0 <= again <= largest_loss({**old, **subject.texts}):
             found += problem(
                 f"{again} passages were embedded again: more than two batches (or the encoder was not asked)"
             )

@@ -126,12 +126,12 @@ def cut(source: str, text: str) -> list[Chunk]:
     return chunks(text, "text/markdown" if source.endswith(".md") else "text/plain", PASSAGE_WORDS)
 
 
-def most_on_the_way(texts: Texts) -> int:
-    """How many passages may be embedded and not stored: a batch being written and the next one being embedded.
+def largest_loss(texts: Texts) -> int:
+    """How many passages may be embedded and not stored yet: two batches, one at the encoder and one at the store.
 
     A batch is closed by the document that fills it.
     """
-    return 2 * (BATCH_PASSAGES - 1) + 2 * max(len(cut(source, text)) for source, text in texts.items())
+    return 2 * (BATCH_PASSAGES - 1 + max(len(cut(source, text)) for source, text in texts.items()))
 
 
 @dataclass(frozen=True, slots=True)
