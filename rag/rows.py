@@ -14,6 +14,7 @@ from .fulltext import WordCounts
 from .types import Chunk, Document
 
 FloatArray = npt.NDArray[np.float32]
+_STORED = np.dtype("<f2")  # of a component of a vector
 
 # Columns in the order of `Passage` and, with `text` behind them, of `to_document`.
 PASSAGE = """
@@ -135,15 +136,15 @@ def to_document(
 
 
 def to_blob(vector: FloatArray) -> bytes:
-    """A vector as it is stored: float32, little-endian."""
-    return vector.astype("<f4").tobytes()
+    """A vector as it is stored: in half precision, little-endian. Half the bytes, and the same R@5 (wiki)."""
+    return vector.astype(_STORED).tobytes()
 
 
 def from_blob(blob: bytes, dimension: int) -> FloatArray:
     """The vector [dimension] that `to_blob` stored."""
-    if len(blob) != 4 * dimension:
+    if len(blob) != _STORED.itemsize * dimension:
         raise IndexDamaged(
-            f"a stored vector has {len(blob)} bytes instead of {4 * dimension}; "
+            f"a stored vector has {len(blob)} bytes instead of {_STORED.itemsize * dimension}; "
             "restore the index from a copy, or run 'rag rebuild'"
         )
-    return np.frombuffer(blob, dtype="<f4").astype(np.float32, copy=False)
+    return np.frombuffer(blob, dtype=_STORED).astype(np.float32)

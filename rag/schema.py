@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .errors import IndexDamaged
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x52414751  # "RAGQ": tells our file from another program's SQLite file
 
 SCHEMA = f"""
@@ -49,7 +49,7 @@ CREATE TABLE passage (
     page INTEGER,
     heading TEXT NOT NULL,
     text TEXT NOT NULL,
-    vector BLOB NOT NULL          -- float32, little-endian
+    vector BLOB NOT NULL          -- float16, little-endian
 );
 CREATE INDEX passage_document ON passage (document_id);
 CREATE TABLE tombstone (id INTEGER PRIMARY KEY);  -- passages deleted since the snapshot

@@ -67,7 +67,7 @@ WRONG: dict[str, tuple[Callable[[Subject], None], str]] = {
     "another text": (execute("UPDATE document SET text = 'x' || text WHERE id = 3"), "d02.txt"),
     "another hash": (execute("UPDATE document SET sha256 = 'x' WHERE id = 3"), "hash"),
     "another span": (execute("UPDATE passage SET start = start + 1 WHERE id = 9"), "passages of another version"),
-    "another vector": (execute("UPDATE passage SET vector = zeroblob(128) WHERE id = 9"), "another vector is stored"),
+    "another vector": (execute("UPDATE passage SET vector = zeroblob(64) WHERE id = 9"), "another vector is stored"),
     "a passage without vector": (execute("UPDATE passage SET id = 9999 WHERE id = 9"), "not the same"),
     "a passage without document": (execute("UPDATE passage SET document_id = 99 WHERE id = 9"), "without document"),
     "a vector without passage": (execute("DELETE FROM tombstone"), "not the same"),

@@ -21,7 +21,7 @@ def index(tmp_path: Path) -> Path:
     return tmp_path / "index"
 
 
-NAN = np.full(16, np.nan, "<f4").tobytes()
+NAN = np.full(16, np.nan, "<f2").tobytes()
 
 
 @pytest.mark.parametrize(

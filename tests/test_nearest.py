@@ -24,7 +24,7 @@ def _approximate_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def around(name: int, count: int = PASSAGES) -> FloatArray:
     rng = np.random.default_rng(name)
     vectors = rng.standard_normal(DIMENSION) + 0.5 * rng.standard_normal((count, DIMENSION))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16).astype(np.float32)
 
 
 def document(name: int, vectors: FloatArray) -> Item:
