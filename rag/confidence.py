@@ -37,6 +37,7 @@ def features(query: Query, evidence: Sequence[Evidence], vectors: FloatArray) ->
     # By relevance: what was put first for its kind of words would always have them.
     shown = choose([replace(e, score=e.relevance) for e in sorted(evidence, key=lambda e: -e.relevance)])
     best = max(evidence, key=lambda e: e.relevance)
+    shown = shown or [best]
     digits = frozenset().union(*(numbers(e.passage.text) for e in shown))
     kind = expected(query.text)
     return Features(

@@ -16,7 +16,7 @@ _LEAST_FREE_BYTES = 500_000_000
 
 def documents(settings: Settings) -> str:
     """Return what was found. Like every check here, raise RagError, which ends with the cure, for a problem."""
-    folder = settings.documents
+    folder = settings.documents.expanduser()
     if not folder.exists():
         raise DocumentsNotFound(f"{folder} does not exist; create it, or set RAG_DOCUMENTS to another folder")
     if not os.access(folder, os.R_OK):

@@ -73,7 +73,12 @@ def read_file(path: Path, *, root: str, source: str, max_bytes: int) -> Document
 
 def file_hash(path: Path, source: str, max_bytes: int) -> str:
     """The sha256 that `read_file` would give the document; raises as it does when the file cannot be read."""
-    return hashlib.sha256(_read_bytes(path, source, max_bytes)).hexdigest()
+    try:
+        _checked_size(path, source, max_bytes)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DocumentUnreadable(_os_reason(source, error)) from error
 
 
 def count_lines(path: Path) -> int:
@@ -110,16 +115,21 @@ def read_collection(path: Path, *, root: str, max_bytes: int) -> Iterator[Docume
 
 def _read_bytes(path: Path, source: str, max_bytes: int) -> bytes:
     try:
-        size = _size(path, source)
-        if size > max_bytes:
-            raise DocumentUnreadable(_too_large(source, size, max_bytes))
+        size = _checked_size(path, source, max_bytes)
         with path.open("rb") as file:
-            data = file.read(max_bytes + 1)  # it may have grown
+            data = file.read(size + 1)
     except OSError as error:
         raise DocumentUnreadable(_os_reason(source, error)) from error
-    if len(data) > max_bytes:
-        raise DocumentUnreadable(_too_large(source, len(data), max_bytes))
+    if len(data) > size:
+        raise DocumentUnreadable(f"{source} grew while it was read; try again when it is complete")
     return data
+
+
+def _checked_size(path: Path, source: str, max_bytes: int) -> int:
+    size = _size(path, source)
+    if size > max_bytes:
+        raise DocumentUnreadable(_too_large(source, size, max_bytes))
+    return size
 
 
 def _size(path: Path, name: str) -> int:

@@ -51,6 +51,8 @@ def list_files(folder: Path, known: Callable[[Path], bool]) -> Listing:
                     f"cannot be used ({type(error).__name__}); write it in UTF-8, one pattern a line as in .gitignore"
                 )
                 failures.append(Failure((here / IGNORE_FILE).relative_to(folder).as_posix(), reason))
+                folders[:] = []  # what it would have named must not be shown: nothing is read here
+                continue
         folders[:] = sorted(n for n in folders if not n.startswith(".") and not _is_ignored(here / n, rules, "/"))
         for name in sorted(names):
             path = here / name
@@ -67,7 +69,7 @@ def list_files(folder: Path, known: Callable[[Path], bool]) -> Listing:
 
 
 def _patterns(file: Path) -> GitIgnoreSpec:
-    return GitIgnoreSpec.from_lines(file.read_text(encoding="utf-8").splitlines())
+    return GitIgnoreSpec.from_lines(file.read_text(encoding="utf-8-sig").splitlines())
 
 
 def _is_ignored(path: Path, rules: list[_Ignored], ending: str = "") -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -90,7 +90,7 @@ class _Moved:
         self._gone = {
             (d.sha256, d.media_type): d
             for d in stored
-            if path.is_dir() and d.root == root and d.source not in there and not (path / d.source).exists()
+            if path.is_dir() and d.root == root and d.source not in there and not _may_be_there(path / d.source)
         }
 
     def to(self, new: Document) -> Document | None:
@@ -174,7 +174,7 @@ class Ingester:
             old = stored.get(key)
             if isinstance(item, _Same) or (old is not None and self._is_same(old, item)):
                 ledger.unchanged.append(item.source)
-            elif old is None and (before := moved.to(item)) is not None:
+            elif old is None and (before := moved.to(item)) is not None and self._same_text(before, item):
                 self._store.rename(before.id, item)
                 seen.add((before.root, before.source))
                 ledger.updated.append(item.source)
@@ -192,19 +192,27 @@ class Ingester:
         if report:
             report(ledger.progress())
         # A file that was ingested by itself and now comes with its folder is one document, not two.
-        alone = {f"{root}/{source}" for home, source in seen if home == root}
-        self._store.remove([d.id for (home, _), d in stored.items() if home in alone])
+        read = {f"{root}/{source}" for home, source in seen if home == root}
+        doubled = [d for (home, _), d in stored.items() if home != root and _full_name(d) in read]
+        self._store.remove([d.id for d in doubled])
         if prune and (path.is_dir() or _is_collection(path)) and (root, None) not in spared:
-            kept = seen | spared
-            gone = [d for (home, s), d in stored.items() if (home, s) not in kept and (home, None) not in kept]
-            self._prune([d for d in gone if d.root not in alone], ledger)
-        self._store.set_meta(readers, READERS_VERSION)
+            unread = {f"{home}/{source}" for home, source in spared}
+            kept = seen | spared | {(d.root, d.source) for d in doubled}
+            gone = [d for key, d in stored.items() if key not in kept and (d.root, None) not in spared]
+            listed = {self._root(file) for file in listing.files}
+            self._prune([d for d in gone if _full_name(d) not in unread and _is_gone(d, path, root, listed)], ledger)
+        if (path.is_dir() or root == self._root(path)) and not any(key in stored for key in spared):
+            self._store.set_meta(readers, READERS_VERSION)  # what is stored was made by these readers, all of it
 
     def _is_same(self, old: Document, new: Document) -> bool:
         """Whether a document that was read again says what it said: its text too, as a newer reader may read more."""
         if (old.sha256, old.title, old.media_type) != (new.sha256, new.title, new.media_type):
             return False
-        return self._store.document(old.id).text == new.text
+        return self._same_text(old, new)
+
+    def _same_text(self, old: Document, new: Document) -> bool:
+        stored = self._store.document(old.id)
+        return (stored.text, stored.pages) == (new.text, new.pages)
 
     def _prune(self, gone: Sequence[Document], ledger: _Ledger) -> None:
         if gone:
@@ -262,6 +270,34 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:  # a name too long, a folder that may not be entered
         return False
+
+
+def _full_name(document: Document) -> str:
+    """Root and source in one; the root of a file that was ingested by itself is the file."""
+    alone = document.root.rpartition("/")[2] == document.source
+    return document.root if alone else f"{document.root}/{document.source}"
+
+
+def _is_gone(document: Document, path: Path, root: str, listed: Collection[str]) -> bool:
+    """Whether a document that was not met in the folder `path`, whose name is `root`, has lost its file.
+
+    What was ingested by another name than the folder's (a file alone, a hidden folder) stays while its file does.
+    """
+    if document.root == root or document.root in listed:
+        return True
+    name = document.root if document.root.endswith(COLLECTION_SUFFIX) else _full_name(document)
+    return not _may_be_there(path / name.removeprefix(f"{root}/"))
+
+
+def _may_be_there(path: Path) -> bool:
+    """Whether a file exists, or nobody may look."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _told(failure: Failure) -> str:

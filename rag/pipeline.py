@@ -65,7 +65,7 @@ class Pipeline:
 def embedded_text(document: Document, chunk: Chunk) -> str:
     """What is embedded for a passage: title and heading tell what "it" in the text is.
 
-    A title that is only an id or a file's name would be noise.
+    A title that is only an id would be noise.
     """
     text = document.text[chunk.start : chunk.end]
     title = "" if document.title == document.source else document.title

@@ -32,6 +32,10 @@ def progress(what: str) -> Iterator[Report]:
         yield report
 
 
+class _AtOnce(KeyboardInterrupt):
+    """The second Ctrl-C: nothing is stored first."""
+
+
 class _Patience:
     """From the first `check` on, Ctrl-C raises KeyboardInterrupt at the next one only, or when it is pressed again."""
 
@@ -48,18 +52,20 @@ class _Patience:
 
     def _press(self, *_: object) -> None:
         if self._pressed:
-            raise KeyboardInterrupt
+            raise _AtOnce
         self._pressed = True
         complain("stopping when this batch is stored; Ctrl-C again stops at once")
 
     def __enter__(self) -> _Patience:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
         if self._pressed:
             complain("stopped: what was stored is whole; the same command goes on from here")
+            if kind is None:  # pressed after the last document: there was nothing left to stop but the command
+                raise KeyboardInterrupt
 
 
 @contextmanager

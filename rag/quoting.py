@@ -53,7 +53,10 @@ def _margin(best: Evidence) -> float:
 def _as_quotes(candidate: Evidence, most_words: int) -> list[Evidence]:
     if candidate.items:
         spans = listed(candidate.passage, candidate.start, candidate.items, most_words)
-        return [replace(candidate, start=start, end=end, items=()) for start, end in spans]
+        if spans:
+            return [replace(candidate, start=start, end=end, items=()) for start, end in spans]
+        # Too many items: the introduction with the first of them, as far as a quote may go.
+        candidate = replace(candidate, items=())
     return [candidate] if _cost(candidate) <= most_words else []
 
 

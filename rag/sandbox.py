@@ -104,7 +104,11 @@ class Sandbox:
         if self._process is not None and self._process.poll() is not None:
             self._stop()  # something else has ended it
         if self._process is None:
-            self._process = _start(self._settings.read_megabytes)
+            try:
+                self._process = _start(self._settings.read_megabytes)
+            except OSError as error:
+                reason = f"no process can be started for it ({error.strerror or error})"
+                raise DocumentUnreadable(f"{source} cannot be read: {reason}; close programs and try again") from error
             if _pipe(self._process.stdout).readline(len(READY)) != READY:
                 self._stop()
                 raise DocumentUnreadable(

@@ -178,3 +178,15 @@ def test_term_weights_do_not_depend_on_the_size_of_the_corpus(passages: int) -> 
     assert informativeness(0, passages) == pytest.approx(1.0)
     assert 0 <= informativeness(passages, passages) < 0.5
     assert informativeness(1, passages) > informativeness(passages, passages) or passages == 1
+
+
+def test_a_list_without_end_shows_its_beginning(encoder: SentenceEncoder) -> None:
+    spices = "saffron cardamom turmeric cumin fennel nutmeg clove mace anise sumac".split()
+    names = [f"{a} {b}" for a in spices for b in spices[:5]]
+    feast = "You will need for it:\n\n" + "\n".join(f"- {name}" for name in names)
+    question = "Which feast needs saffron, cardamom, turmeric, cumin, fennel and nutmeg?"
+    evidence = find(question, [feast], encoder)
+    shown = choose(evidence)
+    assert shown[0].text.startswith("You will need for it:\n\n- saffron saffron\n")
+    assert sum(len(e.text.split()) + 1 for e in shown) <= ANSWER_WORDS
+    assert 0 <= confidence(features(query(question, encoder), evidence, encoder.documents([feast]))) <= 1

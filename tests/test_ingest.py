@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 
 from rag.errors import DocumentsNotFound
 from rag.ingest import Ingester, Progress
+from rag.sandbox import Sandbox
 from rag.settings import Settings
 from rag.store import Store
+from rag.types import Document
 
 
 class LetterEncoder:
@@ -351,3 +354,61 @@ def test_stopped_between_documents_what_was_stored_stays_and_the_rest_follows(
     assert list(report.unchanged) == stored
     assert len(place.sources()) == 6
     assert len(place.encoder.texts) == place.store.count()[1]
+
+
+def test_what_was_ingested_alone_and_cannot_be_read_now_is_not_pruned(place: Place) -> None:
+    alone = place.write("sub/a.txt", "Alpha.")
+    place.ingester.ingest([alone.parent])
+    alone.write_bytes(b"%PDF-1.7 no text any more")
+    report = place.ingester.ingest([place.folder], prune=True)
+    assert (len(report.failed), report.removed) == (1, ())
+    assert place.sources() == ["a.txt"]
+    alone.unlink()
+    assert place.ingester.ingest([place.folder], prune=True).removed == ("a.txt",)
+
+
+def test_what_was_ingested_by_name_stays_while_its_file_does(place: Place) -> None:
+    place.write("a.txt", "Alpha.")
+    log = place.write("notes.log", "The pump failed on Monday.")
+    place.ingester.ingest([log])
+    hidden = place.write(".private/x.txt", "Hidden.")
+    place.ingester.ingest([hidden.parent])
+    dump = place.folder / ".private" / "dump.jsonl"
+    dump.write_text('{"id": "one", "text": "First."}')
+    place.ingester.ingest([dump])
+    assert place.ingester.ingest_default().removed == ()
+    assert place.sources() == ["a.txt", "notes.log", "one", "x.txt"]
+    for file in (log, hidden, dump):
+        file.unlink()
+    assert sorted(place.ingester.ingest_default().removed) == ["notes.log", "one", "x.txt"]
+
+
+def test_newer_readers_read_again_what_failed_what_was_renamed_and_the_rest_of_the_folder(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.write("a.txt", "Alpha.")
+    renamed = place.write("b.txt", "Beta.")
+    place.ingester.ingest_default()
+    read = Sandbox.read
+
+    def newer(sandbox: Sandbox, path: Path, *, root: str, source: str) -> Document:
+        document = read(sandbox, path, root=root, source=source)
+        return replace(document, text=f"{document.text} Read anew.")
+
+    monkeypatch.setattr(Sandbox, "read", newer)
+    monkeypatch.setattr("rag.ingest.READERS_VERSION", "newer")
+    place.ingester.ingest([place.folder / "a.txt"])
+    renamed.rename(place.folder / "c.txt")
+    place.ingester.ingest_default()
+    assert {d.source: place.store.document(d.id).text for d in place.store.documents()} == {
+        "a.txt": "Alpha. Read anew.",
+        "c.txt": "Beta. Read anew.",
+    }
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_ragignore_of_another_encoding_never_shows_what_it_names(place: Place, encoding: str) -> None:
+    place.write("private/secret.txt", "Secret.")
+    (place.folder / ".ragignore").write_text("private/\n", encoding=encoding)
+    place.ingester.ingest_default()
+    assert place.sources() == []
