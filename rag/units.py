@@ -151,7 +151,7 @@ def _parts(passage: Passage, item: Span) -> list[int]:
     mark = LIST_ITEM.match(text)
     first = mark.end() if mark else 0
     ends = [
-        item.start + match.start()
+        item.start + len(text[: match.start()].rstrip())
         for match in _ITEM_PART.finditer(text, first)
         if len(text[: match.start()].split()) >= _LEAST_ITEM_WORDS
     ]

@@ -63,6 +63,14 @@ def test_of_a_long_list_each_item_is_quoted_as_far_as_it_fits(encoder: SentenceE
     ]
 
 
+def test_an_item_that_is_cut_short_ends_with_a_word(encoder: SentenceEncoder) -> None:
+    text = "The guards are these:\n\n" + "\n\n".join(
+        f"{i}- Member {i} of the guard (who has served for {i + 4} years and knows each stone and tree of the shore)"
+        for i in range(1, 7)
+    )
+    assert all(quote.text[-1] == "d" for quote in choose(find("Who are the guards?", [text], encoder)))
+
+
 def test_text_between_two_numbered_items_belongs_to_the_upper_one() -> None:
     text = "They were:\n\n1- Ann Lee. She was fast.\n\n2- Bo Dahl. He was slow.\n\nThe lake is deep."
     first = units_of(passage(text))[0]
