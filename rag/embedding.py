@@ -183,8 +183,8 @@ def multiplies_bfloat16() -> bool:
 def _in_bfloat16(model: Any) -> Any:
     """The same model with its transformer in bfloat16, two to four times faster; pooling and length stay in float32.
 
-    Its vectors are nearly the float32 ones (wiki: cosine .9999 and above, no other R@5), so they share a fingerprint:
-    an index made in bfloat16 is searched and added to on a machine without it, and the other way round.
+    Its vectors are nearly the float32 ones (tests/test_embedding.py says how nearly), so they share a fingerprint: an
+    index made in bfloat16 is searched and added to on a machine without it, and the other way round.
     """
     transformer = model[0].bfloat16()
     transformer.register_forward_hook(_widened)

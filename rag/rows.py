@@ -136,7 +136,7 @@ def to_document(
 
 
 def to_blob(vector: FloatArray) -> bytes:
-    """A vector as it is stored: in half precision, little-endian. Half the bytes, and the same R@5 (wiki)."""
+    """A vector as it is stored: in half precision, little-endian. A cosine changes in its fourth digit."""
     return vector.astype(_STORED).tobytes()
 
 
