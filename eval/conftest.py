@@ -1,82 +1,220 @@
-"""`pytest eval/`: ask the gold questions once, test the figures, print them."""
+"""`pytest eval/`: ask the gold questions once, hold the figures to the bars, print and write the report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import argparse
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import rag
 
-from .gold import Question, read_gold
-from .metrics import table
-from .run import Row, ask_all, figures
+from . import baseline, show
+from .bars import Bar, BarsError, read_bars, verdict
+from .baseline import Baseline, BaselineError, Comparison, compare
+from .evaluation import Evaluation, evaluate
+from .gold import GoldError, Question, read_gold, sample
+from .measures import BY_NAME, FAMILIES, Family
+from .run import Report
 
 HERE = Path(__file__).parent
 GOLD = HERE / "gold.jsonl"
-_ROWS = pytest.StashKey[list[Row]]()
+BARS = HERE / "bars.toml"
+BASELINE = HERE / "baseline.json"
+REPORT = HERE / "report"
+EMBEDDED = "embedded"
+USAGE, ENVIRONMENT = 2, 3  # exit codes, those of the `rag` command
+
+_MARKERS = {
+    "retrieval": "whether the search finds the gold",
+    "answers": "whether answers hold the gold",
+    "citations": "whether citations stand on the gold, and the promises about quotes",
+    "refusal": "whether it refuses when it should, and how good its confidence is",
+    "followups": "whether a conversation's earlier turns help",
+    "judge": "an LLM as judge, by choice (--judge)",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("evaluation")
     group.addoption("--gold", type=Path, default=GOLD, help="gold questions, the schema of eval/README.md")
     group.addoption("--documents", type=Path, default=HERE.parent / "seeds", help="the documents they are about")
-    group.addoption("--llm", default=None, help="'embedded' (default), 'none', or a model name at RAG_LLM_BASE_URL")
-    group.addoption("--show-failures", action="store_true", help="print every question that failed, with its answer")
-
-
-@pytest.fixture(scope="session")
-def assistant(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[rag.Assistant]:
-    options = {"llm": request.config.option.llm} if request.config.option.llm else {}
-    settings = rag.Settings(
-        documents=request.config.option.documents, index_dir=tmp_path_factory.mktemp("index"), **options
+    group.addoption("--index", type=Path, help="keep the index here for the next run")
+    group.addoption("--limit", type=int, help="ask this many questions, drawn by kind")
+    group.addoption("--kind", action="append", default=[], help="only these kinds (repeat, or part by commas)")
+    group.addoption("--seed", type=int, default=0, help="of the draw that --limit makes")
+    group.addoption("--llm", help="'embedded' (default), 'none', or a model name, which is set beside the embedded one")
+    group.addoption("--llm-base-url", help="an OpenAI-compatible endpoint; its key is RAG_LLM_API_KEY")
+    group.addoption("--bars", type=Path, help="bars for these questions (ours have eval/bars.toml)")
+    group.addoption(
+        "--compare", type=Path, nargs="?", const=BASELINE, help="fail where clearly worse than this baseline"
     )
-    with rag.Assistant.open(settings) as opened:
-        yield opened
+    group.addoption("--save-baseline", type=Path, nargs="?", const=BASELINE, help="keep this run to compare with")
+    group.addoption("--report", type=Path, default=REPORT, help="folder for report.json, report.md and report.html")
+
+
+@dataclass
+class Session:
+    """What one `pytest eval/` is about; `evaluation` and `beside` are there once a test has asked for them."""
+
+    settings: rag.Settings
+    gold: Path
+    gold_sha256: str
+    questions: Sequence[Question]
+    all_of_gold: bool
+    bars: Sequence[Bar]
+    baseline: Baseline | None
+    families: set[Family] = field(default_factory=set)
+    evaluation: Evaluation | None = None
+    against: Baseline | None = None
+
+    @property
+    def compared(self) -> dict[tuple[str, str], Comparison]:
+        return compare(self.evaluation.figures, self.against) if self.evaluation and self.against else {}
+
+
+_SESSION = pytest.StashKey[Session]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, what in _MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {what}")
+    try:
+        config.stash[_SESSION] = _session(config.option)
+    except (GoldError, BarsError, BaselineError) as error:
+        _stop(error, USAGE)
+    except rag.RagError as error:
+        _stop(error, ENVIRONMENT)
+
+
+def _stop(error: Exception, code: int) -> NoReturn:
+    pytest.exit(str(error), returncode=code)
+
+
+def _session(option: argparse.Namespace) -> Session:
+    """Everything that can be wrong about the command line is told here, before anything is opened."""
+    given = read_gold(option.gold)
+    kinds = [kind for group in option.kind for kind in group.split(",") if kind]
+    questions = sample(given, option.limit, kinds, option.seed)
+    digest = hashlib.sha256(option.gold.read_bytes()).hexdigest()
+    ours = option.gold.resolve() == GOLD
+    chosen = {"llm": option.llm, "llm_base_url": option.llm_base_url, "documents": option.documents}
+    settings = rag.Settings(**{name: value for name, value in chosen.items() if value is not None})
+    bars = option.bars or (BARS if ours and len(questions) == len(given) else None)
+    return Session(
+        settings, option.gold, digest, questions, ours, read_bars(bars) if bars else (), _saved(option, digest)
+    )
+
+
+def _saved(option: argparse.Namespace, digest: str) -> Baseline | None:
+    """The baseline asked for, or the one beside our gold; a set without one is compared with nothing."""
+    path = option.compare or (BASELINE if option.gold.resolve() == GOLD and BASELINE.exists() else None)
+    if path is None:
+        return None
+    saved = baseline.load(path)
+    if saved.gold == digest:
+        return saved
+    if option.compare:
+        raise BaselineError(f"{path} is about other questions than {option.gold}; make it again with --save-baseline")
+    return None
+
+
+# -- what is asked -----------------------------------------------------------------------------------------------------
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each bar, under the marker of its family."""
+    if "bar" in metafunc.fixturenames:
+        bars = metafunc.config.stash[_SESSION].bars
+        marked = [
+            pytest.param(bar, id=str(bar), marks=getattr(pytest.mark, BY_NAME[bar.metric].family)) for bar in bars
+        ]
+        metafunc.parametrize("bar", marked)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What nobody looks at is not run: `-m retrieval` asks no questions of the LLM."""
+    marked = {marker.name for item in items for marker in item.iter_markers()}
+    session = config.stash[_SESSION]
+    session.families = {family for family in FAMILIES if family in marked}
+    if session.families - {"retrieval"}:
+        session.families.add("latency")
 
 
 @pytest.fixture(scope="session")
-def texts(assistant: rag.Assistant) -> dict[str, str]:
-    """The documents' texts by file name, as the assistant indexed them."""
-    return {Path(d.source).name: assistant.document(d.id).text for d in assistant.documents()}
+def session(request: pytest.FixtureRequest) -> Session:
+    return request.config.stash[_SESSION]
 
 
 @pytest.fixture(scope="session")
-def gold(request: pytest.FixtureRequest, texts: dict[str, str]) -> list[Question]:
-    return read_gold(request.config.option.gold, texts)
+def evaluation(
+    request: pytest.FixtureRequest, session: Session, tmp_path_factory: pytest.TempPathFactory
+) -> Evaluation:
+    """The questions, asked once; a model at an endpoint beside the embedded one, on the same index."""
+    index = request.config.option.index or tmp_path_factory.mktemp("evaluation") / "index"
+    settings = session.settings.model_copy(update={"index_dir": index})
+    session.against = session.baseline
+    try:
+        if settings.llm not in (EMBEDDED, "none"):
+            embedded = settings.model_copy(update={"llm": EMBEDDED, "llm_base_url": None})
+            with _progress(request.config, "the embedded model") as report:
+                beside = evaluate(embedded, session.questions, session.families, report)
+            session.against = baseline.of(beside, beside.provenance["llm"], session.gold_sha256)
+        with _progress(request.config, "asking") as report:
+            session.evaluation = evaluate(settings, session.questions, session.families, report)
+    except GoldError as error:
+        _stop(error, USAGE)
+    except rag.RagError as error:
+        _stop(error, ENVIRONMENT)
+    return session.evaluation
 
 
-@pytest.fixture
-def our_gold(request: pytest.FixtureRequest, assistant: rag.Assistant) -> None:
-    """The bars are about our questions with the default LLM."""
-    if request.config.option.gold != GOLD or request.config.option.llm:
-        pytest.skip("bars are set for the default questions and settings")
-    assert assistant.model != "none", "the language model is not on this machine; run 'rag models pull'"
+@contextmanager
+def _progress(config: pytest.Config, what: str) -> Iterator[Report]:
+    """A bar on the real standard error where that is a terminal."""
+    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        console = Console(stderr=True)
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
-@pytest.fixture(scope="session")
-def rows(request: pytest.FixtureRequest, assistant: rag.Assistant, gold: list[Question]) -> list[Row]:
-    request.config.stash[_ROWS] = ask_all(assistant, gold)
-    return request.config.stash[_ROWS]
+# -- what is shown -----------------------------------------------------------------------------------------------------
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    rows = config.stash.get(_ROWS, None)
-    if not rows:
+    session = config.stash[_SESSION]
+    if (evaluation := session.evaluation) is None:
         return
-    terminalreporter.section("answers, citations, refusals: mean [95 % interval]")
-    terminalreporter.write_line(f"model: {rows[0].answer.model}")
-    terminalreporter.write_line(table(figures(rows)))
-    if config.option.show_failures:
-        for row in rows:
-            if row.question.answerable != row.contains or row.question.answerable == row.answer.refused:
-                terminalreporter.write_line(_failure(row))
+    title = f"{len(evaluation.rows)} questions of {session.gold.name} over {config.option.documents.name}"
+    verdicts = {
+        str(bar): verdict(bar, evaluation) for bar in session.bars if BY_NAME[bar.metric].family in session.families
+    }
+    against = f"against {session.against.name}" if session.against else ""
+    terminalreporter.section(title)
+    terminalreporter.write_line(" · ".join(f"{name} {value}" for name, value in evaluation.provenance.items()))
+    terminalreporter.write_line(show.summary(evaluation, session.compared, against))
+    for broken in filter(None, verdicts.values()):
+        terminalreporter.write_line(f"✗ {broken}", red=True)
+    if config.option.save_baseline:
+        name = evaluation.provenance["llm"]
+        baseline.save(baseline.of(evaluation, name, session.gold_sha256), config.option.save_baseline)
+        terminalreporter.write_line(f"saved as the baseline: {config.option.save_baseline}")
+    _write_report(config.option.report, session, title, verdicts, against)
+    terminalreporter.write_line(f"report: {config.option.report / 'report.md'}")
 
 
-def _failure(row: Row) -> str:
-    wanted = row.question.answers or "to be refused"
-    return (
-        f"\n{row.question.id} ({row.question.kind}) {row.question.question}\n"
-        f"  wanted: {wanted}\n  answer ({row.answer.mode}, {row.answer.confidence:.2f}): {row.answer.text}"
-    )
+def _write_report(folder: Path, session: Session, title: str, verdicts: dict[str, str], against: str) -> None:
+    assert session.evaluation
+    folder.mkdir(parents=True, exist_ok=True)
+    text = show.markdown(title, session.evaluation, session.compared, against, verdicts)
+    (folder / "report.md").write_text(text, encoding="utf-8")

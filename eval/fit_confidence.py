@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> None:
     print("_COEFFICIENTS = Features(" + ", ".join(f"{n}={c:.2f}" for n, c in coefficients._asdict().items()) + ")")
     for z, (name, questions, _, answerable) in zip(logits, sets, strict=True):
         refused = z < shift
-        print(f"# {Path(name).name}: AUROC {auroc(list(z[answerable]), list(z[~answerable])):.3f}; refused:")
+        print(f"# {Path(name).name}: AUROC {auroc(z, answerable.astype(float)):.3f}; refused:")
         kinds = np.array([q["kind"] for q in questions])
         for kind in sorted(set(kinds)):
             print(f"#   {kind}: {refused[kinds == kind].mean():.3f} of {(kinds == kind).sum()}")

@@ -1,80 +1,118 @@
-"""Ask every gold question once and score each answer."""
+"""Ask gold questions and keep what came back: what everything else here is computed from."""
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
 
 import rag
 
 from .gold import Question
-from .metrics import Interval, auroc, bootstrap, contains, overlaps
+
+Mode = Literal["hybrid", "dense", "keyword"]
+Part = Literal["search", "ask", "alone", "unrefused"]
+MODES: tuple[Mode, ...] = ("hybrid", "dense", "keyword")
+DEPTH = 50  # passages searched for, so that twenty documents can be among them
+
+
+class System(Protocol):
+    """What is evaluated: the part of `rag.Assistant` that is used here."""
+
+    def ask(self, question: str, *, history: Sequence[rag.Message] = (), exclude: Sequence[str] = ()) -> rag.Answer: ...
+
+    def search(self, question: str, k: int, *, mode: Mode = "hybrid", exclude: Sequence[str] = ()) -> list[rag.Hit]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One answer and how long it took; or why there is none (an environment that broke), which scores 0."""
+
+    answer: rag.Answer | None
+    seconds: float
+    error: str = ""
+    inexact: tuple[int, ...] = ()  # markers whose quote does not stand at its span, in its document and its passage
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One question, its answer, and what it scored. Scores of a refused answer are 0."""
+    """One question and what came back. Parts that were not run are empty.
+
+    `found` are the passages of a search by its mode, best first. `asked` is the answer, `alone` the answer to a
+    follow-up without its history, `unrefused` what the system would have quoted in place of a refusal.
+    """
 
     question: Question
-    answer: rag.Answer
-    seconds: float
-    contains: bool
-    evidence_cited: bool
-    citation_precision: float
-    dangling: tuple[str, ...]
+    found: Mapping[Mode, tuple[rag.Passage, ...]] = field(default_factory=dict)
+    asked: Asked | None = None
+    alone: Asked | None = None
+    unrefused: rag.Answer | None = None
+
+    @property
+    def answer(self) -> rag.Answer | None:
+        return self.asked.answer if self.asked else None
 
 
-def ask_all(assistant: rag.Assistant, questions: Iterable[Question]) -> list[Row]:
-    """One Row per question, in order."""
+Report = Callable[[int, int], None]  # questions done, of how many
+
+
+def run(
+    system: System,
+    questions: Sequence[Question],
+    parts: set[Part],
+    text: Callable[[int], str],
+    never_refusing: System | None = None,
+    report: Report = lambda done, of: None,
+) -> list[Row]:
+    """One Row per question, in order.
+
+    `text` gives the text of a document by its id; `never_refusing` is the same system with no threshold, asked
+    where the first one refuses. A question with history is searched for by the standalone question that the answer
+    names; one that only retrieval is measured on is not asked.
+    """
     rows = []
-    for question in questions:
-        started = time.perf_counter()
-        answer = assistant.ask(question.question, history=question.history)
-        rows.append(_scored(question, answer, time.perf_counter() - started))
+    for number, question in enumerate(questions, start=1):
+        rows.append(_row(system, question, parts, text, never_refusing))
+        report(number, len(questions))
     return rows
 
 
-def _scored(question: Question, answer: rag.Answer, seconds: float) -> Row:
-    good = [c for c in answer.citations if _holds_evidence(c, question)]
-    marked = set(re.findall(r"\[(\d+)\]", answer.text))
-    have = {str(citation.marker) for citation in answer.citations}
-    return Row(
-        question,
-        answer,
-        seconds,
-        contains=question.answerable and not answer.refused and contains(answer.text, question.answers),
-        evidence_cited=bool(good),
-        citation_precision=len(good) / len(answer.citations) if answer.citations else 0.0,
-        dangling=tuple(sorted(marked ^ have)),
-    )
+def _row(
+    system: System, question: Question, parts: set[Part], text: Callable[[int], str], never_refusing: System | None
+) -> Row:
+    row = Row(question)
+    if question.answerable is not None and ("ask" in parts or ("search" in parts and question.history)):
+        row = replace(row, asked=_ask(system, question, question.history, text))
+    if question.history and question.answerable and "alone" in parts:
+        row = replace(row, alone=_ask(system, question, (), text))
+    if "unrefused" in parts and never_refusing and row.answer and row.answer.refused:
+        row = replace(row, unrefused=_ask(never_refusing, question, question.history, text).answer)
+    if "search" in parts and question.relevance:
+        row = replace(row, found=dict(_found(system, question, row.answer)))
+    return row
 
 
-def _holds_evidence(citation: rag.Citation, question: Question) -> bool:
-    name = PurePath(citation.passage.source).name
-    return any(
-        evidence.document == name and overlaps((citation.start, citation.end), evidence.span)
-        for evidence in question.evidence
-    )
+def _ask(system: System, question: Question, history: Sequence[rag.Message], text: Callable[[int], str]) -> Asked:
+    started = time.perf_counter()
+    try:
+        answer = system.ask(question.question, history=history, exclude=question.exclude)
+    except rag.RagError as error:
+        return Asked(None, time.perf_counter() - started, error=str(error))
+    seconds = time.perf_counter() - started
+    return Asked(answer, seconds, inexact=tuple(c.marker for c in answer.citations if not _exact(c, text)))
 
 
-def figures(rows: Sequence[Row]) -> dict[str, Interval]:
-    """The figures of a run, by name."""
-    answerable = [row for row in rows if row.question.answerable]
-    unanswerable = [row for row in rows if not row.question.answerable]
-    result = {
-        "answer contains gold": bootstrap([row.contains for row in answerable]),
-        "evidence cited": bootstrap([row.evidence_cited for row in answerable]),
-        "citation precision": bootstrap([row.citation_precision for row in answerable if row.answer.citations]),
-        "unanswerable refused": bootstrap([row.answer.refused for row in unanswerable]),
-        "answerable refused": bootstrap([row.answer.refused for row in answerable]),
-        "answer words": bootstrap([len(row.answer.text.split()) for row in answerable if not row.answer.refused]),
-        "seconds": bootstrap([row.seconds for row in rows]),
-    }
-    for kind in dict.fromkeys(row.question.kind for row in answerable):
-        result[f"  {kind}: contains"] = bootstrap([row.contains for row in answerable if row.question.kind == kind])
-    score = auroc([r.answer.confidence for r in answerable], [r.answer.confidence for r in unanswerable])
-    result["AUROC of confidence"] = Interval(score, score, score, len(rows))
-    return result
+def _exact(citation: rag.Citation, text: Callable[[int], str]) -> bool:
+    passage = citation.passage
+    inside = passage.start <= citation.start < citation.end <= passage.end
+    return inside and text(passage.document_id)[citation.start : citation.end] == citation.quote
+
+
+def _found(
+    system: System, question: Question, answer: rag.Answer | None
+) -> Iterator[tuple[Mode, tuple[rag.Passage, ...]]]:
+    standalone = answer.standalone_question if question.history and answer else question.question
+    for mode in MODES:
+        hits = system.search(standalone, DEPTH, mode=mode, exclude=question.exclude)
+        yield mode, tuple(hit.passage for hit in hits)

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
@@ -203,6 +204,18 @@ class Assistant:
     def model(self) -> str:
         """Who writes the answers: the LLM's name, or "none" when answers are quotes."""
         return self._writer.name if self._writer else "none"
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What its answers depend on besides the documents: names and hashes, for reports."""
+        return {
+            "version": version("rag-quoted"),
+            "llm": self.model,
+            "embed_model": self._encoder.name,
+            "weights": self._encoder.weights[:12],
+            "index": index_fingerprint(self.settings, self._encoder),
+            "prompts": f"{self._answer_prompt.digest} {self._condense_prompt.digest}",
+        }
 
     def close(self) -> None:
         """Close the index and the LLM."""

@@ -1,0 +1,129 @@
+"""`pytest eval/` as an evaluator runs it: on documents and questions of one's own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+DOCUMENTS = {
+    "heron.txt": "The grey heron stands still in shallow water. It eats fish and frogs.\n\nHerons nest in April.\n",
+    "bridge.txt": "The bridge over the Orla was built by Anna Lind in 1932. It carries two lanes of cars.\n",
+}
+
+
+def question(id: str, text: str, answer: str, document: str, quote: str, **more: Any) -> dict[str, Any]:
+    labels = {"answers": [[answer]], "answerable": True, "evidence": [{"document": document, "quote": quote}]}
+    return {"id": id, "kind": "fact", "question": text, **labels, **more}
+
+
+QUESTIONS: list[dict[str, Any]] = [
+    question("bridge", "Who built the bridge over the Orla?", "Lind", "bridge.txt", "built by Anna Lind in 1932"),
+    question("wrong", "What does the grey heron eat?", "cheese", "heron.txt", "It eats fish and frogs."),
+    question(
+        "then", "And what does it eat?", "frogs", "heron.txt", "It eats fish and frogs.", kind="follow-up",
+        history=[{"role": "user", "content": "Where does the heron stand?"}],
+    ),
+    {"id": "far", "kind": "far", "question": "How hot is the sun?", "answers": [], "answerable": False, "evidence": []},
+]  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    for name, text in DOCUMENTS.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    write(tmp_path, QUESTIONS)
+    return tmp_path
+
+
+def write(project: Path, lines: Sequence[dict[str, Any] | str]) -> None:
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    (project / "gold.jsonl").write_text("\n".join(texts) + "\n", encoding="utf-8")
+
+
+def evaluate(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    given = ["--gold", "gold.jsonl", "--documents", "documents", "--llm", "none", "--report", "report"]
+    command = [sys.executable, "-m", "pytest", str(REPOSITORY / "eval"), "-p", "no:cacheprovider", *given, *options]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_the_table_and_the_report(project: Path) -> None:
+    done = evaluate(project)
+    assert done.returncode == 0, done.stdout
+    assert "4 questions of gold.jsonl over documents" in done.stdout
+    for name in ("span R@5", "contains gold", "citation precision", "unanswerable refused", "follow-up lift"):
+        assert f"  {name} " in done.stdout
+    assert "| contains gold | 0.667 |" in (project / "report" / "report.md").read_text(encoding="utf-8")
+
+
+def test_two_runs_print_the_same_figures(project: Path) -> None:
+    def figures() -> list[str]:
+        lines = evaluate(project).stdout.splitlines()
+        return [line for line in lines if "seconds" not in line and "passed" not in line]
+
+    assert figures() == figures()
+
+
+def test_a_missed_bar_fails_and_says_on_which_questions(project: Path) -> None:
+    (project / "bars.toml").write_text('[[bar]]\nmetric = "contains gold"\nleast = 0.9\n')
+    done = evaluate(project, "--bars", "bars.toml")
+    assert done.returncode == 1
+    assert "contains gold ≥ 0.9: missed by 0." in done.stdout
+    assert "lost on wrong" in done.stdout
+
+
+def test_a_baseline_is_kept_and_compared_with(project: Path) -> None:
+    assert evaluate(project, "--save-baseline", "before.json").returncode == 0
+    again = evaluate(project, "--compare", "before.json")
+    assert again.returncode == 0, again.stdout
+    assert "contains gold                      0.667  [ 0.000,  1.000]      3  =" in again.stdout
+    write(project, QUESTIONS[:2])
+    other = evaluate(project, "--compare", "before.json")
+    assert (other.returncode, other.stdout) == (2, "")
+    assert "before.json is about other questions than gold.jsonl" in other.stderr
+
+
+def test_only_what_is_looked_at_is_run(project: Path) -> None:
+    done = evaluate(project, "-m", "retrieval")
+    assert done.returncode == 0, done.stdout
+    assert "document R@5" in done.stdout
+    assert "contains gold" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ([QUESTIONS[0], '{"id": "half'], "gold.jsonl, line 2: is no JSON"),
+        ([QUESTIONS[0], {**QUESTIONS[1], "answers": None}], "gold.jsonl, line 2: an answerable question"),
+    ],
+)
+def test_a_malformed_line_stops_before_anything_is_asked(project: Path, lines: list[Any], told: str) -> None:
+    write(project, lines)
+    done = evaluate(project)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (project / "report").exists()
+
+
+def test_a_label_that_does_not_fit_the_documents_stops_too(project: Path) -> None:
+    write(project, [QUESTIONS[0] | {"evidence": [{"document": "bridge.txt", "quote": "built by Bob"}]}])
+    done = evaluate(project)
+    assert done.returncode == 2
+    assert "gold.jsonl, line 1: the quote “built by Bob” stands 0 times in 'bridge.txt'; copy it exactly" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_documents_that_are_not_there_are_the_environments_fault(project: Path) -> None:
+    done = evaluate(project, "--documents", "elsewhere")
+    assert done.returncode == 3
+    assert "elsewhere" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
