@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import rag
 
-from . import baseline, show
+from . import baseline, show, trec
 from .bars import Bar, BarsError, read_bars, verdict
 from .baseline import Baseline, BaselineError, Comparison, compare
 from .evaluation import Evaluation, evaluate
@@ -218,3 +218,4 @@ def _write_report(folder: Path, session: Session, title: str, verdicts: dict[str
     folder.mkdir(parents=True, exist_ok=True)
     text = show.markdown(title, session.evaluation, session.compared, against, verdicts)
     (folder / "report.md").write_text(text, encoding="utf-8")
+    trec.write(folder, session.evaluation.rows)

@@ -230,11 +230,11 @@ def _answers(groups: Any) -> tuple[tuple[str, ...], ...] | None:
         return None
     if not isinstance(groups, list) or not all(isinstance(g, list) and g for g in groups):
         raise ValueError("'answers' is no list of groups, each a list of acceptable strings")
-    for answer in (answer for group in groups for answer in group):
-        if not isinstance(answer, str):
-            raise ValueError(f"the answer {answer!r} is no text")
-        if not normalise(answer):
-            raise ValueError(f"the answer '{answer}' has no Latin letter or digit to compare; write it with some")
+    for group in groups:
+        if not all(isinstance(answer, str) for answer in group):
+            raise ValueError(f"the answers {group!r} are no texts")
+        if not any(map(normalise, group)):
+            raise ValueError(f"of the answers {group!r} none has a letter or digit to compare")
     return tuple(map(tuple, groups))
 
 

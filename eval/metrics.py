@@ -56,8 +56,8 @@ def _dcg(grades: Iterable[int]) -> float:
 
 
 def normalise(text: str) -> str:
-    """Lower-case, punctuation to spaces, articles out: how SQuAD compares answers."""
-    kept = re.sub(r"[^a-z0-9 ]", " ", text.lower()).split()
+    """Lower-case, punctuation to spaces, articles out: how SQuAD compares answers, in any script."""
+    kept = re.sub(r"[\W_]", " ", text.lower()).split()
     return " ".join(word for word in kept if word not in ("a", "an", "the"))
 
 
@@ -70,8 +70,8 @@ def contains(text: str, answers: Groups) -> float:
     """1 when `text`, of at most `ANSWER_WORDS` words, holds one string of every group, else 0."""
     if len(text.split()) > ANSWER_WORDS or not answers:
         return 0.0
-    padded = f" {normalise(text)} "
-    return float(all(any(normalise(alternative) in padded for alternative in group) for group in answers))
+    held = normalise(text)
+    return float(all(any(wanted in held for wanted in map(normalise, group) if wanted) for group in answers))
 
 
 def token_f1(text: str, answers: Groups) -> float:

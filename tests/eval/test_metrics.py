@@ -62,6 +62,7 @@ def test_rankings_agree_with_ir_measures() -> None:
 
 def test_normalise_as_squad_does() -> None:
     assert metrics.normalise("The  Al-Kazemi’s, an “Order”!") == "al kazemi s order"
+    assert metrics.normalise("Écully_2, 授時暦, ١٩٣٢") == "écully 2 授時暦 ١٩٣٢"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,8 @@ def test_normalise_as_squad_does() -> None:
         ("It was Jane Smith-Jones, in 1932.", [["smith"], ["1933"]], 0),
         ("", [["smith"]], 0),
         ("Smith said nothing.", [], 0),
+        ("The calendar is 授時暦.", [[".", "授時暦"]], 1),
+        ("Smith said nothing.", [[".", "授時暦"]], 0),
         (" ".join(["word"] * 80) + " smith", [["smith"]], 0),
         (" ".join(["word"] * 79) + " smith", [["smith"]], 1),
     ],
