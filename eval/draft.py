@@ -202,8 +202,8 @@ class _Desk:
             self.screen.line(("answer: ", "dim"), (" ; ".join(" | ".join(g) for g in draft.answers), "green"), indent=2)
         else:
             self.screen.line(("no answer is wanted; the nearest words are marked", "yellow"), indent=2)
-        before = " ".join(text[max(0, draft.start - _AROUND) : draft.start].split())
-        after = " ".join(text[end : end + _AROUND].split())
+        before = " ".join(text[max(0, draft.start - _AROUND) : draft.start].split()).partition(" ")[2]
+        after = " ".join(text[end : end + _AROUND].split()).rpartition(" ")[0]
         quote = (" ".join(draft.quote.split()), "bold reverse" if self.screen.is_terminal else "")
         self.screen.line((f"… {before} ", "dim"), quote, (f" {after} …", "dim"), indent=2)
 

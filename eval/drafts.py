@@ -35,7 +35,7 @@ class Draft:
     def id(self) -> str:
         """The same for the same question about the same place, whenever it is drafted again."""
         parts = "\0".join((self.kind, self.question, self.document, self.quote))
-        return f"draft-{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
+        return f"q-{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
 
     def gold(self, text: str) -> dict[str, Any]:
         """The line of a gold file, where `text` is the document's."""
