@@ -74,10 +74,8 @@ def draft(
             if sys.stdin.isatty() and sys.stdout.isatty():
                 desk.review(ready)
             else:
-                desk.screen.line(
-                    f"{len(ready)} drafts wait in {file.path}. Nothing is gold yet: review them by running"
-                )
-                desk.screen.line("the same command in a terminal.")
+                desk.screen.line(f"Drafts in {file.path}: {len(ready)}. Nothing is gold yet.")
+                desk.screen.line("Run the same command in a terminal to review them.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ class _Desk:
     def say_how(self, chat: Chat | None, kept: int) -> None:
         """Which way drafts are made."""
         if kept:
-            self.screen.line((f"{kept} drafts wait from before.", "dim"))
+            self.screen.line((f"Drafts from before: {kept}.", "dim"))
         way = (
             f"written by {getattr(chat, 'model', 'a model')}" if chat else "made by templates; name a model with --llm"
         )
@@ -136,7 +134,7 @@ class _Desk:
                 if len(found) == wanted or failed > _TRIES * wanted:
                     break
         if failed:
-            self.screen.line((f"{failed} replies of the model were dropped: no quote that holds the answer.", "dim"))
+            self.screen.line((f"Replies without an exact quote that holds the answer, dropped: {failed}.", "dim"))
         return found
 
     def review(self, drafts: list[Draft]) -> None:

@@ -46,7 +46,12 @@ OFFICES = any_of(
     " emperor foreman founder general governor head inventor king leader manager mayor minister owner president"
     " principal professor queen representative secretary speaker spokesman spokeswoman treasurer"
 )
-PEOPLE = re.compile(r"\b(?:member|leader|king|queen|ruler|politician|[a-z]{3,}(?:ist|ian|ologist|writer|player))\b")
+_TRADES = any_of(
+    "actor actress athlete criminal doctor engineer filmmaker footballer judge king lawyer member nurse officer painter"
+    " poet queen ruler sculptor singer soldier teacher writer"
+)
+PEOPLE = re.compile(rf"\b(?:{_TRADES}|{OFFICES}|[a-z]{{3,}}(?:ist|ian|writer|player))\b")
+OPENERS = any_of("Who What Which Where How By In On Since The A An")
 
 YEAR = r"(?:1\d{3}|20\d\d)"
 MONTH = any_of("January February March April May June July August September October November December")
@@ -72,6 +77,8 @@ PLACED = any_of("born located situated held built based signed buried fought fou
 POINTS_ELSEWHERE = re.compile(
     r"\b(?:this|these|those|such|same|now|aforementioned|latter|former|above|below|following|it|they|them|we|our|us"
     r"|I|you|your|my|there)\b"
+    # which one?
+    r"|\b[Tt]he (?:film|song|series|company|book|game|album|group|city|town|show|episode)\b(?! (?:of|for) )"
 )
 _NO_SUBJECT = frozenset(
     "a an it he she they we you i this that these those there here his her its their our my some many most both each"

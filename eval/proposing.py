@@ -56,18 +56,19 @@ def by_templates(documents: Library, seed: int) -> Iterator[Draft]:
     common = frozenset(word for text in flat for word in re.findall(r"\b[a-z]{2,}\b", text))
     dice = random.Random(seed)
     far = _names(documents, dice.sample(sorted(documents.titles), min(_NAMES_FROM, len(documents.titles))))
-    made = 0
-    for source, span in _spread(documents, _sentences, seed):
+    facts = misses = 0
+    for source, span in _spread(documents, sentences, seed):
         text = documents.text(source)
         quote = text[slice(*span)]
         asked = next((p for p in proposals(quote, common) if _holds(quote, p.answer)), None)
         if asked is None:
             continue
         yield Draft("fact", asked.question, ((asked.answer,),), source, quote, span.start)
-        made += 1
-        if made % (_NEAR_EVERY - 1) == 0:
+        facts += 1
+        if facts >= (_NEAR_EVERY - 1) * (misses + 1):  # not each has one: some are made up for later
             close = _names(documents, [source])
             if near := _near_miss(asked.question, (close, far), flat, seed):
+                misses += 1
                 yield Draft("unanswerable-near", near, (), source, quote, span.start)
 
 
@@ -142,10 +143,6 @@ def _shuffled(documents: Library, cut: Callable[[str], list[Span]], source: str,
     spans = cut(documents.text(source))
     random.Random(f"{seed} {source}").shuffle(spans)
     yield from spans
-
-
-def _sentences(text: str) -> list[Span]:
-    return sentences(text)
 
 
 def _passages(text: str) -> list[Span]:

@@ -41,7 +41,7 @@ def proposals(sentence: str, common: Collection[str]) -> list[Proposal]:
 def _stands_alone(proposal: Proposal) -> bool:
     """Whether the question can be understood without its surroundings and does not give its answer away."""
     question, words = proposal.question, proposal.question.rstrip("?").split()
-    anchored = re.search(rf"\s(?:{en.CAP}|\d)", question) is not None
+    anchored = re.search(rf"(?:\s|^(?!{en.OPENERS}\b))(?:{en.CAP}|\d)", question) is not None
     return (
         bool(normalise(proposal.answer))
         and 3 <= len(words) <= 30
@@ -49,8 +49,15 @@ def _stands_alone(proposal: Proposal) -> bool:
         and question.count(",") <= 2
         and words[-1].lower() not in en.OPEN_ENDS
         and not en.POINTS_ELSEWHERE.search(question)
-        and normalise(proposal.answer).split()[-1] not in normalise(question).split()
+        and not _gives_away(proposal)
     )
+
+
+def _gives_away(proposal: Proposal) -> bool:
+    """Whether a name or number of the answer stands in the question; "which committee" is asked, not told."""
+    telling = {word.lower() for word in re.findall(r"[\w-]+", proposal.answer) if not word.islower()}
+    asked = re.sub(r"^which \w+", "", proposal.question.lower())
+    return proposal.answer.lower() in asked or not telling.isdisjoint(re.findall(r"[\w-]+", asked))
 
 
 # -- templates ---------------------------------------------------------------------------------------------------------
@@ -166,20 +173,16 @@ def _which(text: str, common: Collection[str]) -> Iterator[Proposal]:
     if subject is None or re.match(r"(?:is|was) an? ", subject["rest"]):
         return
     rest, name = subject["rest"], subject["name"]
+    answer = f"{name}{subject['noun'] or ''}"
     head = (subject["noun"] or "").strip() or name.split(" of ")[0].split()[-1]
     plural = subject["verb"] in ("are", "were", "have")
-    if (
-        subject["the"]
-        and head.lower() in common
-        and not re.fullmatch(en.ROLES, head)
-        and not (head.endswith("s") and not plural)
-    ):
+    kind = subject["the"] and head.lower() in common and not re.fullmatch(en.ROLES, head) and answer != head
+    if kind and (plural or not head.endswith("s")):
         who = f"which {head.lower()}"
     elif en.PERSON.search(name) or en.PERSON.search(rest) or (subject["the"] and re.search(r"[^s]s$", head)):
         who = "who"
     else:
         who = "who or what"
-    answer = f"{name}{subject['noun'] or ''}"
     yield Proposal(en.asked(f"{who} {rest}"), _without_role(answer))
 
 
@@ -226,7 +229,7 @@ def near_misses(question: str, names: Iterable[tuple[str, str]], seed: int) -> I
             yield question[: match.start()] + new + question[match.end() :], new
     others = sorted(set(names))
     for slot, new in dice.sample(others, len(others)):
-        for match in re.finditer(rf"(?<=\b{re.escape(slot)} ){en.NAME}{_ENDS}", question):
+        for match in re.finditer(rf"(?<=\b{re.escape(slot)} )(?!{en.ROLES}\b){en.NAME}{_ENDS}", question):
             if not set(normalise(new).split()) & set(normalise(question).split()):
                 yield question[: match.start()] + new + question[match.end() :], new
 
