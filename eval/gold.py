@@ -112,11 +112,11 @@ def located(questions: Iterable[Question], sources: Iterable[str], text: Callabl
     alone where only one has that name. Raises GoldError that names every line whose document is not there or whose
     quote does not stand in it (exactly once, or at the `start` it gives).
     """
+    sources = list(sources)
     by_name: dict[str, list[str]] = defaultdict(list)
     for source in sources:
         by_name[PurePath(source).name].append(source)
-        if source != PurePath(source).name:
-            by_name[source] = [source]
+    by_name |= {source: [source] for source in sources}
     found: list[Question] = []
     problems: list[str] = []
     for question in questions:

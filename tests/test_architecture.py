@@ -54,6 +54,10 @@ STORE = {"schema", "fulltext", "rows", "database", "nearest", "vectors", "integr
 INSIDERS = {
     "app.py": {"rag.web"},
     "eval/fit_confidence.py": {"rag.confidence"},  # it makes a part of rag/: it has to know its features
+    # Drafts are made of sentences, as the assistant cuts them, and shown on a terminal, which documents must not drive.
+    "eval/draft.py": {"rag.terminal"},
+    "eval/proposing.py": {"rag.prompts", "rag.sentences", "rag.types"},
+    "eval/judge.py": {"rag.prompts"},  # prompts are checked values, this one too
     # A million vectors without texts can only be put into the store itself; raw and stock speed need the weights.
     "eval/performance/ingest.py": {"rag.embedding", "rag.store", "rag.types"},
 }

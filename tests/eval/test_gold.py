@@ -143,6 +143,8 @@ def test_a_quote_that_stands_twice_is_told_by_its_start(tmp_path: Path) -> None:
 def test_a_document_is_known_by_its_path_or_its_file_name(tmp_path: Path) -> None:
     for name in ("sub/road.txt", "road.txt"):
         assert locate(read(tmp_path, evidence=[{"document": name}]))[0].evidence[0].document == "sub/road.txt"
+    found = located([read(tmp_path, evidence=[{"document": "x.txt"}])], ["x.txt", "sub/x.txt"], lambda source: "")
+    assert found[0].evidence[0].document == "x.txt"
 
 
 # -- drawing -----------------------------------------------------------------------------------------------------------
