@@ -19,6 +19,7 @@ import rag
 from . import baseline, show, trec
 from .bars import Bar, BarsError, read_bars, verdict
 from .baseline import Baseline, BaselineError, Comparison, compare
+from .chat import Chat, ChatError, chat_model
 from .evaluation import Evaluation, evaluate
 from .gold import GoldError, Question, read_gold, sample
 from .measures import BY_NAME, FAMILIES, Family
@@ -52,6 +53,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--seed", type=int, default=0, help="of the draw that --limit makes")
     group.addoption("--llm", help="'embedded' (default), 'none', or a model name, which is set beside the embedded one")
     group.addoption("--llm-base-url", help="an OpenAI-compatible endpoint; its key is RAG_LLM_API_KEY")
+    group.addoption("--judge", help="a model at --judge-base-url that judges every answer as well")
+    group.addoption("--judge-base-url", help="its OpenAI-compatible endpoint; --llm-base-url unless given")
     group.addoption("--bars", type=Path, help="bars for these questions (ours have eval/bars.toml)")
     group.addoption(
         "--compare", type=Path, nargs="?", const=BASELINE, help="fail where clearly worse than this baseline"
@@ -68,9 +71,9 @@ class Session:
     gold: Path
     gold_sha256: str
     questions: Sequence[Question]
-    all_of_gold: bool
     bars: Sequence[Bar]
     baseline: Baseline | None
+    judge: Chat | None
     families: set[Family] = field(default_factory=set)
     evaluation: Evaluation | None = None
     against: Baseline | None = None
@@ -88,7 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {what}")
     try:
         config.stash[_SESSION] = _session(config.option)
-    except (GoldError, BarsError, BaselineError) as error:
+    except (GoldError, BarsError, BaselineError, ChatError) as error:
         _stop(error, USAGE)
     except rag.RagError as error:
         _stop(error, ENVIRONMENT)
@@ -109,8 +112,21 @@ def _session(option: argparse.Namespace) -> Session:
     settings = rag.Settings(**{name: value for name, value in chosen.items() if value is not None})
     bars = option.bars or (BARS if ours and len(questions) == len(given) else None)
     return Session(
-        settings, option.gold, digest, questions, ours, read_bars(bars) if bars else (), _saved(option, digest)
+        settings=settings,
+        gold=option.gold,
+        gold_sha256=digest,
+        questions=questions,
+        bars=read_bars(bars) if bars else (),
+        baseline=_saved(option, digest),
+        judge=_judge(option, settings),
     )
+
+
+def _judge(option: argparse.Namespace, settings: rag.Settings) -> Chat | None:
+    if not option.judge:
+        return None
+    at = option.judge_base_url or settings.llm_base_url
+    return chat_model(settings.model_copy(update={"llm": option.judge, "llm_base_url": at}))
 
 
 def _saved(option: argparse.Namespace, digest: str) -> Baseline | None:
@@ -166,10 +182,10 @@ def evaluation(
         if settings.llm not in (EMBEDDED, "none"):
             embedded = settings.model_copy(update={"llm": EMBEDDED, "llm_base_url": None})
             with _progress(request.config, "the embedded model") as report:
-                beside = evaluate(embedded, session.questions, session.families, report)
+                beside = evaluate(embedded, session.questions, session.families, session.judge, report)
             session.against = baseline.of(beside, beside.provenance["llm"], session.gold_sha256)
         with _progress(request.config, "asking") as report:
-            session.evaluation = evaluate(settings, session.questions, session.families, report)
+            session.evaluation = evaluate(settings, session.questions, session.families, session.judge, report)
     except GoldError as error:
         _stop(error, USAGE)
     except rag.RagError as error:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import rag
 
+from . import judge as judging
+from .chat import Chat, ChatError
 from .gold import Question, located
+from .judge import Verdict
 from .measures import ALL, Family, Figure, figures
 from .run import Part, Report, Row, run
 
@@ -43,12 +46,13 @@ def evaluate(
     settings: rag.Settings,
     questions: Sequence[Question],
     families: Collection[Family],
+    judge: Chat | None = None,
     report: Report = lambda done, of: None,
 ) -> Evaluation:
     """Open the documents of the settings, ask every question, compute the figures of these families.
 
-    Raises GoldError when a label does not fit the documents, before anything is asked; RagError when the documents or
-    the index cannot be opened.
+    `judge` is an LLM that judges every answer too. Raises GoldError when a label does not fit the documents, before
+    anything is asked; RagError when the documents or the index cannot be opened.
     """
     parts = set[Part]().union(*(_PARTS[family] for family in families))
     with ExitStack() as opened:
@@ -60,6 +64,18 @@ def evaluate(
         if "unrefused" in parts:
             without_threshold = settings.model_copy(update={"refuse_below": 0.0, "llm": "none"})
             never_refusing = opened.enter_context(rag.Assistant.open(without_threshold))
-        rows = run(assistant, questions, parts, text, never_refusing, report)
+        judged = partial(_judged, judge) if judge else None
+        rows = run(assistant, questions, parts, text, never_refusing, judged, report)
         provenance = assistant.provenance
+    if judge:
+        provenance["judge"] = f"{getattr(judge, 'model', 'a model')} {judging.prompt().digest}"
     return Evaluation(settings, provenance, tuple(rows), tuple(figures(rows, families)))
+
+
+def _judged(chat: Chat, question: Question, answer: rag.Answer) -> Verdict:
+    """A judge that cannot be reached does not lose the run: there is no verdict, and why."""
+    quotes = [citation.quote for citation in answer.citations]
+    try:
+        return judging.judge(chat, question.question, question.answers, question.reference, answer.text, quotes)
+    except ChatError as error:
+        return Verdict(None, None, str(error))

@@ -17,6 +17,7 @@ import rag
 from . import metrics
 from .gold import Evidence, Question
 from .intervals import Interval, Statistic, bootstrap, mean
+from .judge import Verdict
 from .metrics import Floats
 from .run import Asked, Mode, Row
 
@@ -272,7 +273,7 @@ def _of_pairs(statistic: Callable[[Floats, Floats], float]) -> Statistic:
     return lambda pairs: statistic(pairs[:, 0], pairs[:, 1])
 
 
-# -- follow-ups, latency -----------------------------------------------------------------------------------------------
+# -- follow-ups, latency, judge ----------------------------------------------------------------------------------------
 
 
 def _follow_up(asked: Callable[[Row], Asked | None]) -> Callable[[Row], Value]:
@@ -300,6 +301,10 @@ def _lift(row: Row) -> Value:
 
 def _seconds(row: Row) -> Value:
     return row.asked.seconds if row.asked else None
+
+
+def _judged(said: Callable[[Verdict], bool | None]) -> Callable[[Row], Value]:
+    return lambda row: None if row.verdict is None else float(said(row.verdict) or 0)
 
 
 # -- all of them -------------------------------------------------------------------------------------------------------
@@ -336,6 +341,8 @@ MEASURES: tuple[Measure, ...] = (
     Measure("follow-up lift", "followups", _lift),
     Measure("seconds p50", "latency", _seconds, better="less", statistic=lambda seconds: _quantile(seconds, 0.5)),
     Measure("seconds p95", "latency", _seconds, better="less", statistic=lambda seconds: _quantile(seconds, 0.95)),
+    Measure("judged correct", "judge", _judged(lambda verdict: verdict.correct)),
+    Measure("judged supported", "judge", _judged(lambda verdict: verdict.supported)),
 )
 BY_NAME: Mapping[str, Measure] = {measure.name: measure for measure in MEASURES}
 

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import rag
 
 from .gold import Question
+from .judge import Verdict
 
 Mode = Literal["hybrid", "dense", "keyword"]
 Part = Literal["search", "ask", "alone", "unrefused"]
@@ -40,7 +41,8 @@ class Row:
     """One question and what came back. Parts that were not run are empty.
 
     `found` are the passages of a search by its mode, best first. `asked` is the answer, `alone` the answer to a
-    follow-up without its history, `unrefused` what the system would have quoted in place of a refusal.
+    follow-up without its history, `unrefused` what the system would have quoted in place of a refusal, `verdict` what
+    an LLM judge says of the answer.
     """
 
     question: Question
@@ -48,6 +50,7 @@ class Row:
     asked: Asked | None = None
     alone: Asked | None = None
     unrefused: rag.Answer | None = None
+    verdict: Verdict | None = None
 
     @property
     def answer(self) -> rag.Answer | None:
@@ -55,6 +58,7 @@ class Row:
 
 
 Report = Callable[[int, int], None]  # questions done, of how many
+Judge = Callable[[Question, rag.Answer], Verdict]
 
 
 def run(
@@ -63,6 +67,7 @@ def run(
     parts: set[Part],
     text: Callable[[int], str],
     never_refusing: System | None = None,
+    judge: Judge | None = None,
     report: Report = lambda done, of: None,
 ) -> list[Row]:
     """One Row per question, in order.
@@ -73,7 +78,8 @@ def run(
     """
     rows = []
     for number, question in enumerate(questions, start=1):
-        rows.append(_row(system, question, parts, text, never_refusing))
+        row = _row(system, question, parts, text, never_refusing)
+        rows.append(replace(row, verdict=judge(question, row.answer)) if judge and row.answer else row)
         report(number, len(questions))
     return rows
 

@@ -75,3 +75,13 @@ def test_a_hidden_document_is_not_cited(evaluation: Evaluation) -> None:
 def test_a_follow_up_tells_what_it_was_understood_as(evaluation: Evaluation) -> None:
     for row, answer in answered(evaluation):
         assert answer.standalone_question.strip(), row.question.id
+
+
+@pytest.mark.judge
+def test_every_answer_was_judged(request: pytest.FixtureRequest, session: Session) -> None:
+    if session.judge is None:
+        pytest.skip("only with --judge")
+    evaluation: Evaluation = request.getfixturevalue("evaluation")
+    for row, _ in answered(evaluation):
+        assert row.verdict, row.question.id
+        assert row.verdict.correct is not None, f"{row.question.id}: {row.verdict.why}"
