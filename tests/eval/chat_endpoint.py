@@ -45,6 +45,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.replies = later or [said]
         if said == SLOW:
             time.sleep(1)
+        if body.get("stream"):
+            return self.send("text/event-stream", _streamed(said))
         reply = {"role": "assistant", "content": said}
         choices = [{"index": 0, "finish_reason": "stop", "message": reply}]
         completion = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": choices}
@@ -59,3 +61,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing on stderr."""
+
+
+def _streamed(said: str) -> str:
+    """The reply as server-sent events, a word each."""
+    chunks = [{"choices": [{"index": 0, "delta": {"content": f"{word} "}}]} for word in said.split(" ")]
+    head = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+    return "".join(f"data: {json.dumps(head | chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"

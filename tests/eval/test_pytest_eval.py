@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_endpoint import KEY, Endpoint
 
 REPOSITORY = Path(__file__).parents[2]
 DOCUMENTS = {
@@ -49,10 +51,12 @@ def write(project: Path, lines: Sequence[dict[str, Any] | str]) -> None:
     (project / "gold.jsonl").write_text("\n".join(texts) + "\n", encoding="utf-8")
 
 
-def evaluate(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def evaluate(project: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     given = ["--gold", "gold.jsonl", "--documents", "documents", "--llm", "none", "--report", "report"]
     command = [sys.executable, "-m", "pytest", str(REPOSITORY / "eval"), "-p", "no:cacheprovider", *given, *options]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(
+        command, cwd=project, env=os.environ | environment, capture_output=True, text=True, timeout=240, check=False
+    )
 
 
 def test_the_table_and_the_report(project: Path) -> None:
@@ -127,3 +131,36 @@ def test_documents_that_are_not_there_are_the_environments_fault(project: Path) 
     assert done.returncode == 3
     assert "elsewhere" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_model_at_an_endpoint_stands_beside_the_embedded_one(project: Path, endpoint: Endpoint) -> None:
+    endpoint.replies = ["It was built by Anna Lind in 1932 [1]."]
+    done = evaluate(project, "--llm", "m", "--llm-base-url", endpoint.url, RAG_LLM_API_KEY=KEY)
+    assert done.returncode == 0, done.stdout
+    assert "llm m " in done.stdout
+    assert "against SmolLM2-135M-Instruct (embedded)" in done.stdout
+    compared = [line for line in done.stdout.splitlines() if line.startswith("  contains gold ")]
+    assert len(compared) == 1
+    assert " p=" in compared[0] or compared[0].endswith("=")
+    assert KEY not in "".join(path.read_text(encoding="utf-8") for path in (project / "report").iterdir())
+
+
+def test_a_judge_is_named_and_its_verdicts_are_counted(project: Path, endpoint: Endpoint) -> None:
+    endpoint.replies = [
+        '{"correct": true, "supported": true, "why": "so it is"}',
+        '{"correct": false, "supported": true}',
+    ]
+    done = evaluate(project, "--judge", "solomon", "--judge-base-url", endpoint.url)
+    assert done.returncode == 0, done.stdout
+    assert "judge solomon " in done.stdout
+    assert "  judged correct                     0.250" in done.stdout
+    assert "  judged supported                   1.000" in done.stdout
+    assert len(endpoint.requests) == len(QUESTIONS)
+
+
+def test_a_judge_that_gives_no_verdict_fails_the_run_and_loses_nothing(project: Path, endpoint: Endpoint) -> None:
+    endpoint.replies = ["I would rather not say."]
+    done = evaluate(project, "--judge", "solomon", "--judge-base-url", endpoint.url)
+    assert done.returncode == 1
+    assert "the judge's reply cannot be read: I would rather not say." in done.stdout
+    assert "  contains gold                      0.667" in done.stdout
