@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, PercentFormatter
 
 from . import metrics
 from .metrics import Floats
@@ -29,7 +28,7 @@ _INK = "#010203"
 _MAIN = "#1f8f86"
 _SECOND = "#c46a1b"
 _WIDTH = 4.6  # inches of 72 points: the width at which the text has its size
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "figure.facecolor": "none",
     "axes.facecolor": "none",
@@ -49,9 +48,12 @@ _STYLE = {
     "grid.alpha": 0.15,
     "grid.linewidth": 0.7,
     "lines.linewidth": 1.8,
-    **dict.fromkeys(
-        ("text.color", "axes.edgecolor", "axes.labelcolor", "grid.color", "xtick.color", "ytick.color"), _INK
-    ),
+    "text.color": _INK,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "grid.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
 }
 _PERCENT = PercentFormatter(1.0, decimals=0)
 _LONGEST_LABEL = 24
@@ -74,7 +76,7 @@ def risk_coverage(scores: Floats, correct: Floats, refused: Floats) -> str:
     """
     coverage, risk = metrics.risk_coverage(scores, correct)
     answered = refused <= 0
-    with _drawn("Wrong answers against answers given", "answered and wrong shares") as (figure, axes):
+    with _drawn("Wrong answers against answers given") as (figure, axes):
         axes.plot(coverage, risk, color=_MAIN)
         axes.set(xlim=(0, 1.02), ylim=(0, max(0.1, min(1.0, 1.15 * float(risk.max(initial=0.0))))))
         axes.set(xlabel="Share of questions answered, the surest first", ylabel="Wrong among them")
@@ -88,12 +90,12 @@ def risk_coverage(scores: Floats, correct: Floats, refused: Floats) -> str:
             )  # fmt: skip
         axes.xaxis.set_major_formatter(_PERCENT)
         axes.yaxis.set_major_formatter(_PERCENT)
-        return _svg(figure, "risk-coverage")
+        return _svg(figure, "risk-coverage", "Share of wrong answers against share of questions answered")
 
 
 def reliability(scores: Floats, correct: Floats) -> str:
     """Whether a confidence of .7 is right seven times in ten: bars on the line say yes. `[n]` each."""
-    with _drawn("Is the confidence to be believed?", "confidence against share right") as (figure, axes):
+    with _drawn("Is the confidence to be believed?") as (figure, axes):
         axes.plot([0, 1], [0, 1], color=_INK, linewidth=0.9, linestyle=(0, (4, 4)), alpha=0.7)
         for mean, right, count in metrics.reliability(scores, correct):
             middle = min(int(mean * 10), 9) / 10 + 0.05
@@ -102,7 +104,7 @@ def reliability(scores: Floats, correct: Floats) -> str:
         axes.set(xlim=(0, 1), ylim=(0, 1.08), xlabel="Confidence (numbers: questions)", ylabel="Right")
         axes.yaxis.set_major_formatter(_PERCENT)
         axes.grid(visible=False, axis="x")
-        return _svg(figure, "reliability")
+        return _svg(figure, "reliability", "Share of right answers against confidence")
 
 
 def latency(seconds: Floats) -> str:
@@ -111,7 +113,7 @@ def latency(seconds: Floats) -> str:
     low, high = float(seconds.min()), float(seconds.max())
     wide = high > 10 * low
     edges = np.geomspace(low * 0.95, high * 1.05, 25) if wide else np.linspace(low * 0.95, high * 1.05, 25)
-    with _drawn("Time to an answer", "distribution of seconds") as (figure, axes):
+    with _drawn("Time to an answer") as (figure, axes):
         counts, *_ = axes.hist(seconds, bins=edges.tolist(), color=_MAIN, alpha=0.75)
         top = float(np.max(counts))
         for share, height in ((0.5, 1.16), (0.95, 1.04)):
@@ -128,15 +130,15 @@ def latency(seconds: Floats) -> str:
             axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high < 1000 * low else (1.0,)))
             axes.xaxis.set_minor_locator(LogLocator(subs=()))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _time(value)))
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.grid(visible=False, axis="x")
-        return _svg(figure, "latency")
+        return _svg(figure, "latency", "Number of questions against time to an answer")
 
 
 def kinds(name: str, bars: Sequence[Bar]) -> str:
     """One measure, a share in 0 … 1, for each kind of question, with intervals."""
     height = 0.95 + 0.27 * len(bars)
-    with _drawn(_plain(name)[:1].upper() + _plain(name)[1:], f"{name} by kind", height) as (figure, axes):
+    with _drawn(name[:1].upper() + name[1:], height) as (figure, axes):
         rows = np.arange(len(bars))[::-1]
         values = np.array([bar.value for bar in bars])
         # The end of an interval may lie a rounding error on the wrong side of its middle.
@@ -148,34 +150,31 @@ def kinds(name: str, bars: Sequence[Bar]) -> str:
         axes.xaxis.set_major_formatter(_PERCENT)
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
-        return _svg(figure, f"kinds-{name}")
+        return _svg(figure, f"kinds-{name}", f"{name} by kind of question, with 95 % intervals")
 
 
 # -- drawing and writing -----------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def _drawn(title: str, says: str, height: float = 2.9) -> Iterator[tuple[Figure, Axes]]:
+def _drawn(title: str, height: float = 2.9) -> Iterator[tuple[Figure, Axes]]:
     """An empty plot; the style holds while it is drawn and written, and nowhere else."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         axes = figure.add_subplot()
         axes.set_title(title)
-        figure.set_gid(f"{title}: {says}")
         yield figure, axes
 
 
-def _svg(figure: Figure, name: str) -> str:
-    label = str(figure.get_gid())
-    figure.set_gid(None)  # type: ignore[arg-type]  # takes it back
+def _svg(figure: Figure, name: str, says: str) -> str:
+    """The figure as one element; `name` keeps its ids apart from those of other plots, `says` is read aloud."""
     written = io.StringIO()
-    nothing: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with mpl.rc_context({"svg.hashsalt": name}):
-        FigureCanvasSVG(figure).print_svg(written, metadata=nothing)
-    return _inline(written.getvalue(), re.sub(r"\W+", "-", name), label)
+        figure.savefig(written, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return _inline(written.getvalue(), re.sub(r"\W+", "-", name), says)
 
 
-def _inline(svg: str, name: str, label: str) -> str:
+def _inline(svg: str, name: str, says: str) -> str:
     """One element without prologue; colours and font of the page; ids of its own, and only those that are used."""
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -186,7 +185,7 @@ def _inline(svg: str, name: str, label: str) -> str:
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
     svg = re.sub(r"font-family: [^;\"]*", "font-family: inherit", svg)
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", svg, flags=re.DOTALL)  # it would style the whole page
-    head = f'<svg role="img" aria-label="{escape(label)}" style="stroke-linejoin: round; stroke-linecap: butt"'
+    head = f'<svg role="img" aria-label="{escape(says)}" style="stroke-linejoin: round; stroke-linecap: butt"'
     return head + svg.removeprefix("<svg")
 
 
