@@ -197,7 +197,7 @@ def _comparison(
     if baseline is None:
         return None
     differences = [
-        {"name": name, "kind": kind, **c.difference._asdict(), "clear": c.clear, "worse": c.worse}
+        {"name": name, "kind": kind, **c.difference._asdict(), "significant": c.clear, "worse": c.worse}
         for (name, kind), c in compared.items()
     ]
     return {"baseline": baseline.name, "same_gold": baseline.gold == gold.sha256, "differences": differences}
