@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,13 +17,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import rag
 
-from . import baseline, show, trec
+from . import baseline, html, record, show, trec
 from .bars import Bar, BarsError, read_bars, verdict
 from .baseline import Baseline, BaselineError, Comparison, compare
 from .chat import Chat, ChatError, chat_model
 from .evaluation import Evaluation, evaluate
 from .gold import GoldError, Question, read_gold, sample
 from .measures import BY_NAME, FAMILIES, Family
+from .record import GoldFile
 from .run import Report
 
 HERE = Path(__file__).parent
@@ -68,8 +70,7 @@ class Session:
     """What one `pytest eval/` is about; `evaluation` and `beside` are there once a test has asked for them."""
 
     settings: rag.Settings
-    gold: Path
-    gold_sha256: str
+    gold: GoldFile
     questions: Sequence[Question]
     bars: Sequence[Bar]
     baseline: Baseline | None
@@ -78,7 +79,7 @@ class Session:
     evaluation: Evaluation | None = None
     against: Baseline | None = None
 
-    @property
+    @cached_property
     def compared(self) -> dict[tuple[str, str], Comparison]:
         return compare(self.evaluation.figures, self.against) if self.evaluation and self.against else {}
 
@@ -113,8 +114,7 @@ def _session(option: argparse.Namespace) -> Session:
     bars = option.bars or (BARS if ours and len(questions) == len(given) else None)
     return Session(
         settings=settings,
-        gold=option.gold,
-        gold_sha256=digest,
+        gold=GoldFile(option.gold.name, digest, len(given), option.limit, tuple(kinds), option.seed),
         questions=questions,
         bars=read_bars(bars) if bars else (),
         baseline=_saved(option, digest),
@@ -183,7 +183,7 @@ def evaluation(
             embedded = settings.model_copy(update={"llm": EMBEDDED, "llm_base_url": None})
             with _progress(request.config, "the embedded model") as report:
                 beside = evaluate(embedded, session.questions, session.families, session.judge, report)
-            session.against = baseline.of(beside, beside.provenance["llm"], session.gold_sha256)
+            session.against = baseline.of(beside, beside.provenance["llm"], session.gold.sha256)
         with _progress(request.config, "asking") as report:
             session.evaluation = evaluate(settings, session.questions, session.families, session.judge, report)
     except GoldError as error:
@@ -221,17 +221,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write_line(show.summary(evaluation, session.compared, against))
     for broken in filter(None, verdicts.values()):
         terminalreporter.write_line(f"✗ {broken}", red=True)
+    around = record.surroundings(HERE.parent)
     if config.option.save_baseline:
-        name = evaluation.provenance["llm"]
-        baseline.save(baseline.of(evaluation, name, session.gold_sha256), config.option.save_baseline)
+        name = " at ".join(filter(None, [evaluation.provenance["llm"], around.commit]))
+        baseline.save(baseline.of(evaluation, name, session.gold.sha256), config.option.save_baseline)
         terminalreporter.write_line(f"saved as the baseline: {config.option.save_baseline}")
-    _write_report(config.option.report, session, title, verdicts, against)
-    terminalreporter.write_line(f"report: {config.option.report / 'report.md'}")
-
-
-def _write_report(folder: Path, session: Session, title: str, verdicts: dict[str, str], against: str) -> None:
-    assert session.evaluation
+    folder: Path = config.option.report
     folder.mkdir(parents=True, exist_ok=True)
-    text = show.markdown(title, session.evaluation, session.compared, against, verdicts)
+    report = record.record(
+        evaluation, session.gold, around, bars=session.bars, baseline=session.against, compared=session.compared
+    )
+    text = show.markdown(title, evaluation, session.compared, against, verdicts)
+    (folder / "report.json").write_text(record.as_json(report), encoding="utf-8")
     (folder / "report.md").write_text(text, encoding="utf-8")
-    trec.write(folder, session.evaluation.rows)
+    (folder / "report.html").write_text(html.render(report), encoding="utf-8")
+    trec.write(folder, evaluation.rows)
+    terminalreporter.write_line(f"report: {folder / 'report.html'}")

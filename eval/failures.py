@@ -86,12 +86,6 @@ def rank(passages: Sequence[rag.Passage], evidence: Sequence[Evidence]) -> int |
     return next((n for n, passage in enumerate(passages, start=1) if any(holds(passage, e) for e in evidence)), None)
 
 
-def missing(text: str, answers: metrics.Groups) -> list[Sequence[str]]:
-    """The groups of which `text`, however long, has no string, compared as `metrics.contains` does."""
-    padded = f" {metrics.normalise(text)} "
-    return [group for group in answers if not any(metrics.normalise(answer) in padded for answer in group)]
-
-
 def share(value: float) -> str:
     """Two digits, as figures below 1 are written here: .42."""
     return f"{value:.2f}".removeprefix("0")
@@ -138,7 +132,7 @@ def _of_refusal(row: Row, answer: rag.Answer) -> Failure:
 
 def _of_answer(question: Question, answer: rag.Answer) -> Failure | None:
     text = metrics.without_markers(answer.text)
-    lacking = missing(text, question.answers or ())
+    lacking = metrics.missing(text, question.answers or ())
     cited = [any(stands(citation, evidence) for citation in answer.citations) for evidence in question.evidence]
     if question.answers and not lacking:
         words = len(text.split())

@@ -68,10 +68,13 @@ def without_markers(text: str) -> str:
 
 def contains(text: str, answers: Groups) -> float:
     """1 when `text`, of at most `ANSWER_WORDS` words, holds one string of every group, else 0."""
-    if len(text.split()) > ANSWER_WORDS or not answers:
-        return 0.0
+    return float(bool(answers) and len(text.split()) <= ANSWER_WORDS and not missing(text, answers))
+
+
+def missing(text: str, answers: Groups) -> list[Sequence[str]]:
+    """The groups of which `text`, however long, holds no string."""
     held = normalise(text)
-    return float(all(any(wanted in held for wanted in map(normalise, group) if wanted) for group in answers))
+    return [group for group in answers if not any(wanted in held for wanted in map(normalise, group) if wanted)]
 
 
 def token_f1(text: str, answers: Groups) -> float:

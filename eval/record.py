@@ -25,7 +25,7 @@ from .baseline import Baseline, Comparison
 from .evaluation import Evaluation
 from .gold import Evidence
 from .measures import ALL, BY_NAME, Figure, stands
-from .metrics import without_markers
+from .metrics import missing, without_markers
 from .run import Asked, Row
 
 FORMAT = 1
@@ -234,6 +234,7 @@ def _question(row: Row, scores: Mapping[str, Any]) -> dict[str, Any]:
         "unrefused": _answer(row.unrefused, row) if row.unrefused else None,
         "found": {mode: [passage.id for passage in passages[:_RANKED]] for mode, passages in row.found.items()},
         "ranks": {"answer": _ranks(_seen(row), row), "search": _ranks(row.found.get("hybrid", ()), row)},
+        "verdict": asdict(row.verdict) if row.verdict else None,
         "scores": dict(scores),
     }
 
@@ -241,7 +242,7 @@ def _question(row: Row, scores: Mapping[str, Any]) -> dict[str, Any]:
 def _gold(row: Row) -> dict[str, Any]:
     question = row.question
     text = row.answer.text if row.answer and not row.answer.refused else ""
-    lacking = failures.missing(without_markers(text), question.answers or ())
+    lacking = missing(without_markers(text), question.answers or ())
     return {
         "answers": None if question.answers is None else [list(group) for group in question.answers],
         "missing": [list(group) for group in lacking],

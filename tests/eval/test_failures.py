@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from report_samples import BUILT, GREY, asked, passage, question, quoted, refused, unanswerable
 
-from eval.failures import STEPS, failure, missing, why
+from eval.failures import STEPS, failure, why
 from eval.gold import Evidence, Question
+from eval.metrics import missing
 from eval.run import Asked, Row
 
 ELSEWHERE = passage(GREY, id_=2)

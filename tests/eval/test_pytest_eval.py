@@ -65,13 +65,20 @@ def test_the_table_and_the_report(project: Path) -> None:
     assert "4 questions of gold.jsonl over documents" in done.stdout
     for name in ("span R@5", "contains gold", "citation precision", "unanswerable refused", "follow-up lift"):
         assert f"  {name} " in done.stdout
-    assert "| contains gold | 0.667 |" in (project / "report" / "report.md").read_text(encoding="utf-8")
+    report = project / "report"
+    assert "| contains gold | 0.667 |" in (report / "report.md").read_text(encoding="utf-8")
+    saved = json.loads((report / "report.json").read_text(encoding="utf-8"))
+    assert [question["id"] for question in saved["questions"] if question["failed"]] == ["wrong"]
+    assert "missing: “cheese”" in (report / "report.html").read_text(encoding="utf-8")
+    assert {path.name for path in report.iterdir()} >= {"qrels", "hybrid.run", "dense.run", "keyword.run"}
 
 
 def test_two_runs_print_the_same_figures(project: Path) -> None:
-    def figures() -> list[str]:
+    def figures() -> tuple[list[str], dict[str, Any]]:
         lines = evaluate(project).stdout.splitlines()
-        return [line for line in lines if "seconds" not in line and "passed" not in line]
+        report = json.loads((project / "report" / "report.json").read_text(encoding="utf-8"))
+        del report["timings"]
+        return [line for line in lines if "seconds" not in line and "passed" not in line], report
 
     assert figures() == figures()
 
@@ -147,14 +154,15 @@ def test_a_model_at_an_endpoint_stands_beside_the_embedded_one(project: Path, en
 
 def test_a_judge_is_named_and_its_verdicts_are_counted(project: Path, endpoint: Endpoint) -> None:
     endpoint.replies = [
-        '{"correct": true, "supported": true, "why": "so it is"}',
-        '{"correct": false, "supported": true}',
+        '{"correct": true, "supported": true, "why": "right"}',
+        '{"correct": false, "supported": true, "why": "no cheese"}',
     ]
     done = evaluate(project, "--judge", "solomon", "--judge-base-url", endpoint.url)
     assert done.returncode == 0, done.stdout
     assert "judge solomon " in done.stdout
     assert "  judged correct                     0.250" in done.stdout
     assert "  judged supported                   1.000" in done.stdout
+    assert "correct no, supported yes. no cheese" in (project / "report" / "report.html").read_text(encoding="utf-8")
     assert len(endpoint.requests) == len(QUESTIONS)
 
 
