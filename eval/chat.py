@@ -19,6 +19,11 @@ class ChatError(Exception):
 class Chat(Protocol):
     """Whoever replies: a `ChatModel`, or a script in a test."""
 
+    @property
+    def model(self) -> str:
+        """Its name."""
+        ...
+
     def reply(self, system: str, user: str) -> str:
         """The reply to one message. Raises ChatError when none comes."""
         ...

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,20 +14,23 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import rag
+from rag.terminal import one_line
 
 from . import baseline, html, record, show, trec
 from .bars import Bar, BarsError, read_bars, verdict
-from .baseline import Baseline, BaselineError, Comparison, compare
+from .baseline import Baseline, BaselineError, compare
 from .chat import Chat, ChatError, chat_model
 from .evaluation import Evaluation, evaluate
 from .gold import GoldError, Question, read_gold, sample
-from .measures import BY_NAME, FAMILIES, Family
+from .measures import ALL, BY_NAME, FAMILIES, Family
 from .record import GoldFile
 from .run import Report
+from .show import Compared
 
 HERE = Path(__file__).parent
 GOLD = HERE / "gold.jsonl"
@@ -41,6 +46,7 @@ _MARKERS = {
     "citations": "whether citations stand on the gold, and the promises about quotes",
     "refusal": "whether it refuses when it should, and how good its confidence is",
     "followups": "whether a conversation's earlier turns help",
+    "latency": "how long answers take (no bar of ours is about that)",
     "judge": "an LLM as judge, by choice (--judge)",
 }
 
@@ -77,11 +83,28 @@ class Session:
     judge: Chat | None
     families: set[Family] = field(default_factory=set)
     evaluation: Evaluation | None = None
-    against: Baseline | None = None
+    beside: Evaluation | None = None
 
     @cached_property
-    def compared(self) -> dict[tuple[str, str], Comparison]:
-        return compare(self.evaluation.figures, self.against) if self.evaluation and self.against else {}
+    def against_baseline(self) -> Compared:
+        return compare(self.evaluation.figures, self.baseline) if self.evaluation and self.baseline else {}
+
+    @cached_property
+    def shown_against(self) -> Baseline | None:
+        """What the table compares with: the system beside, else the baseline."""
+        if self.beside:
+            return baseline.of(self.beside, self.beside.provenance["llm"], self.gold.sha256)
+        return self.baseline
+
+    @cached_property
+    def compared(self) -> Compared:
+        if not self.beside:
+            return self.against_baseline
+        return compare(self.evaluation.figures, self.shown_against) if self.evaluation and self.shown_against else {}
+
+
+class OptionError(ValueError):
+    """Options that do not go together; the message says what to do."""
 
 
 _SESSION = pytest.StashKey[Session]()
@@ -92,10 +115,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {what}")
     try:
         config.stash[_SESSION] = _session(config.option)
-    except (GoldError, BarsError, BaselineError, ChatError) as error:
+    except (GoldError, BarsError, BaselineError, ChatError, OptionError, rag.SettingsError) as error:
         _stop(error, USAGE)
-    except rag.RagError as error:
-        _stop(error, ENVIRONMENT)
 
 
 def _stop(error: Exception, code: int) -> NoReturn:
@@ -104,6 +125,7 @@ def _stop(error: Exception, code: int) -> NoReturn:
 
 def _session(option: argparse.Namespace) -> Session:
     """Everything that can be wrong about the command line is told here, before anything is opened."""
+    _fitting(option)
     given = read_gold(option.gold)
     kinds = [kind for group in option.kind for kind in group.split(",") if kind]
     questions = sample(given, option.limit, kinds, option.seed)
@@ -111,22 +133,60 @@ def _session(option: argparse.Namespace) -> Session:
     ours = option.gold.resolve() == GOLD
     chosen = {"llm": option.llm, "llm_base_url": option.llm_base_url, "documents": option.documents}
     settings = rag.Settings(**{name: value for name, value in chosen.items() if value is not None})
+    if settings.llm not in (EMBEDDED, "none") and not settings.llm_base_url:
+        raise OptionError(f"'{settings.llm}' needs the address of its endpoint; give --llm-base-url")
     bars = option.bars or (BARS if ours and len(questions) == len(given) else None)
     return Session(
         settings=settings,
         gold=GoldFile(option.gold.name, digest, len(given), option.limit, tuple(kinds), option.seed),
         questions=questions,
-        bars=read_bars(bars) if bars else (),
+        bars=_bars(bars, {question.kind for question in given}) if bars else (),
         baseline=_saved(option, digest),
         judge=_judge(option, settings),
     )
 
 
+def _bars(path: Path, kinds: set[str]) -> list[Bar]:
+    bars = read_bars(path)
+    for bar in bars:
+        if bar.kind not in (ALL, *kinds):
+            raise BarsError(f"{path.name}: no question is of kind '{bar.kind}'; there are {', '.join(sorted(kinds))}")
+    return bars
+
+
+def _fitting(option: argparse.Namespace) -> None:
+    """Raise OptionError where options do not go together, or a file could not be written in the end."""
+    for name, needs in (("llm_base_url", "llm"), ("judge_base_url", "judge")):
+        if getattr(option, name) and not getattr(option, needs):
+            raise OptionError(f"--{name.replace('_', '-')} does nothing without --{needs}; name the model too")
+    if option.judge in (EMBEDDED, "none"):
+        raise OptionError(f"'{option.judge}' is no judge; name a model at --judge-base-url")
+    if saved := option.save_baseline:
+        if option.limit or option.kind or option.markexpr or option.keyword:
+            raise OptionError("a baseline is of all questions and measures; leave out --limit, --kind, -m and -k")
+        if saved == BASELINE and option.gold.resolve() != GOLD:
+            raise OptionError("eval/baseline.json is about our own questions; give --save-baseline a file")
+    for folder in (option.report.parent, *([option.save_baseline.parent] if option.save_baseline else [])):
+        if not folder.resolve().is_dir():
+            raise OptionError(f"the folder '{folder}' is not there; create it or name another")
+    for file in filter(None, (option.report if option.report.is_file() else None, _folder(option.save_baseline))):
+        raise OptionError(f"'{file}' cannot be written there; name another")
+
+
+def _folder(path: Path | None) -> Path | None:
+    return path if path and path.is_dir() else None
+
+
 def _judge(option: argparse.Namespace, settings: rag.Settings) -> Chat | None:
+    """The judge's key is its own: the LLM's goes to another address only where nothing says that it is another."""
     if not option.judge:
         return None
     at = option.judge_base_url or settings.llm_base_url
-    return chat_model(settings.model_copy(update={"llm": option.judge, "llm_base_url": at}))
+    if not at:
+        raise OptionError(f"the judge '{option.judge}' needs an address; give --judge-base-url")
+    same = at == settings.llm_base_url or not settings.llm_base_url
+    key = SecretStr(os.environ.get("RAG_JUDGE_API_KEY", "")) or (settings.llm_api_key if same else None)
+    return chat_model(settings.model_copy(update={"llm": option.judge, "llm_base_url": at, "llm_api_key": key}))
 
 
 def _saved(option: argparse.Namespace, digest: str) -> Baseline | None:
@@ -163,6 +223,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     session.families = {family for family in FAMILIES if family in marked}
     if session.families - {"retrieval"}:
         session.families.add("latency")
+    session.bars = [bar for bar in session.bars if BY_NAME[bar.metric].family in session.families]
 
 
 @pytest.fixture(scope="session")
@@ -177,15 +238,14 @@ def evaluation(
     """The questions, asked once; a model at an endpoint beside the embedded one, on the same index."""
     index = request.config.option.index or tmp_path_factory.mktemp("evaluation") / "index"
     settings = session.settings.model_copy(update={"index_dir": index})
-    session.against = session.baseline
+    judge = session.judge
     try:
         if settings.llm not in (EMBEDDED, "none"):
             embedded = settings.model_copy(update={"llm": EMBEDDED, "llm_base_url": None})
             with _progress(request.config, "the embedded model") as report:
-                beside = evaluate(embedded, session.questions, session.families, session.judge, report)
-            session.against = baseline.of(beside, beside.provenance["llm"], session.gold.sha256)
+                session.beside = evaluate(embedded, session.questions, session.families, judge, report)
         with _progress(request.config, "asking") as report:
-            session.evaluation = evaluate(settings, session.questions, session.families, session.judge, report)
+            session.evaluation = evaluate(settings, session.questions, session.families, judge, report)
     except GoldError as error:
         _stop(error, USAGE)
     except rag.RagError as error:
@@ -195,13 +255,19 @@ def evaluation(
 
 @contextmanager
 def _progress(config: pytest.Config, what: str) -> Iterator[Report]:
-    """A bar on the real standard error where that is a terminal."""
+    """A bar on the real standard error where that is a terminal, else a line for every tenth of the questions."""
     columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         console = Console(stderr=True)
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task(what, total=None)
-            yield lambda done, of: bar.update(task, completed=done, total=of)
+            task = bar.add_task("reading the documents", total=None)
+
+            def report(done: int, of: int) -> None:
+                bar.update(task, completed=done, total=of)
+                if not console.is_terminal and done * 10 // of > (done - 1) * 10 // of:
+                    print(f"{what}: {done} of {of}", file=sys.stderr, flush=True)
+
+            yield report
 
 
 # -- what is shown -----------------------------------------------------------------------------------------------------
@@ -211,29 +277,59 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     session = config.stash[_SESSION]
     if (evaluation := session.evaluation) is None:
         return
-    title = f"{len(evaluation.rows)} questions of {session.gold.name} over {config.option.documents.name}"
-    verdicts = {
-        str(bar): verdict(bar, evaluation) for bar in session.bars if BY_NAME[bar.metric].family in session.families
-    }
-    against = f"against {session.against.name}" if session.against else ""
+    write = terminalreporter.write_line
+    title = f"{len(evaluation.rows)} questions of {session.gold.name} over {config.option.documents.resolve().name}"
+    verdicts = {str(bar): verdict(bar, evaluation) for bar in session.bars}
+    against = f"against {session.shown_against.name}" if session.shown_against else ""
+    if session.baseline and not session.beside and session.baseline.documents != evaluation.provenance["documents"]:
+        against += " (over other documents)"
+    if session.beside:
+        terminalreporter.section(f"{title}: {session.beside.provenance['llm']}")
+        write(show.summary(session.beside, {}))
     terminalreporter.section(title)
-    terminalreporter.write_line(" · ".join(f"{name} {value}" for name, value in evaluation.provenance.items()))
-    terminalreporter.write_line(show.summary(evaluation, session.compared, against))
-    for broken in filter(None, verdicts.values()):
-        terminalreporter.write_line(f"✗ {broken}", red=True)
-    around = record.surroundings(HERE.parent)
+    write(" · ".join(f"{name} {value}" for name, value in evaluation.provenance.items()))
+    if changed := show.changed_settings(evaluation.settings):
+        write(f"settings other than the defaults: {changed}")
+    write(show.summary(evaluation, session.compared, against))
+    for line in show.failed(evaluation):
+        write(one_line(line))
+    if session.shown_against:
+        for line in show.flips(evaluation, session.shown_against):
+            write(one_line(line))
+    if not session.bars:
+        write("no bars: they are set for all of eval/gold.jsonl; give --bars for other questions")
+    for said in filter(None, [show.notes(evaluation), *verdicts.values()]):
+        write(f"✗ {one_line(said)}", red=True)
+    try:
+        _write(config.option, session, title, verdicts, against)
+    except OSError as error:
+        write(f"✗ {error.filename} cannot be written ({error.strerror}); make room or name another folder", red=True)
+        return
     if config.option.save_baseline:
-        name = " at ".join(filter(None, [evaluation.provenance["llm"], around.commit]))
-        baseline.save(baseline.of(evaluation, name, session.gold.sha256), config.option.save_baseline)
-        terminalreporter.write_line(f"saved as the baseline: {config.option.save_baseline}")
-    folder: Path = config.option.report
-    folder.mkdir(parents=True, exist_ok=True)
+        write(f"saved as the baseline: {config.option.save_baseline}")
+    write(f"report: {config.option.report / 'report.html'}")
+
+
+def _write(option: argparse.Namespace, session: Session, title: str, verdicts: dict[str, str], against: str) -> None:
+    """The report, and the baseline where one is wanted."""
+    assert session.evaluation
+    evaluation, folder = session.evaluation, option.report
+    around = record.surroundings(HERE.parent)
     report = record.record(
-        evaluation, session.gold, around, bars=session.bars, baseline=session.against, compared=session.compared
+        evaluation,
+        session.gold,
+        around,
+        bars=session.bars,
+        baseline=session.shown_against,
+        compared=session.compared,
+        beside=session.beside,
     )
     text = show.markdown(title, evaluation, session.compared, against, verdicts)
+    folder.mkdir(exist_ok=True)
     (folder / "report.json").write_text(record.as_json(report), encoding="utf-8")
-    (folder / "report.md").write_text(text, encoding="utf-8")
+    (folder / "report.md").write_text(text, encoding="utf-8", errors="backslashreplace")
     (folder / "report.html").write_text(html.render(report), encoding="utf-8")
     trec.write(folder, evaluation.rows)
-    terminalreporter.write_line(f"report: {folder / 'report.html'}")
+    if option.save_baseline:
+        name = " at ".join(filter(None, [evaluation.provenance["llm"], around.commit]))
+        baseline.save(baseline.of(evaluation, name, session.gold.sha256), option.save_baseline)

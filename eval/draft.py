@@ -91,9 +91,7 @@ class _Desk:
         """Which way drafts are made."""
         if kept:
             self.screen.line((f"Drafts from before: {kept}.", "dim"))
-        way = (
-            f"written by {getattr(chat, 'model', 'a model')}" if chat else "made by templates; name a model with --llm"
-        )
+        way = f"written by {chat.model}" if chat else "made by templates; name a model with --llm"
         self.screen.line((f"New drafts are {way}.", "dim"))
 
     def placed(self, draft: Draft) -> Draft | None:

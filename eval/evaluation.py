@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -25,6 +26,14 @@ _PARTS: dict[Family, set[Part]] = {
     "followups": {"ask", "alone"},
     "latency": {"ask"},
     "judge": {"ask"},
+}
+
+
+# Which questions the measures of a family are about; the others are about every question that has an answer to judge.
+_ABOUT: dict[Family, Callable[[Question], bool]] = {
+    "retrieval": lambda question: bool(question.relevance),
+    "followups": lambda question: bool(question.history and question.answerable),
+    "latency": lambda question: False,  # whatever is asked anyway
 }
 
 
@@ -60,16 +69,27 @@ def evaluate(
         ids = {document.source: document.id for document in assistant.documents()}
         text = lru_cache(maxsize=1000)(lambda document_id: assistant.document(document_id).text)
         questions = located(questions, ids, lambda source: text(ids[source]))
+        questions = [q for q in questions if any(_ABOUT.get(family, _is_asked)(q) for family in families)]
         never_refusing = None
         if "unrefused" in parts:
             without_threshold = settings.model_copy(update={"refuse_below": 0.0, "llm": "none"})
             never_refusing = opened.enter_context(rag.Assistant.open(without_threshold))
-        judged = partial(_judged, judge) if judge else None
+        judged = partial(_judged, judge) if judge and "judge" in families else None
         rows = run(assistant, questions, parts, text, never_refusing, judged, report)
-        provenance = assistant.provenance
-    if judge:
-        provenance["judge"] = f"{getattr(judge, 'model', 'a model')} {judging.prompt().digest}"
+        provenance = assistant.provenance | {"documents": _digest(assistant)}
+    if judged and judge:
+        provenance["judge"] = f"{judge.model} {judging.prompt().digest}"
     return Evaluation(settings, provenance, tuple(rows), tuple(figures(rows, families)))
+
+
+def _is_asked(question: Question) -> bool:
+    return question.answerable is not None
+
+
+def _digest(assistant: rag.Assistant) -> str:
+    """The same for the same documents, wherever they lie and in whatever order they were read."""
+    named = sorted(f"{document.source} {document.sha256}" for document in assistant.documents())
+    return hashlib.sha256("\n".join(named).encode(errors="replace")).hexdigest()[:12]
 
 
 def _judged(chat: Chat, question: Question, answer: rag.Answer) -> Verdict:

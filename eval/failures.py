@@ -9,7 +9,7 @@ import rag
 
 from . import metrics
 from .gold import Evidence, Question
-from .measures import standing, stands
+from .measures import passage_holds, standing, stands
 from .run import Asked, Row
 
 Step = Literal[
@@ -37,6 +37,14 @@ class Failure(NamedTuple):
 
     step: Step
     says: str
+
+
+def is_measured(row: Row) -> bool:
+    """Whether right can be told from wrong: there is something to compare with, and it was run."""
+    question = row.question
+    if row.asked is None:
+        return bool(row.found)
+    return question.answerable is False or bool(question.answers or question.evidence)
 
 
 def why(row: Row) -> str:
@@ -74,16 +82,11 @@ def wanted(question: Question) -> tuple[Evidence, ...]:
     return question.evidence or tuple(Evidence(document) for document in question.relevant)
 
 
-def holds(passage: rag.Passage, evidence: Evidence) -> bool:
-    """Whether a passage holds gold evidence: most of its span, or any of its document where no quote is given."""
-    if passage.source != evidence.document:
-        return False
-    return not evidence.quote or metrics.overlaps(evidence.span, (passage.start, passage.end))
-
-
 def rank(passages: Sequence[rag.Passage], evidence: Sequence[Evidence]) -> int | None:
     """The rank, from 1, of the first passage that holds any of this evidence; None where no passage does."""
-    return next((n for n, passage in enumerate(passages, start=1) if any(holds(passage, e) for e in evidence)), None)
+    return next(
+        (n for n, passage in enumerate(passages, start=1) if any(passage_holds(passage, e) for e in evidence)), None
+    )
 
 
 def share(value: float) -> str:

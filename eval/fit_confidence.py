@@ -6,7 +6,7 @@ Each argument is a set: questions in the schema of eval/README.md (`exclude` hid
 documents they are about. Every set counts the same, and within a set answerable and unanswerable
 questions do. Signs are held to what a feature means (more coverage never speaks against an answer),
 so that the habits of one set's authors are not learnt. This script looks inside rag/ because it makes
-a part of it; nothing else in eval/ does.
+a part of it.
 """
 
 from __future__ import annotations

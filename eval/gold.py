@@ -80,7 +80,7 @@ class Question:
 def read_gold(path: Path) -> list[Question]:
     """All questions of a file. Raises GoldError that names every bad line (the first 20), or why it cannot be read."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise GoldError(f"{path} cannot be read: {why}; name a file of gold questions (eval/README.md)") from error
@@ -171,16 +171,20 @@ def _question(line: str, where: str) -> Question:
         row = json.loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"is no JSON ({error.msg}, column {error.colno})") from error
+    except RecursionError as error:
+        raise ValueError("is no JSON (it is nested too deeply)") from error
     if not isinstance(row, dict):
-        raise ValueError("is no JSON object")
+        raise ValueError("is no JSON object (a gold file has one object a line)")
+    if row.get("answerable") is True and "answers" not in row:
+        raise ValueError("'answers' is missing (null where there is only a reference)")
     if row.get("draft"):
         raise ValueError("is a draft that nobody has reviewed; accept or reject it with 'python -m eval.draft'")
     for unknown in set(row) - _FIELDS:  # notes of one's own are welcome, misspelt fields are not
         if meant := get_close_matches(unknown, _FIELDS, n=1, cutoff=0.8):
             raise ValueError(f"'{unknown}' is no field of a gold question; '{meant[0]}' is")
     question = Question(
-        id=_text(row, "id"),
-        kind=_text(row, "kind"),
+        id=_name(row, "id"),
+        kind=_name(row, "kind"),
         question=_text(row, "question"),
         answerable=_answerable(row),
         answers=_answers(row.get("answers")),
@@ -197,6 +201,8 @@ def _question(line: str, where: str) -> Question:
 
 def _consistent(question: Question) -> None:
     """What the fields say must agree."""
+    if question.relevant and question.evidence:
+        raise ValueError("a question has 'evidence' or 'relevant', not both")
     if question.answerable is None:
         if not question.relevant:
             raise ValueError("'answerable' is missing (only a question with 'relevant' goes without)")
@@ -216,6 +222,14 @@ def _text(row: Mapping[str, Any], name: str) -> str:
         raise ValueError(f"'{name}' is missing")
     if not isinstance(value := row[name], str) or not value.strip():
         raise ValueError(f"'{name}' is no text")
+    return value
+
+
+def _name(row: Mapping[str, Any], name: str) -> str:
+    """A text that stands in tables and files: one line, of characters that can be printed."""
+    value = _text(row, name)
+    if not value.isprintable():
+        raise ValueError(f"'{name}' has characters that cannot be printed: {value!r}")
     return value
 
 
@@ -271,6 +285,8 @@ def _strings(row: Mapping[str, Any], name: str) -> list[str]:
 def _grades(relevant: Any) -> dict[str, int]:
     if not isinstance(relevant, dict) or not all(type(grade) is int for grade in relevant.values()):
         raise ValueError("'relevant' is no {document: whole number}")
+    if relevant and max(relevant.values()) < 1:
+        raise ValueError("'relevant' has no document of grade 1 or more")
     return {document: grade for document, grade in relevant.items() if grade > 0}
 
 

@@ -52,8 +52,9 @@ def render(report: Json) -> str:
     environment.filters |= {"number": _number, "signed": _signed, "share": failures.share, "squeezed": _squeezed}
     environment.filters["one_line"] = _one_line
     style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    failed = [question for question in report["questions"] if question["failed"]]
-    right = [question for question in report["questions"] if not question["failed"]]
+    measured = [question for question in report["questions"] if question["measured"]]
+    failed = [question for question in measured if question["failed"]]
+    right = [question for question in measured if not question["failed"]]
     page = environment.get_template(
         "report.html.j2"
     ).render(
@@ -67,6 +68,7 @@ def render(report: Json) -> str:
         counts=Counter(question["failed"] for question in failed),
         most=_CARDS,
         answers=any(question["answer"] or question["error"] for question in report["questions"]),
+        unmeasured=len(report["questions"]) - len(measured),
         kinds=Counter(question["kind"] for question in report["questions"]),
         families=list(_families(report)),
         bars=sorted([*report["bars"], *report["timings"]["bars"]], key=lambda bar: bool(bar["holds"])),
@@ -108,7 +110,7 @@ def _by_kind(report: Json) -> Json | None:
     """A row for each kind of question, a column for each headline; None where there is one kind only."""
     figures = {(figure["name"], figure["kind"]): figure for figure in report["figures"]}
     columns = [name for name in _HEADLINES if (name, ALL) in figures]
-    asked = Counter(question["kind"] for question in report["questions"])
+    asked = Counter(question["kind"] for question in report["questions"] if question["measured"])
     failed = Counter(question["kind"] for question in report["questions"] if question["failed"])
     if len(asked) < 2:
         return None
@@ -137,10 +139,10 @@ def _signed(value: float) -> str:
 
 def _plots(report: Json) -> Iterator[str]:
     """Those that there are numbers for."""
-    told = [q for q in report["questions"] if "confidence AURC" in q["scores"] and q["answer"]]
+    told = [q for q in report["questions"] if "confidence AURC" in q["scores"]]
     if told:
         pairs = np.array([question["scores"]["confidence AURC"] for question in told])
-        refused = np.array([float(question["answer"]["refused"]) for question in told])
+        refused = np.array([float(bool(q["answer"] and q["answer"]["refused"])) for q in told])
         yield plots.risk_coverage(pairs[:, 0], pairs[:, 1], refused)
         yield plots.reliability(pairs[:, 0], pairs[:, 1])
     seconds = [timing["seconds"] for timing in report["timings"]["questions"].values()]

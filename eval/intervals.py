@@ -42,20 +42,24 @@ def mean(values: Floats) -> float:
     return float(values.mean())
 
 
-def bootstrap(values: Floats, statistic: Statistic = mean, samples: int = SAMPLES) -> Interval:
+def bootstrap(
+    values: Floats, statistic: Statistic = mean, classes: Floats | None = None, samples: int = SAMPLES
+) -> Interval:
     """The statistic with its percentile interval over `samples` resamples with replacement (Efron 1979).
 
-    All zeros for no questions.
+    With `classes` (`[n]`) each class is resampled by itself, so that none is ever missing. All zeros for no questions.
     """
     n = len(values)
     if n == 0:
         return Interval(0.0, 0.0, 0.0, 0)
-    drawn = np.random.default_rng(_SEED).integers(0, n, size=(samples, n))
+    drawn = _drawn(np.random.default_rng(_SEED), np.zeros(n) if classes is None else classes, samples)
     low, high = _quantiles(_each(values, drawn, statistic))
     return Interval(statistic(values), low, high, n)
 
 
-def paired(new: Floats, old: Floats, statistic: Statistic = mean, samples: int = SAMPLES) -> Difference:
+def paired(
+    new: Floats, old: Floats, statistic: Statistic = mean, classes: Floats | None = None, samples: int = SAMPLES
+) -> Difference:
     """Compare two systems on the same questions, in the same order.
 
     The interval is a bootstrap over questions. p is that of the two-sided randomisation test: were the systems
@@ -67,7 +71,7 @@ def paired(new: Floats, old: Floats, statistic: Statistic = mean, samples: int =
         return Difference(0.0, 0.0, 0.0, 1.0, 0)
     rng = np.random.default_rng(_SEED)
     found = statistic(new) - statistic(old)
-    drawn = rng.integers(0, n, size=(samples, n))
+    drawn = _drawn(rng, np.zeros(n) if classes is None else classes, samples)
     low, high = _quantiles(_each(new, drawn, statistic) - _each(old, drawn, statistic))
     both = np.stack([new, old])
     sides = rng.integers(0, 2, size=(samples, n))
@@ -75,6 +79,12 @@ def paired(new: Floats, old: Floats, statistic: Statistic = mean, samples: int =
     by_chance = np.array([statistic(both[side, rows]) - statistic(both[1 - side, rows]) for side in sides])
     as_much = int((np.abs(by_chance) >= abs(found) - 1e-12).sum())
     return Difference(found, low, high, (1 + as_much) / (1 + samples), n)
+
+
+def _drawn(rng: np.random.Generator, classes: Floats, samples: int) -> np.ndarray:
+    """Places of `samples` resamples, `[samples, n]`; as many of each class as there are."""
+    members = [np.flatnonzero(classes == one) for one in np.unique(classes)]
+    return np.hstack([rng.choice(places, size=(samples, len(places))) for places in members])
 
 
 def _each(values: Floats, drawn: np.ndarray, statistic: Statistic) -> Floats:

@@ -31,7 +31,9 @@ ALL = "all"  # in place of a kind: over all questions
 class Measure:
     """`value` of one row; `statistic` over the values of a set, the mean unless said otherwise.
 
-    `better` says which way is good, None where neither is (the length of an answer).
+    `better` says which way is good, None where neither is (the length of an answer); `best` is the value of a
+    question that costs nothing, where more is better. `by_class`: values are (score, class), both classes must be
+    there, and each is resampled by itself.
     """
 
     name: str
@@ -39,6 +41,16 @@ class Measure:
     value: Callable[[Row], Value]
     better: Literal["more", "less"] | None = "more"
     statistic: Statistic = mean
+    best: float = 1.0
+    by_class: bool = False
+
+    def classes(self, values: Floats) -> Floats | None:
+        """The class of each value, for the resampling; None where there are none."""
+        return values[:, 1] if self.by_class else None
+
+    def is_defined(self, values: Floats) -> bool:
+        """Whether the statistic has a value for these."""
+        return bool(len(values)) and (not self.by_class or len(np.unique(values[:, 1])) > 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +75,29 @@ def ranked_documents(passages: Sequence[rag.Passage]) -> list[str]:
     return list(dict.fromkeys(passage.source for passage in passages))
 
 
-def ranked_spans(passages: Sequence[rag.Passage], question: Question) -> list[Hashable]:
-    """A ranking of gold spans: each passage gives way to the spans it is the first to hold, or stays as a miss.
-
-    So labels are spans and passages may be cut in any way; a passage that holds two spans takes two ranks.
-    """
-    ranking: list[Hashable] = []
-    for passage in passages:
-        held = [
-            evidence.span
-            for evidence in question.quotes
-            if evidence.document == passage.source and metrics.overlaps(evidence.span, (passage.start, passage.end))
-        ]
-        new = [(passage.source, span) for span in held if (passage.source, span) not in ranking]
-        ranking += new or ([] if held else [("passage", passage.id)])
-    return ranking
+def span_ranks(passages: Sequence[rag.Passage], question: Question) -> list[int | None]:
+    """For each gold quote the rank of the first passage that holds most of it, however passages are cut."""
+    return [
+        next((n for n, passage in enumerate(passages, start=1) if passage_holds(passage, evidence)), None)
+        for evidence in question.quotes
+    ]
 
 
-def gold_spans(question: Question) -> dict[Hashable, int]:
-    """The spans to be found, all of grade 1."""
-    return {(evidence.document, evidence.span): 1 for evidence in question.quotes}
+def passage_holds(passage: rag.Passage, evidence: Evidence) -> bool:
+    """Whether a passage holds gold evidence: most of its span, or any of its document where no quote is given."""
+    if passage.source != evidence.document:
+        return False
+    return not evidence.quote or metrics.holds((passage.start, passage.end), evidence.span)
 
 
 Ranked = Callable[[Sequence[Hashable], dict[Hashable, int]], float]
+_SPANS: dict[str, Callable[[metrics.Ranks], float]] = {
+    "R@1": partial(metrics.span_recall, k=1),
+    "R@5": partial(metrics.span_recall, k=5),
+    "R@20": partial(metrics.span_recall, k=20),
+    "MRR@10": partial(metrics.span_reciprocal_rank, k=10),
+    "nDCG@10": partial(metrics.span_ndcg, k=10),
+}
 _RANKED: dict[str, Ranked] = {
     "R@1": partial(metrics.recall, k=1),
     "R@5": partial(metrics.recall, k=5),
@@ -103,11 +115,9 @@ def _by_document(of: Ranked, mode: Mode) -> Callable[[Row], Value]:
     return value
 
 
-def _by_span(of: Ranked) -> Callable[[Row], Value]:
+def _by_span(of: Callable[[metrics.Ranks], float]) -> Callable[[Row], Value]:
     def value(row: Row) -> Value:
-        if not row.question.quotes:
-            return None
-        return of(ranked_spans(row.found.get("hybrid", ()), row.question), gold_spans(row.question))
+        return of(span_ranks(row.found.get("hybrid", ()), row.question)) if row.question.quotes else None
 
     return value
 
@@ -201,6 +211,13 @@ def _evidence_recall(row: Row) -> Value:
     return sum(cited) / len(cited)
 
 
+def _citation_words(row: Row) -> Value:
+    """How long its citations are: precision is worth less the longer they are."""
+    if row.answer is None or not row.answer.citations:
+        return None
+    return float(np.mean([len(citation.quote.split()) for citation in row.answer.citations]))
+
+
 def _quotes_exact(row: Row) -> Value:
     """Share of an answer's quotes that stand at their span in document and passage, character for character."""
     if row.asked is None or row.answer is None or not row.answer.citations:
@@ -240,14 +257,12 @@ def _refused(answerable: bool) -> Callable[[Row], Value]:
     return value
 
 
-def _confidence(row: Row) -> float:
-    return row.answer.confidence if row.answer else 0.0
-
-
 def _answerable_told_apart(row: Row) -> Value:
+    """Where something broke, the confidence that misleads most."""
     if row.question.answerable is None or row.asked is None:
         return None
-    return _confidence(row), float(row.question.answerable)
+    confidence = row.answer.confidence if row.answer else float(not row.question.answerable)
+    return confidence, float(row.question.answerable)
 
 
 def correct(row: Row) -> bool:
@@ -264,9 +279,13 @@ def correct(row: Row) -> bool:
 
 
 def _right_at_confidence(row: Row) -> Value:
-    if row.question.answerable is None or row.asked is None:
+    """Not where nothing says what is right; where something broke, wrong and sure of it."""
+    question = row.question
+    if question.answerable is None or row.asked is None:
         return None
-    return _confidence(row), float(correct(row))
+    if question.answerable and not question.answers and not question.evidence:
+        return None
+    return row.answer.confidence if row.answer else 1.0, float(correct(row))
 
 
 def _of_pairs(statistic: Callable[[Floats, Floats], float]) -> Statistic:
@@ -312,7 +331,7 @@ def _judged(said: Callable[[Verdict], bool | None]) -> Callable[[Row], Value]:
 MEASURES: tuple[Measure, ...] = (
     *(Measure(f"document {name}", "retrieval", _by_document(of, "hybrid")) for name, of in _RANKED.items()),
     Measure("all documents @5", "retrieval", _all_documents),
-    *(Measure(f"span {name}", "retrieval", _by_span(of)) for name, of in _RANKED.items()),
+    *(Measure(f"span {name}", "retrieval", _by_span(of)) for name, of in _SPANS.items()),
     *(
         Measure(f"document {name}, {mode} alone", "retrieval", _by_document(_RANKED[name], mode))
         for mode in ("dense", "keyword")
@@ -327,18 +346,19 @@ MEASURES: tuple[Measure, ...] = (
     Measure("citation recall", "citations", _citation_recall),
     Measure("evidence cited", "citations", lambda row: _evidence_cited(row.asked, row.question)),
     Measure("evidence recall", "citations", _evidence_recall),
+    Measure("citation words", "citations", _citation_words, better=None),
     Measure("quotes exact", "citations", _quotes_exact),
     Measure("quoted as cited", "citations", _quoted_as_cited),
     Measure("dangling markers", "citations", _dangling, better="less"),
     Measure("uncited sentences", "citations", _uncited, better="less"),
     Measure("unanswerable refused", "refusal", _refused(answerable=False)),
     Measure("answerable refused", "refusal", _refused(answerable=True), better="less"),
-    Measure("confidence AUROC", "refusal", _answerable_told_apart, statistic=_of_pairs(metrics.auroc)),
+    Measure("confidence AUROC", "refusal", _answerable_told_apart, statistic=_of_pairs(metrics.auroc), by_class=True),
     Measure("confidence AURC", "refusal", _right_at_confidence, better="less", statistic=_of_pairs(metrics.aurc)),
     Measure("confidence ECE", "refusal", _right_at_confidence, better="less", statistic=_of_pairs(metrics.ece)),
     Measure("follow-ups right", "followups", _with_history),
     Measure("without history", "followups", _without_history, better=None),
-    Measure("follow-up lift", "followups", _lift),
+    Measure("follow-up lift", "followups", _lift, best=0.0),
     Measure("seconds p50", "latency", _seconds, better="less", statistic=lambda seconds: _quantile(seconds, 0.5)),
     Measure("seconds p95", "latency", _seconds, better="less", statistic=lambda seconds: _quantile(seconds, 0.95)),
     Measure("judged correct", "judge", _judged(lambda verdict: verdict.correct)),
@@ -361,6 +381,8 @@ def figures(rows: Sequence[Row], families: Collection[Family] = FAMILIES) -> lis
         values = {row.question.id: value for row in rows if (value := measure.value(row)) is not None}
         kind_of = {row.question.id: row.question.kind for row in rows}
         for kind in (ALL, *(kinds if len(kinds) > 1 else ())):
-            if some := {id_: value for id_, value in values.items() if kind in (ALL, kind_of[id_])}:
-                found.append(Figure(measure, kind, bootstrap(np.array(list(some.values())), measure.statistic), some))
+            some = {id_: value for id_, value in values.items() if kind in (ALL, kind_of[id_])}
+            array = np.array(list(some.values()), dtype=float)
+            if measure.is_defined(array):
+                found.append(Figure(measure, kind, bootstrap(array, measure.statistic, measure.classes(array)), some))
     return found

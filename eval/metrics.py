@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
@@ -52,13 +53,47 @@ def _dcg(grades: Iterable[int]) -> float:
     return math.fsum(grade / math.log2(rank + 1) for rank, grade in enumerate(grades, start=1))
 
 
+# -- gold spans: the rank (from 1) of the first passage that holds each of them, None where no passage does -----------
+
+Ranks = Sequence[int | None]
+
+
+def span_recall(ranks: Ranks, k: int) -> float:
+    """R@k = share of the gold spans that the first k passages hold."""
+    return sum(rank is not None and rank <= k for rank in ranks) / len(ranks) if ranks else 0.0
+
+
+def span_reciprocal_rank(ranks: Ranks, k: int = 10) -> float:
+    """RR@k = 1 ÷ rank of the first passage that holds a gold span, 0 when it is not among the first k."""
+    best = min((rank for rank in ranks if rank is not None and rank <= k), default=None)
+    return 1 / best if best else 0.0
+
+
+def span_ndcg(ranks: Ranks, k: int = 10) -> float:
+    """Σ 1 ÷ log₂(rank + 1) over spans held by the first k passages ÷ the same for spans at ranks 1, 2, 3 …; at most 1.
+
+    Spans that share a passage all count at its rank: one passage with everything is as good as can be.
+    """
+    gains = math.fsum(1 / math.log2(rank + 1) for rank in ranks if rank is not None and rank <= k)
+    ideal = _dcg([1] * min(len(ranks), k))
+    return min(1.0, gains / ideal) if ideal else 0.0
+
+
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
 def normalise(text: str) -> str:
-    """Lower-case, punctuation to spaces, articles out: how SQuAD compares answers, in any script."""
-    kept = re.sub(r"[\W_]", " ", text.lower()).split()
+    """Lower-case, punctuation to spaces, articles out: how SQuAD compares answers, in any script.
+
+    Kept are letters, marks (the vowels of many scripts) and numbers, in Unicode's NFKC form.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    kept = "".join(letter if _is_word(letter) else " " for letter in folded).split()
     return " ".join(word for word in kept if word not in ("a", "an", "the"))
+
+
+def _is_word(letter: str) -> bool:
+    return unicodedata.category(letter)[0] in "LMN"
 
 
 def without_markers(text: str) -> str:
@@ -72,7 +107,7 @@ def contains(text: str, answers: Groups) -> float:
 
 
 def missing(text: str, answers: Groups) -> list[Sequence[str]]:
-    """The groups of which `text`, however long, holds no string."""
+    """The groups of which `text`, however long, holds no string. A string may stand inside a word ("penetrat")."""
     held = normalise(text)
     return [group for group in answers if not any(wanted in held for wanted in map(normalise, group) if wanted)]
 
@@ -86,7 +121,8 @@ def token_f1(text: str, answers: Groups) -> float:
     given = Counter(normalise(text).split())
     if not given or not answers:
         return 0.0
-    best = [max((_bag(a) for a in group), key=lambda bag: _f1(given & bag, given, bag)) for group in answers]
+    groups = [[bag for bag in map(_bag, group) if bag] for group in answers]
+    best = [max(group, key=lambda bag: _f1(given & bag, given, bag)) for group in groups if group]
     wanted = sum(best, Counter[str]())
     return _f1(given & wanted, given, wanted)
 
@@ -104,7 +140,7 @@ def exact_match(text: str, answers: Groups) -> float:
 def _made_of(words: Counter[str], groups: Sequence[Sequence[Counter[str]]]) -> bool:
     if not groups:
         return not words
-    return any(bag <= words and _made_of(words - bag, groups[1:]) for bag in groups[0])
+    return any(bag and bag <= words and _made_of(words - bag, groups[1:]) for bag in groups[0])
 
 
 def _bag(text: str) -> Counter[str]:
@@ -122,6 +158,11 @@ def overlaps(a: Span, b: Span) -> bool:
     """Whether two half-open spans share more than half of the shorter one."""
     shared = min(a[1], b[1]) - max(a[0], b[0])
     return shared > 0.5 * min(a[1] - a[0], b[1] - b[0])
+
+
+def holds(passage: Span, gold: Span) -> bool:
+    """Whether a passage holds more than half of a gold span."""
+    return min(passage[1], gold[1]) - max(passage[0], gold[0]) > 0.5 * (gold[1] - gold[0])
 
 
 def citation_precision(stands: Sequence[bool]) -> float:
@@ -150,7 +191,7 @@ def same_words(text: str, quotes: Sequence[str]) -> bool:
 
 
 def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text))
+    return "".join(filter(_is_word, text))
 
 
 def dangling(text: str, markers: Collection[int]) -> int:
@@ -162,10 +203,10 @@ def dangling(text: str, markers: Collection[int]) -> int:
 
 
 def auroc(scores: Floats, labels: Floats) -> float:
-    """P(a random 1 scores above a random 0), ties half: Mann–Whitney's U ÷ (n₁·n₀); ½ when a side is empty."""
+    """P(a random 1 scores above a random 0), ties half: Mann–Whitney's U ÷ (n₁·n₀). Both sides must be there."""
     positive, negative = scores[labels > 0], np.sort(scores[labels <= 0])
     if not len(positive) or not len(negative):
-        return 0.5
+        raise ValueError("the AUROC of one class alone is not defined")
     below = np.searchsorted(negative, positive, side="left")
     through = np.searchsorted(negative, positive, side="right")
     return float((below + through).sum() / 2 / (len(positive) * len(negative)))
@@ -192,6 +233,8 @@ def aurc(scores: Floats, correct: Floats) -> float:
 
 def reliability(scores: Floats, correct: Floats, bins: int = 10) -> list[tuple[float, float, int]]:
     """(mean score, share correct, number) of each of `bins` equally wide bins of [0, 1] that is not empty."""
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise ValueError("a confidence is a number from 0 to 1")
     bin_of = np.minimum((scores * bins).astype(int), bins - 1)
     filled = [bin_of == b for b in range(bins) if (bin_of == b).any()]
     return [(float(scores[b].mean()), float(correct[b].mean()), int(b.sum())) for b in filled]

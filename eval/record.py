@@ -33,7 +33,7 @@ _PACKAGES = (
     "rag-quoted", "faiss-cpu", "llama-index-core", "numpy", "rapidfuzz", "sentence-transformers", "snowballstemmer",
     "torch", "transformers", "xllamacpp",
 )  # fmt: skip
-_NOT_SHOWN = {"index_dir"}  # a temporary folder
+_NOT_SHOWN = {"index_dir", "cache_dir"}  # folders of this machine
 _SHORTEST_KEY = 6  # a shorter "key" is a placeholder such as "none": taking it out would only eat words
 _HIDDEN = "**********"
 _RANKED = 20  # of each search: the documents that R@20 is about
@@ -70,7 +70,7 @@ def surroundings(root: Path) -> Surroundings:
     # A package that is installed somewhere below another project's checkout is not of that project's commit.
     if (top := _git(root, "rev-parse", "--show-toplevel")) and Path(top).resolve() == root.resolve():
         commit, _, date = _git(root, "log", "-1", "--format=%h %cI").partition(" ")
-        commit += "+" if commit and _git(root, "status", "--porcelain") else ""
+        commit += "+" if commit and _git(root, "status", "--porcelain", "--untracked-files=no") else ""
     return Surroundings(commit, date, platform.python_version(), platform.platform(), dict(_versions(_PACKAGES)))
 
 
@@ -82,8 +82,12 @@ def record(
     bars: Sequence[Bar] = (),
     baseline: Baseline | None = None,
     compared: Mapping[tuple[str, str], Comparison] | None = None,
+    beside: Evaluation | None = None,
 ) -> dict[str, Any]:
-    """The report as JSON values. `compared` is what `baseline.compare` said of these figures and this baseline."""
+    """The report as JSON values. `compared` is what `baseline.compare` said of these figures and this baseline.
+
+    `beside` is another system that was asked the same.
+    """
     searched_only = {figure.measure.family for figure in evaluation.figures} == {"retrieval"}
     # The search asks follow-ups only to learn their standalone form: those answers are not what was measured.
     rows = [replace(row, asked=None) for row in evaluation.rows] if searched_only else list(evaluation.rows)
@@ -99,6 +103,7 @@ def record(
         "figures": [_figure(figure) for figure in untimed],
         "bars": [_bar(bar, evaluation) for bar in bars if not _is_timed(bar)],
         "comparison": _comparison(gold, baseline, compared or {}),
+        "beside": _beside(beside),
         "questions": [_question(row, scores.get(row.question.id, {})) for row in rows],
         "passages": {str(passage.id): _passage(passage) for passage in _shown(rows)},
         "timings": {
@@ -141,6 +146,7 @@ def _versions(packages: Iterable[str]) -> Iterable[tuple[str, str]]:
 
 def _settings(settings: rag.Settings) -> dict[str, Any]:
     shown = settings.model_dump(mode="json", exclude=_NOT_SHOWN)
+    shown["documents"] = settings.documents.resolve().name  # where they lie is nobody's business
     if url := shown.get("llm_base_url"):
         shown["llm_base_url"] = _without_credentials(url)
     if shown.get("llm_api_key"):
@@ -203,6 +209,14 @@ def _comparison(
     return {"baseline": baseline.name, "same_gold": baseline.gold == gold.sha256, "differences": differences}
 
 
+def _beside(other: Evaluation | None) -> dict[str, Any] | None:
+    """The figures of the system beside; its answers are its own report's business."""
+    if other is None:
+        return None
+    untimed = [figure for figure in other.figures if figure.measure.family != "latency"]
+    return {"provenance": dict(other.provenance), "figures": [_figure(figure) for figure in untimed]}
+
+
 def _scores(figures: Iterable[Figure]) -> dict[str, dict[str, Any]]:
     """Values by question, then by measure; pairs as lists, as JSON has them."""
     scores: dict[str, dict[str, Any]] = {}
@@ -225,6 +239,7 @@ def _question(row: Row, scores: Mapping[str, Any]) -> dict[str, Any]:
         "question": question.question,
         "history": [dict(turn) for turn in question.history],
         "answerable": question.answerable,
+        "measured": bool(failure) or failures.is_measured(row),
         "failed": failure.step if failure else "",
         "why": failure.says if failure else "",
         "gold": _gold(row),

@@ -79,7 +79,7 @@ def run(
     rows = []
     for number, question in enumerate(questions, start=1):
         row = _row(system, question, parts, text, never_refusing)
-        rows.append(replace(row, verdict=judge(question, row.answer)) if judge and row.answer else row)
+        rows.append(replace(row, verdict=_verdict(row, judge)) if judge else row)
         report(number, len(questions))
     return rows
 
@@ -99,11 +99,17 @@ def _row(
     return row
 
 
+def _verdict(row: Row, judge: Judge) -> Verdict | None:
+    if row.asked is None:
+        return None
+    return judge(row.question, row.answer) if row.answer else Verdict(None, None, "there is no answer to judge")
+
+
 def _ask(system: System, question: Question, history: Sequence[rag.Message], text: Callable[[int], str]) -> Asked:
     started = time.perf_counter()
     try:
         answer = system.ask(question.question, history=history, exclude=question.exclude)
-    except rag.RagError as error:
+    except (rag.RagError, rag.QuestionInvalid) as error:
         return Asked(None, time.perf_counter() - started, error=str(error))
     seconds = time.perf_counter() - started
     return Asked(answer, seconds, inexact=tuple(c.marker for c in answer.citations if not _exact(c, text)))
@@ -118,7 +124,11 @@ def _exact(citation: rag.Citation, text: Callable[[int], str]) -> bool:
 def _found(
     system: System, question: Question, answer: rag.Answer | None
 ) -> Iterator[tuple[Mode, tuple[rag.Passage, ...]]]:
+    """What each search finds; nothing, for a question that cannot be searched for."""
     standalone = answer.standalone_question if question.history and answer else question.question
     for mode in MODES:
-        hits = system.search(standalone, DEPTH, mode=mode, exclude=question.exclude)
+        try:
+            hits = system.search(standalone, DEPTH, mode=mode, exclude=question.exclude)
+        except (rag.RagError, rag.QuestionInvalid):
+            hits = []
         yield mode, tuple(hit.passage for hit in hits)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from .baseline import Comparison
+import rag
+
+from . import failures
+from .baseline import Baseline, Comparison
 from .evaluation import Evaluation
 from .measures import ALL, Figure
 
+_FAILED = 20  # told in the terminal
 Compared = Mapping[tuple[str, str], Comparison]
 # What stands in the table of kinds, a column each: the measure and its heading.
 _BY_KIND = {
@@ -51,11 +55,53 @@ def change(comparison: Comparison) -> str:
     verdict = ("  WORSE" if comparison.worse else "  better") if comparison.clear else ""
     if comparison.figure.measure.better is None:
         verdict = ""
-    return f"{signed[0]} [{signed[1]}, {signed[2]}] p={difference.p:.3f}{verdict}"
+    over = "" if difference.n == comparison.figure.interval.n else f" n={difference.n}"
+    return f"{signed[0]} [{signed[1]}, {signed[2]}] p={difference.p:.3f}{over}{verdict}"
 
 
 def _number(value: float) -> str:
     return f"{value:6.3f}" if abs(value) < 100 else f"{value:6.1f}"
+
+
+def notes(evaluation: Evaluation) -> str:
+    """What did not go as usual while answering: how often, and the first of it; empty where all went well."""
+    said = [note for row in evaluation.rows if row.answer for note in row.answer.notes]
+    said += [row.asked.error for row in evaluation.rows if row.asked and row.asked.error]
+    return f"{len(said)} answers did not come as usual: {said[0]}" if said else ""
+
+
+def changed_settings(settings: rag.Settings) -> str:
+    """What is set otherwise than by default, keys left out: "top_k=1, refuse_below=0.4"."""
+    aside = {"documents", "index_dir", "cache_dir", "llm_api_key"}
+    default = {name: field.get_default() for name, field in type(settings).model_fields.items() if name not in aside}
+    return ", ".join(
+        f"{name}={getattr(settings, name)}" for name, value in default.items() if getattr(settings, name) != value
+    )
+
+
+def failed(evaluation: Evaluation) -> Iterator[str]:
+    """How many questions went right, and a line for each of the first that did not."""
+    measured = [row for row in evaluation.rows if failures.why(row) or failures.is_measured(row)]
+    wrong = [(row, why) for row in measured if (why := failures.why(row))]
+    yield f"{len(measured) - len(wrong)} of {len(measured)} questions went right{'; the others:' if wrong else ''}"
+    for row, why in wrong[:_FAILED]:
+        yield f"  {row.question.id} ({row.question.kind}) {row.question.question[:60]!r}: {why}"
+    if len(wrong) > _FAILED:
+        yield f"  … and {len(wrong) - _FAILED} more; report.html shows them all"
+
+
+def flips(evaluation: Evaluation, old: Baseline) -> Iterator[str]:
+    """For each headline figure, the questions that it lost against the baseline, and those that it won."""
+    for name in _BY_KIND:
+        if (figure := evaluation.figure(name)) is None:
+            continue
+        both = {q: (value, old.values[name][q]) for q, value in figure.values.items() if q in old.values.get(name, {})}
+        sign = -1 if figure.measure.better == "less" else 1
+        # Headline figures are numbers, not pairs.
+        lost = [q for q, (new, was) in both.items() if sign * new < sign * was]  # type: ignore[operator]
+        won = [q for q, (new, was) in both.items() if sign * new > sign * was]  # type: ignore[operator]
+        if lost or won:
+            yield f"{name}: lost {', '.join(lost) or 'none'}; won {', '.join(won) or 'none'}"
 
 
 # -- by kind -----------------------------------------------------------------------------------------------------------
@@ -105,7 +151,7 @@ def markdown(title: str, evaluation: Evaluation, compared: Compared, against: st
         for figure in evaluation.figures
         if figure.kind == ALL
     ]
-    parts = [f"# {title}", "\n".join(made_with), _markdown_table(heads, rows)]
+    parts = [f"# {title}", "\n".join(made_with), *filter(None, [notes(evaluation)]), _markdown_table(heads, rows)]
     if kinds := _kinds(evaluation):
         parts.append(_markdown_table(["kind", *_headings(evaluation), "n"], kinds))
     if verdicts:

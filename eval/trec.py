@@ -12,6 +12,8 @@ from .run import MODES, Mode, Row
 
 def write(folder: Path, rows: Sequence[Row]) -> None:
     """`qrels` and one `<mode>.run` per search mode, of documents. Names are percent-encoded: fields end at a space."""
+    for name in ("qrels", *(f"{mode}.run" for mode in MODES)):
+        (folder / name).unlink(missing_ok=True)  # an earlier run's
     searched = [row for row in rows if row.question.relevance and row.found]
     if not searched:
         return

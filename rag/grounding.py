@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .embedding import Encoder
 from .evidence import Evidence, EvidenceFinder
-from .sentences import sentences
+from .sentences import LIST_ITEM, sentences
 from .terms import content_words, names, numbers, stem, stems, words
 from .types import Citation, Dropped, Passage, Sentence
 
@@ -147,6 +147,8 @@ def _support(claim: str, quote: Evidence, strict: bool) -> float | str:
         return f"the passage says '{opposite}', not the opposite"
     if _swapped(claim, quote.text):
         return "the names stand the other way round in the passage"
+    if _mixed(claim, quote.text):
+        return "it joins names of several items of a list"
     lexical = _shared(claim, quote.text if strict else f"{quote.text} {title}")
     score = 0.5 * lexical + 0.5 * max(quote.cosine, 0.0)
     if lexical < (_LEAST_LEXICAL_STRICT if strict else _LEAST_LEXICAL) or score < SUPPORTED:
@@ -209,6 +211,20 @@ def _swapped(claim: str, quote: str) -> bool:
             if here and here == there:
                 return True
     return False
+
+
+def _mixed(claim: str, quote: str) -> bool:
+    """Whether names of several items of a list are joined, and not all names of these items.
+
+    What is said of one item may then be told of another: "A, headed by X" and "B, headed by Y" do not support
+    "Y heads A".
+    """
+    items = [names(line) for line in quote.splitlines() if LIST_ITEM.match(line)]
+    said = set(words(claim))
+    # A name that several items have tells none of them.
+    own = [{n for n in item if sum(n in other for other in items) == 1} for item in items]
+    used = [item for item in own if item & said]
+    return len(used) > 1 and not all(item <= said for item in used)
 
 
 def _between(tokens: list[str], one: str, other: str, names_of_both: list[str]) -> list[str]:

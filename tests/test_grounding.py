@@ -148,6 +148,15 @@ def test_exchanged_names_are_noticed(encoder: SentenceEncoder) -> None:
     assert isinstance(check(Claim("Cy Ford replaced Bo Dahl in May.", (1,))), Dropped)
 
 
+def test_what_is_said_of_one_item_of_a_list_is_not_told_of_another(encoder: SentenceEncoder) -> None:
+    items = "1- The Heron movement headed by Ann Lee\n\n2- The Wren movement headed by Bo Ek"
+    text = f"The most important movements were:\n\n{items}"
+    check = Checker([Passage(1, 1, "a", "A", 0, len(text), text)], EvidenceFinder(encoder), encoder).check
+    mixed = check(Claim("The head of the Heron movement is Bo Ek.", (1,)))
+    assert isinstance(mixed, Dropped)
+    assert isinstance(check(Claim("The Wren movement is headed by Bo Ek.", (1,))), Support)
+
+
 @given(st.text(alphabet="[]【】 ,-–0123456789ab.!?†<think>/", max_size=60))
 def test_no_reply_breaks_the_reading_of_markers(reply: str) -> None:
     assert all(claim.text for claim in [*claims(reply), *completed_claims(reply)])

@@ -19,33 +19,37 @@ def evaluation(rows: list[Row]) -> Evaluation:
 
 
 @pytest.fixture(scope="module")
-def three_of_four() -> Evaluation:
-    return evaluation(
-        [
-            row(question(f"q{i}"), answer("built by Smith" if i else "It fell", confidence=0.9 - i / 10))
-            for i in range(4)
-        ]
-    )
+def most_right() -> Evaluation:
+    quotes = ["It fell", "It fell", *["built by Smith"] * 6]
+    return evaluation([row(question(f"q{i}"), answer(quote)) for i, quote in enumerate(quotes)])
 
 
-def test_a_bar_is_about_the_near_end_of_the_interval(three_of_four: Evaluation) -> None:
-    figure = three_of_four.figure("contains gold")
+def test_a_bar_is_about_the_near_end_of_the_interval(most_right: Evaluation) -> None:
+    figure = most_right.figure("contains gold")
     assert figure
     assert figure.interval.low < 0.75 < figure.interval.high
-    assert verdict(Bar("contains gold", least=figure.interval.low), three_of_four) == ""
-    missed = verdict(Bar("contains gold", least=0.75), three_of_four)
-    assert missed.startswith(f"contains gold ≥ 0.75: missed by {0.75 - figure.interval.low:.3f}: 0.750 [")
-    assert missed.endswith("over 4 questions; lost on q0")
+    assert verdict(Bar("contains gold", least=figure.interval.low), most_right) == ""
+    missed = verdict(Bar("contains gold", least=0.75), most_right)
+    low = figure.interval.low
+    assert missed.startswith(
+        f"contains gold ≥ 0.75: the interval begins at {low:.3f}, {0.75 - low:.3f} too low (value 0.750"
+    )
+    assert missed.endswith("8 questions); lost on q0, q1")
 
 
-def test_a_bar_on_what_should_be_small(three_of_four: Evaluation) -> None:
-    assert verdict(Bar("answerable refused", most=0), three_of_four) == ""
-    refused = evaluation([row(question("q1"), answer()), row(question("q2"), answer("built by Smith"))])
-    assert "lost on q1" in verdict(Bar("answerable refused", most=0.5), refused)
+def test_a_bar_on_what_should_be_small(most_right: Evaluation) -> None:
+    assert verdict(Bar("answerable refused", most=0), most_right) == ""
+    refused = evaluation([row(question(f"q{i}"), answer(*["It fell"] * (i > 1))) for i in range(6)])
+    assert verdict(Bar("answerable refused", most=0.5), refused).endswith("lost on q0, q1")
 
 
-def test_a_bar_on_what_was_not_measured_is_missed(three_of_four: Evaluation) -> None:
-    assert "nothing was measured" in verdict(Bar("contains gold", "why", least=0.1), three_of_four)
+def test_a_bar_on_what_was_not_measured_is_missed(most_right: Evaluation) -> None:
+    assert "nothing was measured" in verdict(Bar("contains gold", "why", least=0.1), most_right)
+
+
+def test_a_bar_on_hardly_any_question_is_missed(most_right: Evaluation) -> None:
+    few = evaluation(list(most_right.rows[-4:]))
+    assert "measured on 4 questions only" in verdict(Bar("contains gold", least=0.5), few)
 
 
 def test_our_own_bars_can_be_read() -> None:
@@ -61,6 +65,10 @@ def test_our_own_bars_can_be_read() -> None:
         ("[[bar]]\nmetric = 'contains gold'", "bar 1: give one number"),
         ("[[bar]]\nmetric = 'contains gold'\nleast = 1\nmost = 1", "bar 1: give one number"),
         ("[[bar]]\nmetric = 'contains gold'\nleast = true", "bar 1: give one number"),
+        ("[[bar]]\nmetric = 'contains gold'\nmost = inf", "bar 1: give one number"),
+        ("[[bar]]\nmetric = ['contains gold']\nleast = 1", "there is no metric"),
+        ("[[bar]]\nmetric = 'contains gold'\nkind = 3\nleast = 1", "the kind is no text"),
+        ("bar = [1, 2]", r"bars.toml has no \[\[bar\]\]"),
         ("[[bar]]\nmetric = 'contains silver'\nleast = 1", "there is no metric 'contains silver'"),
         ("[[bar]]\nmetric = 'contains gold'\nleast = 1\nkinds = 'x'", "'kinds' is none of"),
         ("[[bar]", "cannot be read"),

@@ -7,7 +7,7 @@ from rows import answer, question, row
 
 import rag
 from eval import baseline, show
-from eval.baseline import BaselineError, compare
+from eval.baseline import BaselineError, compare, losses
 from eval.evaluation import Evaluation
 from eval.measures import figures
 
@@ -17,7 +17,8 @@ def evaluation(right: int, of: int = 20) -> Evaluation:
         row(question(f"q{i}"), answer("built by Smith" if i < right else "It fell", confidence=(i + 1) / 40))
         for i in range(of)
     ]
-    return Evaluation(rag.Settings(llm="none"), {"llm": "none"}, tuple(rows), tuple(figures(rows)))
+    named = {"llm": "none", "documents": "d1"}
+    return Evaluation(rag.Settings(llm="none"), named, tuple(rows), tuple(figures(rows)))
 
 
 def test_what_is_saved_comes_back(tmp_path: Path) -> None:
@@ -54,8 +55,25 @@ def test_only_questions_that_both_have_are_compared() -> None:
     assert found.difference.n == 12
 
 
+def test_of_many_comparisons_only_clear_losses_are_told() -> None:
+    found = compare(evaluation(5).figures, baseline.of(evaluation(20), "", ""))
+    assert "contains gold" in {loss.figure.name for loss in losses(found)}
+    assert losses(compare(evaluation(18).figures, baseline.of(evaluation(20), "", ""))) == []
+    gain = losses(compare(evaluation(20).figures, baseline.of(evaluation(5), "", "")))
+    assert "contains gold" not in {loss.figure.name for loss in gain}
+    assert losses({}) == []
+
+
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format": 99}', '{"format": 1, "name": "", "gold": "", "values": 3}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 1, "name": "", "gold": "", "documents": "", "values": {"contains gold": {"q": NaN}}}',
+        '{"format": 99}',
+        '{"format": 1, "name": "", "gold": "", "values": 3}',
+    ],
 )
 def test_a_bad_baseline_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "b.json").write_text(text)

@@ -61,6 +61,7 @@ def test_the_other_forms_of_the_schema(tmp_path: Path) -> None:
 
 def test_blank_lines_and_notes_of_ones_own_are_welcome(tmp_path: Path) -> None:
     assert len(read_gold(gold(tmp_path, GOOD, "", GOOD | {"id": "q2", "asked_by": "Ada"}, ""))) == 2
+    assert len(read_gold(gold(tmp_path, "\ufeff" + json.dumps(GOOD)))) == 1
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,7 @@ def test_blank_lines_and_notes_of_ones_own_are_welcome(tmp_path: Path) -> None:
         ({"answers": ["Smith"]}, "'answers' is no list of groups"),
         ({"answers": [[7]]}, "the answers [7] are no texts"),
         ({"answers": [["—", "."]]}, "none has a letter or digit to compare"),
+        ({"answers": ...}, "'answers' is missing"),
         ({"answers": []}, "an answerable question has answers"),
         ({"answers": None}, "has a reference"),
         ({"answerable": False}, "an unanswerable question has neither"),
@@ -85,6 +87,10 @@ def test_blank_lines_and_notes_of_ones_own_are_welcome(tmp_path: Path) -> None:
         ({"exclude": "bridge.txt"}, "'exclude' is no list"),
         ({"relevant": ["bridge.txt"]}, "'relevant' is no {document: whole number}"),
         ({"exclude": ..., "excluded": ["x"]}, "'excluded' is no field of a gold question; 'exclude' is"),
+        ({"relevant": {"bridge.txt": 0}, "evidence": ...}, "'relevant' has no document of grade 1"),
+        ({"relevant": {"bridge.txt": 1}}, "'evidence' or 'relevant', not both"),
+        ({"kind": "two\nlines"}, "'kind' has characters that cannot be printed"),
+        ({"id": "\ud800"}, "'id' has characters that cannot be printed"),
         ({"draft": True}, "is a draft that nobody has reviewed"),
     ],
 )
@@ -102,8 +108,10 @@ def test_all_bad_lines_are_told_at_once(tmp_path: Path) -> None:
     assert str(caught.value).splitlines() == [
         "gold.jsonl, line 1: is no JSON (Expecting property name enclosed in double quotes, column 2)",
         "gold.jsonl, line 3: the id 'q1' already stands in line 2",
-        "gold.jsonl, line 4: is no JSON object",
+        "gold.jsonl, line 4: is no JSON object (a gold file has one object a line)",
     ]
+    with pytest.raises(GoldError, match="nested too deeply"):
+        read_gold(gold(tmp_path, "[" * 100_000))
     with pytest.raises(GoldError, match="… and 5 more"):
         read_gold(gold(tmp_path, *["{"] * 25))
 

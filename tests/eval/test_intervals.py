@@ -40,9 +40,15 @@ def test_no_question_gives_zeros_and_one_question_no_width() -> None:
 
 def test_other_statistics_than_the_mean() -> None:
     pairs = np.array([(0.9, 1), (0.8, 1), (0.3, 0), (0.85, 0)])
-    found = bootstrap(pairs, lambda rows: auroc(rows[:, 0], rows[:, 1]))
+    found = bootstrap(pairs, lambda rows: auroc(rows[:, 0], rows[:, 1]), classes=pairs[:, 1])
     assert found.value == 0.75
     assert found.low < 0.75 <= found.high
+
+
+def test_no_resample_lacks_a_class() -> None:
+    pairs = np.array([(0.9, 1.0)] * 10 + [(0.1, 0.0)])
+    found = bootstrap(pairs, lambda rows: auroc(rows[:, 0], rows[:, 1]), classes=pairs[:, 1])
+    assert found[:3] == (1, 1, 1)
 
 
 def test_p_agrees_with_scipys_permutation_test() -> None:

@@ -8,7 +8,7 @@ import pytest
 from rows import answer, passage, question, row
 
 from eval.gold import Evidence
-from eval.measures import BY_NAME, MEASURES, Value, figures, ranked_spans
+from eval.measures import BY_NAME, MEASURES, Value, figures, span_ranks
 from eval.run import Asked, Row
 
 SMITH, FELL, HURT = "The bridge was built by Smith.", "It fell in 1932.", "Nobody was hurt."
@@ -38,21 +38,20 @@ def test_spans_are_found_however_passages_are_cut() -> None:
     one = row(of, found={"hybrid": (passage(0, 50),)})
     two = row(of, found={"hybrid": (passage(0, 30), passage(30, 50, id=2))})
     assert value("span R@5", one) == value("span R@5", two) == 1
-    assert value("span R@1", one) == value("span R@1", two) == 0.5
+    assert value("span R@1", one) == 1
+    assert value("span R@1", two) == 0.5
 
 
 def test_a_passage_with_half_of_the_span_or_of_another_document_does_not_hold_it() -> None:
     start = question().evidence[0].start
-    cut = row(found={"hybrid": (passage(0, start + 6), passage(source="other", id=2))})
+    cut = row(found={"hybrid": (passage(0, start + 6), passage(start + 2, start + 5), passage(source="other", id=2))})
     assert value("span R@20", cut) == 0
-    assert len(ranked_spans(cut.found["hybrid"], cut.question)) == 2
 
 
-def test_a_second_passage_with_the_same_span_takes_no_rank() -> None:
-    of = question(quotes=("built by Smith", "1932"))
-    twice = (passage(0, 30), passage(0, 31, id=2), passage(30, 50, id=3))
-    assert value("span R@5", row(of, found={"hybrid": twice})) == 1
-    assert len(ranked_spans(twice, of)) == 2
+def test_spans_have_the_rank_of_the_first_passage_that_holds_them() -> None:
+    of = question(quotes=("built by Smith", "1932", "Nobody"))
+    found = (passage(0, 30), passage(0, 31, id=2), passage(30, 50, id=3))
+    assert span_ranks(found, of) == [1, 3, None]
 
 
 def test_no_hit_counts_as_zero_and_no_label_as_nothing() -> None:
@@ -176,6 +175,22 @@ def test_the_lift_of_history() -> None:
 
 
 # -- figures -----------------------------------------------------------------------------------------------------------
+
+
+def test_confidence_that_breaks_misleads() -> None:
+    assert value("confidence AUROC", row(given=None)) == (0, 1)
+    assert value("confidence AUROC", row(question(answerable=False), None)) == (1, 0)
+    assert value("confidence AURC", row(given=None)) == (1, 0)
+
+
+def test_nothing_is_said_of_confidence_where_nothing_says_what_is_right() -> None:
+    of = question(answers=None, evidence=(), reference=("…",))
+    assert value("confidence AURC", row(of, answer(SMITH))) is None
+
+
+def test_an_auroc_of_one_class_is_no_figure() -> None:
+    rows = [row(question(f"q{i}"), answer(SMITH, confidence=i / 10)) for i in range(6)]
+    assert "confidence AUROC" not in {figure.name for figure in figures(rows, {"refusal"})}
 
 
 def test_figures_over_all_and_by_kind() -> None:

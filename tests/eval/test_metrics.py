@@ -57,12 +57,26 @@ def test_rankings_agree_with_ir_measures() -> None:
         assert ours == pytest.approx(theirs, abs=1e-9)
 
 
+def test_spans_by_their_ranks() -> None:
+    ranks = [1, 1, None, 7]  # four spans: two in the first passage, one nowhere, one in the seventh
+    assert metrics.span_recall(ranks, 5) == 0.5
+    assert metrics.span_recall(ranks, 10) == 0.75
+    assert metrics.span_reciprocal_rank([None, 4]) == 0.25
+    assert metrics.span_reciprocal_rank([11]) == 0
+    ideal = 1 + 1 / math.log2(3) + 1 / 2 + 1 / math.log2(5)
+    assert metrics.span_ndcg(ranks) == pytest.approx((2 + 1 / 3) / ideal)
+    assert metrics.span_ndcg([1, 1]) == 1
+    assert metrics.span_ndcg([]) == metrics.span_recall([], 5) == 0
+
+
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
 def test_normalise_as_squad_does() -> None:
     assert metrics.normalise("The  Al-Kazemi’s, an “Order”!") == "al kazemi s order"
     assert metrics.normalise("Écully_2, 授時暦, ١٩٣٢") == "écully 2 授時暦 ١٩٣٢"
+    assert metrics.normalise("cafe\u0301") == metrics.normalise("CAFÉ")
+    assert metrics.normalise("दिन") != metrics.normalise("दान")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +109,7 @@ def test_markers_are_no_words_of_the_answer() -> None:
         ("brown smith jones", [["smith"], ["jones"], ["brown", "browne"]], 1, 1),
         ("", [["smith"]], 0, 0),
         ("smith smith", [["smith"]], 2 / 3, 0),
+        ("smith", [["smith"], [".", "jones"]], 2 / 3, 0),
     ],
 )
 def test_token_f1_and_exact_match(text: str, answers: list[list[str]], f1: float, exact: float) -> None:
@@ -116,6 +131,9 @@ def test_spans_overlap_when_they_share_more_than_half_of_the_shorter() -> None:
     assert metrics.overlaps((0, 100), (89, 109))
     assert metrics.overlaps((0, 100), (40, 50))
     assert not metrics.overlaps((0, 10), (10, 20))
+    assert metrics.holds((0, 100), (90, 109))
+    assert not metrics.holds((0, 100), (90, 110))  # exactly half
+    assert not metrics.holds((40, 50), (0, 100))  # a crumb of it
 
 
 def test_citation_precision_and_recall() -> None:
@@ -147,8 +165,15 @@ def test_auroc_agrees_with_scikit_learn_with_ties() -> None:
         assert metrics.auroc(scores, labels) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
 
 
-def test_auroc_of_one_side_alone_says_nothing() -> None:
-    assert metrics.auroc(floats(0.3, 0.9), floats(1, 1)) == 0.5
+def test_auroc_of_one_side_alone_is_not_defined() -> None:
+    with pytest.raises(ValueError, match="one class alone"):
+        metrics.auroc(floats(0.3, 0.9), floats(1, 1))
+
+
+def test_a_confidence_beyond_its_range_is_told() -> None:
+    for wrong in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            metrics.ece(floats(wrong), floats(1))
 
 
 def test_risk_and_coverage_by_hand() -> None:

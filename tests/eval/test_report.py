@@ -69,14 +69,14 @@ def test_the_json_holds_what_a_reader_needs() -> None:
     report = record(run, GOLD, AROUND, bars=bars, baseline=old, compared=baseline.compare(run.figures, old))
     report = json.loads(as_json(report))
     assert list(report) == [
-        "format", "made", "gold", "settings", "provenance", "figures", "bars", "comparison", "questions", "passages",
-        "timings",
+        "format", "made", "gold", "settings", "provenance", "figures", "bars", "comparison", "beside",
+        "questions", "passages", "timings",
     ]  # fmt: skip
     assert report["made"]["commit"] == "0123abc+"
     assert report["gold"] == {
         "name": "gold.jsonl", "sha256": "ab" * 32, "questions": 9, "limit": 5, "kinds": [], "seed": 3,
     }  # fmt: skip
-    assert set(report["settings"]) == set(rag.Settings.model_fields) - {"index_dir"}
+    assert set(report["settings"]) == set(rag.Settings.model_fields) - {"index_dir", "cache_dir"}
     assert report["provenance"]["embed_model"] == "m"
     contains = next(f for f in report["figures"] if (f["name"], f["kind"]) == ("contains gold", "all"))
     assert set(contains) == {"name", "kind", "family", "better", "value", "low", "high", "n"}
