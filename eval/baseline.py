@@ -14,7 +14,7 @@ from .evaluation import Evaluation
 from .intervals import Difference, paired
 from .measures import ALL, Figure, Value
 
-_FORMAT = 1
+_FORMAT = 2
 _UNPAIRED = {"latency"}  # another machine, another hour: no baseline for these
 SIGNIFICANT = 0.05
 

@@ -194,7 +194,12 @@ def _saved(option: argparse.Namespace, digest: str) -> Baseline | None:
     path = option.compare or (BASELINE if option.gold.resolve() == GOLD and BASELINE.exists() else None)
     if path is None:
         return None
-    saved = baseline.load(path)
+    try:
+        saved = baseline.load(path)
+    except BaselineError:
+        if option.save_baseline and not option.compare:
+            return None  # it is about to be made again
+        raise
     if saved.gold == digest:
         return saved
     if option.compare:

@@ -70,9 +70,9 @@ def test_of_many_comparisons_only_clear_losses_are_told() -> None:
         "",
         "[]",
         "{}",
-        '{"format": 1, "name": "", "gold": "", "documents": "", "values": {"contains gold": {"q": NaN}}}',
+        '{"format": 2, "name": "", "gold": "", "documents": "", "values": {"contains gold": {"q": NaN}}}',
         '{"format": 99}',
-        '{"format": 1, "name": "", "gold": "", "values": 3}',
+        '{"format": 2, "name": "", "gold": "", "values": 3}',
     ],
 )
 def test_a_bad_baseline_is_told(tmp_path: Path, text: str) -> None:

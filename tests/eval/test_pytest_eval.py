@@ -97,6 +97,7 @@ def test_a_missed_bar_fails_and_says_on_which_questions(project: Path) -> None:
 
 
 def test_a_baseline_is_kept_and_compared_with(project: Path) -> None:
+    (project / "before.json").write_text("of another format")
     assert evaluate(project, "--save-baseline", "before.json").returncode == 0
     again = evaluate(project, "--compare", "before.json")
     assert again.returncode == 0, again.stdout
