@@ -16,6 +16,7 @@ from .types import Dropped, Passage
 
 _MOST_TOKENS = 400
 _ONE_SENTENCE_TOKENS = 80
+_ABOUT_PASSAGES = frozenset(("passage", "text", "document", "article", "quote"))
 
 
 class NothingFoundError(Exception):
@@ -66,11 +67,11 @@ class Author:
     def _one_sentence(self, question: str, quotes: Sequence[Evidence], into: Composer) -> Iterator[None]:
         """Keep one sentence in place of the best quote, if it says all that the quote says; the other quotes follow.
 
-        A model of this size copies well and reasons badly: it sees the quotes alone, is stopped after
-        its first sentence, may hardly use other words than theirs, and may leave out no name or number.
+        A model of this size copies well and reasons badly: it sees that quote alone, is stopped after
+        its first sentence, may hardly use other words, and may leave out no name or number.
         """
-        passages = [quote.passage for quote in quotes]
-        user = self._prompt.fill(passages=numbered(passages, [q.text for q in quotes]), question=question)
+        passages = [quotes[0].passage]
+        user = self._prompt.fill(passages=numbered(passages, [quotes[0].text]), question=question)
         reply = ""
         with closing(self._writer.stream(self._prompt.system, user, max_tokens=_ONE_SENTENCE_TOKENS)) as pieces:
             for piece in pieces:
@@ -95,6 +96,8 @@ def _complete(outcome: Support | Dropped, claim: Claim, best: Evidence) -> Suppo
     left_out = (set(names(quote)) - set(words(claim.text))) | (numbers(quote) - numbers(claim.text))
     if left_out:
         return Dropped(claim.text, f"it leaves out '{min(left_out)}', which the quote has")
+    if _ABOUT_PASSAGES & set(words(claim.text)) - set(words(best.text)):
+        return Dropped(claim.text, "it speaks about the passage in place of what the passage says")
     return outcome
 
 

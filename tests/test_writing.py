@@ -56,6 +56,10 @@ def test_a_faithful_sentence_stands_for_the_best_quote(encoder: SentenceEncoder)
         ("Ann Lee was appointed head of the River Guard [1].", "leaves out"),
         ("The guard has 1,200 members [1].", "best evidence"),
         ("The passage is about the story of Ann Lee [1].", ""),
+        (
+            "The passage is about General Ann Lee, who was appointed head of the River Guard in 1903 [1].",
+            "speaks about the passage",
+        ),
         ("Bo Dahl was appointed head of the River Guard in 1903 [1].", "'bo'"),
     ],
 )
@@ -71,10 +75,11 @@ def test_it_is_stopped_after_its_first_sentence(encoder: SentenceEncoder) -> Non
     assert len(writer.said) < 60
 
 
-def test_it_sees_the_quotes_and_nothing_else(encoder: SentenceEncoder) -> None:
+def test_it_sees_the_best_quote_and_nothing_else(encoder: SentenceEncoder) -> None:
     writer = SmallWriter("x")
     written(writer, encoder)
-    assert numbered([PASSAGE, PASSAGE], [quote.text for quote in QUOTES]) in writer.user
+    assert numbered([PASSAGE], [QUOTES[0].text]) in writer.user
+    assert QUOTES[1].text not in writer.user
 
 
 def test_passages_cannot_close_their_delimiter() -> None:
