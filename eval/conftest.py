@@ -169,12 +169,10 @@ def _fitting(option: argparse.Namespace) -> None:
     for folder in (option.report.parent, *([option.save_baseline.parent] if option.save_baseline else [])):
         if not folder.resolve().is_dir():
             raise OptionError(f"the folder '{folder}' is not there; create it or name another")
-    for file in filter(None, (option.report if option.report.is_file() else None, _folder(option.save_baseline))):
-        raise OptionError(f"'{file}' cannot be written there; name another")
-
-
-def _folder(path: Path | None) -> Path | None:
-    return path if path and path.is_dir() else None
+    if option.report.is_file():
+        raise OptionError(f"'{option.report}' is a file; name a folder for the report")
+    if option.save_baseline and option.save_baseline.is_dir():
+        raise OptionError(f"'{option.save_baseline}' is a folder; name a file for the baseline")
 
 
 def _judge(option: argparse.Namespace, settings: rag.Settings) -> Chat | None:

@@ -43,7 +43,7 @@ def is_measured(row: Row) -> bool:
     """Whether right can be told from wrong: there is something to compare with, and it was run."""
     question = row.question
     if row.asked is None:
-        return bool(row.found)
+        return bool(row.found or row.search_error)
     return question.answerable is False or bool(question.answers or question.evidence)
 
 
@@ -98,6 +98,8 @@ def share(value: float) -> str:
 
 
 def _of_search(row: Row) -> Failure | None:
+    if row.search_error:
+        return Failure("broke", f"something broke: {row.search_error}")
     if "hybrid" not in row.found:
         return None
     passages = row.found["hybrid"]

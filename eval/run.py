@@ -40,13 +40,14 @@ class Asked:
 class Row:
     """One question and what came back. Parts that were not run are empty.
 
-    `found` are the passages of a search by its mode, best first. `asked` is the answer, `alone` the answer to a
-    follow-up without its history, `unrefused` what the system would have quoted in place of a refusal, `verdict` what
-    an LLM judge says of the answer.
+    `found` are the passages of a search by its mode, best first; none, and `search_error`, where it broke. `asked` is
+    the answer, `alone` the answer to a follow-up without its history, `unrefused` what the system would have quoted in
+    place of a refusal, `verdict` what an LLM judge says of the answer.
     """
 
     question: Question
     found: Mapping[Mode, tuple[rag.Passage, ...]] = field(default_factory=dict)
+    search_error: str = ""
     asked: Asked | None = None
     alone: Asked | None = None
     unrefused: rag.Answer | None = None
@@ -95,7 +96,10 @@ def _row(
     if "unrefused" in parts and never_refusing and row.answer and row.answer.refused:
         row = replace(row, unrefused=_ask(never_refusing, question, question.history, text).answer)
     if "search" in parts and question.relevance:
-        row = replace(row, found=dict(_found(system, question, row.answer)))
+        try:
+            row = replace(row, found=dict(_found(system, question, row.answer)))
+        except (rag.RagError, rag.QuestionInvalid) as error:
+            row = replace(row, search_error=str(error))
     return row
 
 
@@ -124,11 +128,7 @@ def _exact(citation: rag.Citation, text: Callable[[int], str]) -> bool:
 def _found(
     system: System, question: Question, answer: rag.Answer | None
 ) -> Iterator[tuple[Mode, tuple[rag.Passage, ...]]]:
-    """What each search finds; nothing, for a question that cannot be searched for."""
     standalone = answer.standalone_question if question.history and answer else question.question
     for mode in MODES:
-        try:
-            hits = system.search(standalone, DEPTH, mode=mode, exclude=question.exclude)
-        except (rag.RagError, rag.QuestionInvalid):
-            hits = []
+        hits = system.search(standalone, DEPTH, mode=mode, exclude=question.exclude)
         yield mode, tuple(hit.passage for hit in hits)

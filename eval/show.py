@@ -67,6 +67,7 @@ def notes(evaluation: Evaluation) -> str:
     """What did not go as usual while answering: how often, and the first of it; empty where all went well."""
     said = [note for row in evaluation.rows if row.answer for note in row.answer.notes]
     said += [row.asked.error for row in evaluation.rows if row.asked and row.asked.error]
+    said += [row.search_error for row in evaluation.rows if row.search_error]
     return f"{len(said)} answers did not come as usual: {said[0]}" if said else ""
 
 
@@ -81,8 +82,9 @@ def changed_settings(settings: rag.Settings) -> str:
 
 def failed(evaluation: Evaluation) -> Iterator[str]:
     """How many questions went right, and a line for each of the first that did not."""
-    measured = [row for row in evaluation.rows if failures.why(row) or failures.is_measured(row)]
-    wrong = [(row, why) for row in measured if (why := failures.why(row))]
+    told = [(row, failures.why(row)) for row in evaluation.rows]
+    wrong = [(row, why) for row, why in told if why]
+    measured = [row for row, why in told if why or failures.is_measured(row)]
     yield f"{len(measured) - len(wrong)} of {len(measured)} questions went right{'; the others:' if wrong else ''}"
     for row, why in wrong[:_FAILED]:
         yield f"  {row.question.id} ({row.question.kind}) {row.question.question[:60]!r}: {why}"

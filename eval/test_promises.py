@@ -22,6 +22,11 @@ def test_nothing_broke(evaluation: Evaluation) -> None:
     assert {row.question.id: row.asked.error for row in evaluation.rows if row.asked and row.asked.error} == {}
 
 
+@pytest.mark.retrieval
+def test_every_search_came_back(evaluation: Evaluation) -> None:
+    assert {row.question.id: row.search_error for row in evaluation.rows if row.search_error} == {}
+
+
 @pytest.mark.answers
 def test_the_model_that_was_asked_for_answered(session: Session, evaluation: Evaluation) -> None:
     """Quotes in place of a model that failed are no figures of that model."""

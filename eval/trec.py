@@ -14,7 +14,7 @@ def write(folder: Path, rows: Sequence[Row]) -> None:
     """`qrels` and one `<mode>.run` per search mode, of documents. Names are percent-encoded: fields end at a space."""
     for name in ("qrels", *(f"{mode}.run" for mode in MODES)):
         (folder / name).unlink(missing_ok=True)  # an earlier run's
-    searched = [row for row in rows if row.question.relevance and row.found]
+    searched = [row for row in rows if row.question.relevance and (row.found or row.search_error)]
     if not searched:
         return
     (folder / "qrels").write_text("".join(_qrels(searched)), encoding="utf-8")

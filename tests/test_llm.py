@@ -17,11 +17,11 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from endpoint import Asked, Server, serving
 
 from rag import llm
 from rag.errors import LLMUnavailable, ModelDownloadFailed, ModelMissing, SettingsError
@@ -35,27 +35,18 @@ HANG = 30.0  # longer than any deadline of these tests, and the server gives up 
 # ---- an endpoint that does what the model's name says ----------------------------------------------------------------
 
 
-class Endpoint(ThreadingHTTPServer):
-    """Plays an OpenAI-compatible server. Each reply is chosen by the name of the model that is asked for."""
-
-    daemon_threads = True
+class Endpoint(Server):
+    """Each reply is chosen by the name of the model that is asked for."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.requests: list[dict[str, Any]] = []
+        super().__init__(Handler)
         self.client_left = threading.Event()
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
 
-
-class Handler(BaseHTTPRequestHandler):
+class Handler(Asked):
     server: Endpoint
 
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append({"path": self.path, "key": self.headers["Authorization"], **body})
+    def reply(self, body: dict[str, Any]) -> None:
         getattr(self, body["model"].replace("-", "_"))(body)
 
     def good(self, body: dict[str, Any]) -> None:
@@ -154,16 +145,11 @@ class Handler(BaseHTTPRequestHandler):
         except ConnectionError:
             self.server.client_left.set()
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing on stderr."""
-
 
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
-    with Endpoint() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(Endpoint()) as server:
         yield server
-        server.shutdown()
 
 
 def writer_for(endpoint: Endpoint, model: str, **settings: Any) -> Writer:

@@ -4,39 +4,28 @@ from __future__ import annotations
 
 import json
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from endpoint import Asked, Server
 
 KEY = "sk-very-secret"
 SLOW = "be slow"
 
 
-class Endpoint(ThreadingHTTPServer):
-    """Plays an OpenAI-compatible server: says `replies` in order, the last one again and again, or fails by `status`.
-
-    `requests` keeps what it was asked.
-    """
-
-    daemon_threads = True
+class Endpoint(Server):
+    """Says `replies` in order, the last one again and again, or fails by `status`."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.replies: list[str] = []
-        self.requests: list[dict[str, Any]] = []
         self.status = 200
         self.raw = ""  # sent as it is, as a web page
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
 
-
-class Handler(BaseHTTPRequestHandler):
+class Handler(Asked):
     server: Endpoint
 
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append({"path": self.path, "key": self.headers["Authorization"], **body})
+    def reply(self, body: dict[str, Any]) -> None:
         if self.server.raw:
             return self.send("text/html", self.server.raw)
         if self.server.status != 200:
@@ -47,8 +36,8 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(1)
         if body.get("stream"):
             return self.send("text/event-stream", _streamed(said))
-        reply = {"role": "assistant", "content": said}
-        choices = [{"index": 0, "finish_reason": "stop", "message": reply}]
+        message = {"role": "assistant", "content": said}
+        choices = [{"index": 0, "finish_reason": "stop", "message": message}]
         completion = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": choices}
         return self.send("application/json", json.dumps(completion))
 
@@ -58,9 +47,6 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(text.encode())))
         self.end_headers()
         self.wfile.write(text.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing on stderr."""
 
 
 def _streamed(said: str) -> str:

@@ -123,7 +123,8 @@ def test_a_baseline_is_kept_and_compared_with(project: Path) -> None:
         (["--kind", "fakt"], "no question is of kind 'fakt'; there are fact, follow-up, far"),
         (["--bars", "bars.toml"], "bars.toml: no question is of kind 'fakt'"),
         (["--report", "no/where"], "the folder 'no' is not there"),
-        (["--report", "gold.jsonl"], "'gold.jsonl' cannot be written there"),
+        (["--report", "gold.jsonl"], "'gold.jsonl' is a file; name a folder for the report"),
+        (["--save-baseline", "documents"], "'documents' is a folder; name a file for the baseline"),
     ],
 )
 def test_options_that_do_not_go_together_are_told_at_once(project: Path, options: list[str], told: str) -> None:
@@ -162,6 +163,7 @@ def test_a_question_that_cannot_be_asked_scores_zero_and_loses_nothing(project: 
     done = evaluate(project)
     assert done.returncode == 1
     assert "the question has 4,999 characters" in done.stdout
+    assert "test_every_search_came_back" in done.stdout
     assert "  contains gold                      0.667" in done.stdout
 
 
