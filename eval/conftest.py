@@ -59,7 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--limit", type=int, help="ask this many questions, drawn by kind")
     group.addoption("--kind", action="append", default=[], help="only these kinds (repeat, or part by commas)")
     group.addoption("--seed", type=int, default=0, help="of the draw that --limit makes")
-    group.addoption("--llm", help="'embedded' (default), 'none', or a model name, which is set beside the embedded one")
+    group.addoption("--llm", help="'none' (default), or 'embedded' or a model name, which is set beside quotes")
     group.addoption("--llm-base-url", help="an OpenAI-compatible endpoint; its key is RAG_LLM_API_KEY")
     group.addoption("--judge", help="a model at --judge-base-url that judges every answer as well")
     group.addoption("--judge-base-url", help="its OpenAI-compatible endpoint; --llm-base-url unless given")
@@ -238,15 +238,15 @@ def session(request: pytest.FixtureRequest) -> Session:
 def evaluation(
     request: pytest.FixtureRequest, session: Session, tmp_path_factory: pytest.TempPathFactory
 ) -> Evaluation:
-    """The questions, asked once; a model at an endpoint beside the embedded one, on the same index."""
+    """The questions, asked once; a model beside quotes, on the same index."""
     index = request.config.option.index or tmp_path_factory.mktemp("evaluation") / "index"
     settings = session.settings.model_copy(update={"index_dir": index})
     judge = session.judge
     try:
-        if settings.llm not in (EMBEDDED, "none"):
-            embedded = settings.model_copy(update={"llm": EMBEDDED, "llm_base_url": None})
-            with _progress(request.config, "the embedded model") as report:
-                session.beside = evaluate(embedded, session.questions, session.families, judge, report)
+        if settings.llm != "none":
+            quotes = settings.model_copy(update={"llm": "none", "llm_base_url": None})
+            with _progress(request.config, "in quotes") as report:
+                session.beside = evaluate(quotes, session.questions, session.families, judge, report)
         with _progress(request.config, "asking") as report:
             session.evaluation = evaluate(settings, session.questions, session.families, judge, report)
     except GoldError as error:

@@ -3,7 +3,8 @@
     python -m eval.fit_confidence QUESTIONS:DOCUMENTS[:LIMIT] …
 
 Each argument is a set: questions in the schema of eval/README.md (`exclude` hides documents) and the
-documents they are about. Every set counts the same, and within a set answerable and unanswerable
+documents they are about. Of a collection with titles only the questions about titles count that the
+reader was not trained on. Every set counts the same, and within a set answerable and unanswerable
 questions do. Signs are held to what a feature means (more coverage never speaks against an answer),
 so that the habits of one set's authors are not learnt. This script looks inside rag/ because it makes
 a part of it.
@@ -20,24 +21,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 
 from rag import Assistant, Settings
 from rag.confidence import Features
 
 from .metrics import auroc
+from .reader.examples import held_out
 
 # Least and largest coefficient of each feature.
-_SIGNS = Features(
-    sentence_cosine=(0, None),  # type: ignore[arg-type]
-    passage_cosine=(0, None),  # type: ignore[arg-type]
-    numbers=(0, None),  # type: ignore[arg-type]
-    answer_type=(0, None),  # type: ignore[arg-type]
-    asked_for=(0, None),  # type: ignore[arg-type]
-    asks_for_type=(None, 0),  # type: ignore[arg-type]
-)
+_SIGNS: dict[str, tuple[float | None, float | None]] = dict.fromkeys(Features._fields, (0, None)) | {
+    "asks_for_type": (None, 0),
+    "topical": (None, None),
+}
 _RIDGE = 1e-3
-_FALSE_REFUSALS = 0.10  # of no set may more answerable questions be refused
+_FALSE_REFUSALS = 0.05  # of the answerable questions
 
 
 def features_of(questions: list[dict[str, Any]], assistant: Assistant) -> np.ndarray:
@@ -50,6 +48,14 @@ def features_of(questions: list[dict[str, Any]], assistant: Assistant) -> np.nda
     )
 
 
+def unseen_by_reader(question: dict[str, Any], assistant: Assistant) -> bool:
+    """Whether it is about a document on which the reader was not trained; what is no collection was never seen."""
+    gold = {e["document"] for e in question["evidence"]}
+    hits = assistant.search(question["question"], 20, exclude=question.get("exclude", ()))
+    about = next((hit.passage for hit in hits if hit.passage.source in gold), hits[0].passage)
+    return Path(about.source).suffix != "" or held_out(about.title)  # a file, or a line of a collection
+
+
 def fit(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, Features]:
     """Weighted logistic regression with a small ridge, within the bounds of `_SIGNS`."""
 
@@ -60,8 +66,22 @@ def fit(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, Featu
         gradient = np.concatenate([[slope.sum()], x.T @ slope + 2 * _RIDGE * parameters[1:]])
         return float(weights @ losses + _RIDGE * (parameters[1:] ** 2).sum()), gradient
 
-    found = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B", bounds=[(None, None), *_SIGNS])
+    bounds = [(None, None), *(_SIGNS[name] for name in Features._fields)]
+    found = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B", bounds=bounds)
     return float(found.x[0]), Features(*map(float, found.x[1:]))
+
+
+def at_operating_point(x: np.ndarray, y: np.ndarray, bias: float, c: Features) -> tuple[float, Features]:
+    """Move ½ to where `_FALSE_REFUSALS` of the answerable questions fall below it, in both kinds of collections.
+
+    The bias does it where the documents are about everything, the coefficient of `topical` where they are about one
+    thing.
+    """
+    logits, t = x @ np.array(c) + bias, x[:, Features._fields.index("topical")]
+    low, high = y & (t < 0.5), y & (t >= 0.5)
+    down = float(np.quantile(logits[low], _FALSE_REFUSALS))
+    slope = brentq(lambda s: float(np.quantile(logits[high] - down + s * t[high], _FALSE_REFUSALS)), -50, 50)
+    return bias - down, c._replace(topical=c.topical + slope)
 
 
 def main(arguments: list[str]) -> None:
@@ -78,22 +98,24 @@ def main(arguments: list[str]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             settings = Settings(documents=Path(documents), index_dir=Path(folder), llm="none")
             with Assistant.open(settings) as assistant:
+                questions = [q for q in questions if unseen_by_reader(q, assistant)]
                 x = features_of(questions, assistant)
+        print(f"#   {len(questions)} of them that the reader has not seen", flush=True)
         sets.append((questions_file, questions, x, np.array([q["answerable"] for q in questions])))
     x = np.vstack([s[2] for s in sets])
     y = np.concatenate([s[3] for s in sets])
     weights = np.concatenate([np.where(a, 0.5 / a.sum(), 0.5 / (~a).sum()) for *_, a in sets]) / len(sets)
     bias, coefficients = fit(x, y, weights)
-    # Put the operating point at ½: the set that would lose most answers decides.
+    bias, coefficients = at_operating_point(x, y, bias, coefficients)
     logits = [s[2] @ np.array(coefficients) + bias for s in sets]
-    shift = min(float(np.quantile(z[s[3]], _FALSE_REFUSALS)) for z, s in zip(logits, sets, strict=True))
-    print(f"_BIAS = {bias - shift:.3f}")
+    print(f"_BIAS = {bias:.3f}")
     print("_COEFFICIENTS = Features(" + ", ".join(f"{n}={c:.2f}" for n, c in coefficients._asdict().items()) + ")")
     for z, (name, questions, _, answerable) in zip(logits, sets, strict=True):
-        refused = z < shift
+        refused = z < 0
         print(f"# {Path(name).name}: AUROC {auroc(z, answerable.astype(float)):.3f}; refused:")
+        print(f"#   answerable: {refused[answerable].mean():.3f} of {answerable.sum()}")
         kinds = np.array([q["kind"] for q in questions])
-        for kind in sorted(set(kinds)):
+        for kind in sorted(set(kinds[~answerable])):
             print(f"#   {kind}: {refused[kinds == kind].mean():.3f} of {(kinds == kind).sum()}")
 
 

@@ -201,7 +201,7 @@ class QuotedVectorStore(BasePydanticVectorStore):
             raise ValueError(f"mode '{query.mode.value}' compares vectors; give query_embedding")
         vector = _unit([query.query_embedding])[0]
         if mode == "dense":
-            return Query("", (), {}, vector, {})
+            return Query("", (), {}, vector, {}, 0.0)
         return replace(self._retriever.query(query.query_str or ""), vector=vector)
 
 

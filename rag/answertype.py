@@ -60,6 +60,13 @@ _REASON = re.compile(
 )
 
 
+_AUXILIARY = "is|are|am|was|were|do|does|did|can|could|has|have|had|will|would|shall|should"
+# "How beans help our bones" and "why eggs are good" are headings: no verb stands where a question has it.
+_QUESTION = re.compile(
+    rf"\?\s*$|^(?:{_AUXILIARY}|may|might|name|list|tell|give)\b|\b(?:who|whom|whose|what|when|where|which)\b"
+    rf"|\b(?:how|why)\s+(?:\w+\s+)?(?:{_AUXILIARY})\b|\bhow (?:many|much|long|old|far|often|come|to)\b|^(?:how|why)$",
+    re.I,
+)
 _SEVERAL = re.compile(
     r"^(?:\W*(?:and|please|can you|could you|tell me)\b)*\W*(?:list|enumerate|name)\b"
     r"|\bnames of\b|\bwho (?:all|are|were)\b"
@@ -67,6 +74,11 @@ _SEVERAL = re.compile(
     r"|\b(?:which|what) (?:are|were)\b|\bmembers\b|\ball (?:the|of)\b",
     re.I,
 )
+
+
+def is_question(text: str) -> bool:
+    """Whether something is asked, or only a topic named: "How old is it?", but not "fibre and cholesterol"."""
+    return bool(_QUESTION.search(text.strip()))
 
 
 def asks_for_several(question: str) -> bool:

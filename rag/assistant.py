@@ -22,7 +22,8 @@ from .ingest import Ingester, Report
 from .llm import Writer, open_writer
 from .pipeline import embedded_text
 from .prompts import load_prompt
-from .quoting import choose
+from .quoting import choose, short_answer
+from .reading import open_reader
 from .retrieval import Query, Retriever
 from .settings import Settings
 from .splitting import SPLITTER_VERSION, chunks
@@ -68,8 +69,9 @@ class Assistant:
         self._encoder = encoder
         self._writer = writer
         self._note = note  # why there is no writer although one is set
-        self._retriever = Retriever(store, encoder)
-        self._finder = EvidenceFinder(encoder)
+        reader = open_reader(settings)
+        self._retriever = Retriever(store, encoder, reader)
+        self._finder = EvidenceFinder(encoder, reader)
         self._ingester = Ingester(store, encoder, settings)
         self._answer_prompt = load_prompt("answer", frozenset({"passages", "question"}))
         self._condense_prompt = load_prompt("condense", frozenset({"history", "question"}))
@@ -317,11 +319,19 @@ class Assistant:
     def _refusal(self, base: Answer, reason: str) -> Answer:
         nearest = base.passages[:_NEAREST]
         return replace(
-            base, text=conversation.REFUSAL, mode="refused", refused=True, reason=reason, nearest=nearest, passages=()
+            base,
+            text=conversation.REFUSAL,
+            short=None,
+            mode="refused",
+            refused=True,
+            reason=reason,
+            nearest=nearest,
+            passages=(),
         )
 
     def _answers(self, base: Answer, found: _Found) -> Iterator[Answer]:
         quotes = choose(*found.rankings)
+        base = replace(base, short=short_answer(found.query.text, quotes))
         notes = base.notes
         composer = Composer()
         if self._writer:
@@ -346,9 +356,11 @@ class Assistant:
 
 
 def _composed(base: Answer, composer: Composer, mode: Any) -> Answer:
+    text = composer.text
     return replace(
         base,
-        text=composer.text,
+        text=text,
+        short=base.short if base.short and base.short in text else None,  # the sentences may be other ones
         mode=mode,
         sentences=tuple(composer.sentences),
         citations=tuple(composer.citations),

@@ -101,7 +101,9 @@ def _global(
     context: typer.Context,
     documents: Annotated[Path | None, typer.Option(help="Folder, file or .jsonl to keep indexed.")] = None,
     index_dir: Annotated[Path | None, typer.Option(help="Where the index lives.")] = None,
-    llm: Annotated[str | None, typer.Option(help="'embedded', 'none', or a model name at llm_base_url.")] = None,
+    llm: Annotated[
+        str | None, typer.Option(help="'none' (quotes), 'embedded', or a model name at llm_base_url.")
+    ] = None,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     given = {"documents": documents, "index_dir": index_dir, "llm": llm}

@@ -11,43 +11,54 @@ import numpy as np
 
 from .answertype import AnswerType, expected, holds, share_asked_for
 from .embedding import FloatArray
-from .evidence import Evidence
+from .evidence import Evidence, coverage
 from .quoting import choose
-from .retrieval import Query
-from .terms import numbers
+from .retrieval import Query, passage_stems
 
 
 class Features(NamedTuple):
-    """What confidence is computed from. Each is in about -1..1, whatever the size of the corpus."""
+    """What confidence is computed from. Each is in about -1..1, whatever the size of the corpus.
 
-    sentence_cosine: float  # of the closest sentence
-    passage_cosine: float  # of the closest passage
-    numbers: float  # share of the question's numbers in the shown passages
-    answer_type: (
-        float  # 1 when the best sentence holds the number, date or name asked for, ½ when another shown one does
-    )
-    asked_for: float  # how much of the thing asked for ("deputy head") the best sentence speaks of, 0..1
-    asks_for_type: float  # 1 when the question asks for a number, a date or a name: then near misses abound
+    Where all documents are about one thing, likeness says little about whether they answer, and the
+    kind of words much; in a collection about everything it is the other way round. So each of these
+    counts by how much the question is about what all is about (`Query.topical`, here t).
+    """
+
+    reader: float  # the log-odds that a passage answers, by the reader, -8..6, over 8; 0 without a reader
+    sentence_cosine: float  # of the best sentence
+    passage_cosine: float  # of the closest passage, by 1 - t
+    coverage: float  # share of the question's terms in the best passage, each by its weight, by 1 - t
+    answer_type: float  # 1 when the best sentence holds the number, date or name asked for, ½ another one, by t
+    asked_for: float  # how much of the thing asked for ("deputy head") the best sentence speaks of, 0..1, by t
+    asks_for_type: float  # t when the question asks for a number, a date or a name: then near misses abound
+    topical: float  # t
 
 
 def features(query: Query, evidence: Sequence[Evidence], vectors: FloatArray) -> Features:
     """The features of one question; `vectors` are those of the searched passages, `[n, dimension]`."""
     if not evidence:
-        return Features(0, 0, 0, 0, 0, 1)
+        return Features(-1, 0, 0, 0, 0, 0, 0, 0)
     # By relevance: what was put first for its kind of words would always have them.
     shown = choose([replace(e, score=e.relevance) for e in sorted(evidence, key=lambda e: -e.relevance)])
-    best = max(evidence, key=lambda e: e.relevance)
-    shown = shown or [best]
-    digits = frozenset().union(*(numbers(e.passage.text) for e in shown))
+    relevant = max(evidence, key=lambda e: e.relevance)
+    best = max(evidence, key=lambda e: e.score)
     kind = expected(query.text)
+    t = query.topical
     return Features(
-        sentence_cosine=max(e.cosine for e in evidence),
-        passage_cosine=float(np.max(vectors @ query.vector)) if len(vectors) else 0.0,
-        numbers=_share(sorted(numbers(query.text)), digits),
-        answer_type=_type_match(kind, shown, query.text),
-        asked_for=share_asked_for(query.text, _understood(best)),
-        asks_for_type=float(kind != "any"),
+        reader=_reader(evidence),
+        sentence_cosine=best.cosine,
+        passage_cosine=(1 - t) * (float(np.max(vectors @ query.vector)) if len(vectors) else 0.0),
+        coverage=(1 - t) * coverage(query, passage_stems(best.passage)),
+        answer_type=t * _type_match(kind, shown or [relevant], query.text),
+        asked_for=t * share_asked_for(query.text, _understood(relevant)),
+        asks_for_type=t * (kind != "any"),
+        topical=t,
     )
+
+
+def _reader(evidence: Sequence[Evidence]) -> float:
+    logits = [e.passage_logit for e in evidence if e.passage_logit is not None]
+    return max(-8.0, min(6.0, max(logits))) / 8 if logits else 0.0
 
 
 def mean(parts: Sequence[Features]) -> Features:
@@ -66,14 +77,17 @@ def _type_match(kind: AnswerType, shown: Sequence[Evidence], question: str) -> f
     return 0.5 if any(holds(kind, other.text, question) for other in shown[1:]) else 0.0
 
 
-def _share(wanted: Sequence[str], held: frozenset[str]) -> float:
-    return sum(w in held for w in wanted) / len(wanted) if wanted else 1.0
-
-
 # Printed by eval/fit_confidence.py; eval/README.md names the sets, their hashes and what they separate.
-_BIAS = -4.863
+_BIAS = -1.6
 _COEFFICIENTS = Features(
-    sentence_cosine=1.82, passage_cosine=0.94, numbers=0.37, answer_type=2.32, asked_for=1.73, asks_for_type=-0.31
+    reader=1.33,
+    sentence_cosine=1.16,
+    passage_cosine=1.41,
+    coverage=0.55,
+    answer_type=2.38,
+    asked_for=1.26,
+    asks_for_type=-0.58,
+    topical=-1.48,
 )
 
 

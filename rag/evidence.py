@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .answertype import AnswerType, asks_for_several, asks_why, expected, gives_reason, holds
 from .embedding import Encoder, FloatArray
-from .retrieval import Query
+from .reading import Answering, Reader, Reading, squeezed
+from .retrieval import Query, passage_stems
 from .terms import stems
 from .types import Hit, Passage, Span
 from .units import Unit, cut, units_of
@@ -22,6 +23,8 @@ _COVERAGE, _PASSAGE_COVERAGE, _PASSAGE_RANK = 0.2, 0.1, 0.15
 _TYPE: Mapping[AnswerType, float] = {"date": 0.3, "number": 0.25, "name": 0.15, "any": 0.0}
 _REASON = _LIST = 0.1
 _BESIDE = 0.05
+_OF_PASSAGE = 0.2
+_READER = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Evidence:
     score: float
     context: str = ""  # words outside the quote that say what it is about
     items: tuple[Span, ...] = ()  # of the list that it introduces
+    answer: Answering | None = None  # where in it the reader sees the answer
+    passage_logit: float | None = None  # the log-odds that its passage answers, by the reader
 
     @property
     def text(self) -> str:
@@ -65,8 +70,9 @@ class _Units(NamedTuple):
 class EvidenceFinder:
     """Scores the sentences of passages. Sentence vectors are kept, bounded; safe between threads."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, reader: Reader | None = None) -> None:
         self._encoder = encoder
+        self._reader = reader
         self._cache: OrderedDict[tuple[int, str], _Units] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -74,32 +80,21 @@ class EvidenceFinder:
         """Every sentence (clause, list) of the hits' passages, best first.
 
         relevance = cosine + weighted coverage by the sentence and by its passage + the passage's share
-        of the best search score; score = relevance + whether it holds the kind of words asked for (a
-        date, a reason, a list …).
+        of the best search score. To this come: whether it holds the kind of words asked for (a date, a
+        reason, a list …), a part of what the best sentence of its passage has, as the sentence that
+        answers often leaves its subject to another one, and how surely the reader sees an answer in it.
         """
         if not hits:
             return []
-        kind, why, several = expected(query.text), asks_why(query.text), asks_for_several(query.text)
+        asked = _Asked(expected(query.text), asks_why(query.text), asks_for_several(query.text))
         best = max(hit.score for hit in hits) or 1.0
-        found = []
-        for hit, units in zip(hits, self._units([hit.passage for hit in hits]), strict=True):
-            context = _passage_stems(hit.passage)
-            base = _PASSAGE_COVERAGE * coverage(query, context) + _PASSAGE_RANK * hit.score / best
-            cosines = (units.vectors @ query.vector).tolist()
-            texts = [cut(hit.passage, unit.span) for unit in units.units]
-            relevances = [
-                base + cosine + _COVERAGE * coverage(query, held)
-                for cosine, held in zip(cosines, units.stems, strict=True)
-            ]
-            for i, unit in enumerate(units.units):
-                fits = _TYPE[kind] * holds(kind, texts[i], query.text) + _REASON * (why and gives_reason(texts[i]))
-                about = [relevances[i]]
-                if fits and kind != "name":  # a reason, a date, an amount belongs to the clause beside it
-                    about += [relevances[j] - _BESIDE for j in (i - 1, i + 1) if _one_sentence(texts, i, j)]
-                score = max(about) + fits + _LIST * (several and unit.items != ())
-                found.append(
-                    Evidence(hit.passage, *unit.span, cosines[i], relevances[i], score, unit.context, unit.items)
-                )
+        passages = [hit.passage for hit in hits]
+        readings = self._reader.read(query.text, passages) if self._reader else [Reading()] * len(hits)
+        found = [
+            evidence
+            for hit, units, reading in zip(hits, self._units(passages), readings, strict=True)
+            for evidence in _found_in(replace(hit, score=hit.score / best), units, reading, query, asked)
+        ]
         return sorted(found, key=lambda e: (-e.score, e.passage.id, e.start))
 
     def against(self, vector: FloatArray, passages: Sequence[Passage]) -> list[Evidence]:
@@ -134,6 +129,49 @@ class EvidenceFinder:
         return [known[_key(p)] for p in passages]
 
 
+class _Asked(NamedTuple):
+    """What a question asks for."""
+
+    kind: AnswerType
+    why: bool
+    several: bool
+
+
+def _found_in(hit: Hit, units: _Units, reading: Reading, query: Query, asked: _Asked) -> list[Evidence]:
+    """The evidence of one passage; see `EvidenceFinder.find`. The hit's score is its share of the best one's."""
+    base = _PASSAGE_COVERAGE * coverage(query, passage_stems(hit.passage)) + _PASSAGE_RANK * hit.score
+    cosines = (units.vectors @ query.vector).tolist()
+    relevances = [
+        base + cosine + _COVERAGE * coverage(query, held) for cosine, held in zip(cosines, units.stems, strict=True)
+    ]
+    scores = _fitting(hit.passage, units.units, relevances, query.text, asked)
+    answers = [reading.best(unit.span) for unit in units.units]
+    logit = reading.logit if reading.tokens else None
+    found = []
+    for unit, cosine, relevance, score, answer in zip(units.units, cosines, relevances, scores, answers, strict=True):
+        score += _OF_PASSAGE * (max(scores) - score) + (_READER * squeezed(answer.logit) if answer else 0.0)
+        found.append(
+            Evidence(hit.passage, *unit.span, cosine, relevance, score, unit.context, unit.items, answer, logit)
+        )
+    return found
+
+
+def _fitting(
+    passage: Passage, units: Sequence[Unit], relevances: Sequence[float], question: str, asked: _Asked
+) -> list[float]:
+    """Each unit's relevance and what it gets for holding the kind of words that are asked for."""
+    texts = [cut(passage, unit.span) for unit in units]
+    scores = []
+    for i, unit in enumerate(units):
+        fits = _TYPE[asked.kind] * holds(asked.kind, texts[i], question)
+        fits += _REASON * (asked.why and gives_reason(texts[i]))
+        about = [relevances[i]]
+        if fits and asked.kind != "name":  # a reason, a date, an amount belongs to the clause beside it
+            about += [relevances[j] - _BESIDE for j in (i - 1, i + 1) if _one_sentence(texts, i, j)]
+        scores.append(max(about) + fits + _LIST * (asked.several and unit.items != ()))
+    return scores
+
+
 def _one_sentence(texts: Sequence[str], i: int, j: int) -> bool:
     """Whether the neighbours `i` and `j` are clauses of one sentence."""
     return 0 <= j < len(texts) and texts[min(i, j)][-1] not in ".!?:"
@@ -142,10 +180,6 @@ def _one_sentence(texts: Sequence[str], i: int, j: int) -> bool:
 def _key(passage: Passage) -> tuple[int, str]:
     # An index that was deleted and made anew starts its ids over: the text tells.
     return passage.id, passage.text
-
-
-def _passage_stems(passage: Passage) -> frozenset[str]:
-    return stems(f"{passage.title} {passage.heading} {passage.text}")
 
 
 def coverage(query: Query, held: frozenset[str]) -> float:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from .answertype import asks_for_several, asks_why
 from .evidence import Evidence
 from .types import Span
 from .units import ANSWER_WORDS, cut, listed
 
 MOST_QUOTES = 4  # of an answer that is no list
-_MARGIN = 0.35  # how much lower than the best a further quote may score
+_MARGIN = 0.25  # how much lower than the best a further quote may score
 _MARGIN_BESIDE_LIST = 0.1
 _LOOKED_AT = 16
+_SURE_OF_SHORT = -1.0  # least log-odds of a short answer
 
 
 def choose(*rankings: Sequence[Evidence]) -> list[Evidence]:
@@ -34,6 +36,23 @@ def choose(*rankings: Sequence[Evidence]) -> list[Evidence]:
         if picked == MOST_QUOTES:
             break
     return _joined(chosen)
+
+
+def short_answer(question: str, quotes: Sequence[Evidence]) -> str | None:
+    """The words of one of the quotes that answer by themselves; None where several things or a reason are asked for.
+
+    None, too, where the reader is not fairly sure, and without a reader.
+    """
+    if asks_for_several(question) or asks_why(question):
+        return None
+    best: tuple[float, str] | None = None
+    for quote in quotes:
+        answer = quote.answer
+        if answer is None or not (quote.start <= answer.start and answer.end <= quote.end):
+            continue
+        if answer.logit >= _SURE_OF_SHORT and (best is None or answer.logit > best[0]):
+            best = (answer.logit, cut(quote.passage, Span(answer.start, answer.end)))
+    return best[1] if best else None
 
 
 def _in_turns(rankings: Sequence[Sequence[Evidence]]) -> list[Evidence]:

@@ -1,21 +1,35 @@
-"""Question → ranked passages: dense and keyword search over the store, fused."""
+"""Question → ranked passages: dense and keyword search over the store, fused; topics widened, links followed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
+from .answertype import is_question
 from .embedding import Encoder, FloatArray
+from .reading import Reader
 from .spelling import respell
 from .store import Store
-from .terms import content_words, fold, stem, word_spans, words
-from .types import Hit, SearchMode
+from .terms import content_words, fold, stem, stems, word_spans, words
+from .types import Hit, Passage, SearchMode
 
+# All figures here were measured on public questions: eval/EXPERIMENTS.md.
 CANDIDATES = 50  # of each retriever, before fusion
-DENSE_WEIGHT = 0.6  # of the convex fusion; measured on public questions, see eval/EXPERIMENTS.md
+DENSE_WEIGHT = 0.6  # of the convex fusion
+_FEEDBACK = 10  # passages that widen a topic, each by its score to this power:
+_FEEDBACK_POWER = 4
+_ONE_TOPIC = 0.15  # cosine of a question to the mean of the passages, where all is about what it asks
+READ = 10  # passages, by the reader
+READER_WEIGHT = 0.6
+_FURTHER_OF_TOPIC, _FURTHER_OF_QUESTION = 0.5, 0.8  # see `_spread`
+_BEFORE_LINKED = 3  # passages that stay in front of linked ones
+_MOST_LINKED = 2
+_TITLE_WORDS = 7
+_LINKED_CANDIDATES = 200  # passages of documents that the best passage names
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +39,8 @@ class Query:
     `text`: the question, with unknown spellings replaced by the documents' own (`respelled`).
     `weights`: its content stems, each with how much it tells in this corpus, 0..1.
     `vector`: its embedding, float32 `[dimension]`, unit length.
+    `topical`: how much the index as a whole is about what it asks, 0..1: about 0 in a collection about
+    everything, 1 where all is about one thing and the question, too.
     """
 
     text: str
@@ -32,23 +48,34 @@ class Query:
     weights: Mapping[str, float]
     vector: FloatArray
     respelled: Mapping[str, str]
+    topical: float
 
     def about(self, whole: Query) -> Query:
         """Read a part of a question as a part of the whole: "since when?" is about what the whole asks.
 
         Its own words count in full, the others by half; the vector lies midway.
         """
-        vector = self.vector + whole.vector
         weights = {term: weight / 2 for term, weight in whole.weights.items()} | dict(self.weights)
-        return replace(self, weights=weights, vector=vector / max(float(np.linalg.norm(vector)), 1e-12))
+        return replace(self, weights=weights, vector=_unit(self.vector + whole.vector))
+
+
+class _Only(NamedTuple):
+    """Which sources a search may find: `documents` (all, if empty) without `exclude`."""
+
+    documents: Collection[str]
+    exclude: Collection[str]
+
+    def allows(self, passage: Passage) -> bool:
+        return passage.source not in self.exclude and (not self.documents or passage.source in self.documents)
 
 
 class Retriever:
-    """Searches one store with one encoder. Holds no state of its own: safe between threads."""
+    """Searches one store with one encoder, and a reader if there is one. Safe between threads."""
 
-    def __init__(self, store: Store, encoder: Encoder) -> None:
+    def __init__(self, store: Store, encoder: Encoder, reader: Reader | None = None) -> None:
         self._store = store
         self._encoder = encoder
+        self._reader = reader
 
     def query(self, question: str) -> Query:
         """Look up the question's words in the corpus and embed it."""
@@ -64,7 +91,9 @@ class Retriever:
             frequencies = self._store.document_frequency(terms)
         _, passages = self._store.count()
         weights = {stem(word): informativeness(frequencies.get(word, 0), passages) for word in terms}
-        return Query(question, tuple(terms), weights, self._encoder.queries([question])[0], respelled)
+        vector = self._encoder.queries([question])[0]
+        topical = min(1.0, max(0.0, float(self._store.centre() @ vector) / _ONE_TOPIC))
+        return Query(question, tuple(terms), weights, vector, respelled, topical)
 
     def search(
         self,
@@ -79,31 +108,108 @@ class Retriever:
 
         hybrid: w·cos/max(cos) + (1 − w)·bm25/max(bm25), w = `DENSE_WEIGHT`, over the best
         `CANDIDATES` of both (convex fusion of max-normalised scores: Bruch et al., "An Analysis of
-        Fusion Functions for Hybrid Retrieval", 2023). dense: cosine. keyword: BM25.
+        Fusion Functions for Hybrid Retrieval", 2023). What only names a topic is widened by what it
+        finds, and documents named by the best passage join a question's. dense: cosine. keyword: BM25.
         """
+        only = _Only(documents, exclude)
         depth = max(k, CANDIDATES)
-        scores: dict[int, float] = {}
         with self._store.reading():  # one state of the index, whatever is written meanwhile
-            if mode != "keyword":
-                scores = dict(self._store.dense(query.vector, depth, documents=documents, exclude=exclude))
-            if mode != "dense":
-                keyword = dict(self._store.keyword(query.terms, depth, documents=documents, exclude=exclude))
-                scores = self._fuse(query, scores, keyword) if mode == "hybrid" else keyword
-            best = sorted(scores, key=lambda i: (-scores[i], i))[:k]
-            return [Hit(passage, scores[passage.id]) for passage in self._store.passages(best)]
+            scores = self._scores(query, mode, depth, only)
+            hits = [Hit(passage, scores[passage.id]) for passage in self._store.passages(_ranked(scores)[:depth])]
+            if mode == "hybrid" and is_question(query.text):
+                hits = self._read(query, _spread(hits, _FURTHER_OF_QUESTION))
+                hits = self._with_linked(query, hits, only)
+            elif mode == "hybrid":
+                hits = _spread(hits, _FURTHER_OF_TOPIC)
+        return hits[:k]
 
-    def _fuse(self, query: Query, dense: dict[int, float], keyword: dict[int, float]) -> dict[int, float]:
+    def _scores(self, query: Query, mode: SearchMode, depth: int, only: _Only) -> dict[int, float]:
+        filters = only._asdict()
+        dense = {} if mode == "keyword" else dict(self._store.dense(query.vector, depth, **filters))
+        if mode == "dense":
+            return dense
+        keyword = dict(self._store.keyword(query.terms, depth, **filters))
+        if mode == "keyword":
+            return keyword
+        scores = self._fuse(query.vector, dense, keyword)
+        if is_question(query.text):
+            return scores
+        vector = self._widened(query.vector, scores)
+        return self._fuse(vector, dict(self._store.dense(vector, depth, **filters)), keyword)
+
+    def _widened(self, vector: FloatArray, scores: Mapping[int, float]) -> FloatArray:
+        """A topic's vector, halfway to the passages that it found (Rocchio's relevance feedback, without a judge)."""
+        best = _ranked(scores)[:_FEEDBACK]
+        weights = np.array([scores[i] ** _FEEDBACK_POWER for i in best], np.float32)
+        if not weights.sum():
+            return vector
+        return _unit(vector + weights @ self._store.vectors(best) / weights.sum())
+
+    def _read(self, query: Query, hits: list[Hit]) -> list[Hit]:
+        """The first hits in a new order: those first in which the reader sees an answer."""
+        if not self._reader:
+            return hits
+        head = hits[:READ]
+        readings = self._reader.read(query.text, [hit.passage for hit in head])
+        head = [
+            replace(hit, score=hit.score + READER_WEIGHT * reading.probability)
+            for hit, reading in zip(head, readings, strict=True)
+        ]
+        return sorted(head, key=lambda hit: (-hit.score, hit.passage.id)) + hits[READ:]
+
+    def _with_linked(self, query: Query, hits: list[Hit], only: _Only) -> list[Hit]:
+        """The hits, with passages of documents that the best one names by their title behind the first few.
+
+        A question can need two documents: "Who founded the club that Ann Lee plays for?" finds Ann
+        Lee's, which names the club. Only what holds words of the question that the best lacks may join.
+        """
+        if len(hits) < _BEFORE_LINKED:
+            return hits
+        best = hits[0].passage
+        found = self._store.passages(self._store.titled(possible_titles(best.text), _LINKED_CANDIDATES))
+        lacking = query.weights.keys() - passage_stems(best)
+        found = [p for p in found if p.document_id != best.document_id and only.allows(p)]
+        found = [p for p in found if lacking & passage_stems(p)]
+        if not found:
+            return hits
+        cosines = self._store.vectors([p.id for p in found]) @ query.vector
+        head = hits[:_BEFORE_LINKED]
+        documents = {hit.passage.document_id for hit in head}
+        linked: list[Hit] = []
+        for i in np.argsort(-cosines, kind="stable"):
+            if found[i].document_id not in documents and len(linked) < _MOST_LINKED:
+                documents.add(found[i].document_id)
+                linked.append(Hit(found[i], head[-1].score))
+        ids = {hit.passage.id for hit in linked}
+        return [*head, *linked, *(hit for hit in hits[_BEFORE_LINKED:] if hit.passage.id not in ids)]
+
+    def _fuse(self, vector: FloatArray, dense: dict[int, float], keyword: dict[int, float]) -> dict[int, float]:
         # A passage that only the keyword search found has a cosine too: look it up.
         unseen = [i for i in keyword if i not in dense]
         if unseen:
             vectors = self._store.vectors(unseen)
-            dense = dense | dict(zip(unseen, (vectors @ query.vector).tolist(), strict=True))
+            dense = dense | dict(zip(unseen, (vectors @ vector).tolist(), strict=True))
         closest = max(dense.values(), default=0.0) or 1.0
         strongest = max(keyword.values(), default=0.0) or 1.0
         return {
             i: DENSE_WEIGHT * max(cosine, 0.0) / abs(closest) + (1 - DENSE_WEIGHT) * keyword.get(i, 0.0) / strongest
             for i, cosine in dense.items()
         }
+
+
+def _ranked(scores: Mapping[int, float]) -> list[int]:
+    return sorted(scores, key=lambda i: (-scores[i], i))
+
+
+def _spread(hits: Sequence[Hit], further: float) -> list[Hit]:
+    """Let more documents speak: what is not a document's best passage counts `further` times its score."""
+    seen: set[int] = set()
+    spread = []
+    for hit in hits:
+        document = hit.passage.document_id
+        spread.append(replace(hit, score=hit.score * further) if document in seen else hit)
+        seen.add(document)
+    return sorted(spread, key=lambda hit: (-hit.score, hit.passage.id))
 
 
 def informativeness(passages_with_term: int, passages: int) -> float:
@@ -116,6 +222,29 @@ def informativeness(passages_with_term: int, passages: int) -> float:
         return 1.0
     idf = math.log((passages + 1) / (passages_with_term + 0.5))
     return max(idf, 0.0) / math.log((passages + 1) / 0.5)
+
+
+def possible_titles(text: str) -> list[str]:
+    """Every run of up to `_TITLE_WORDS` words of `text` that begins with a capital or a digit."""
+    spans = word_spans(text)
+    return list(
+        dict.fromkeys(
+            text[first.start : last.end]
+            for i, first in enumerate(spans)
+            if text[first.start].isupper() or text[first.start].isdigit()
+            for last in spans[i : i + _TITLE_WORDS]
+        )
+    )
+
+
+def passage_stems(passage: Passage) -> frozenset[str]:
+    """The stems of a passage with what stands above it."""
+    return stems(f"{passage.title} {passage.heading} {passage.text}")
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    unit: FloatArray = vector / np.float32(max(float(np.linalg.norm(vector)), 1e-12))
+    return unit
 
 
 def _replace_words(question: str, respelled: Mapping[str, str]) -> str:

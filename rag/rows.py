@@ -15,6 +15,7 @@ from .types import Chunk, Document
 
 FloatArray = npt.NDArray[np.float32]
 _STORED = np.dtype("<f2")  # of a component of a vector
+_SAMPLE = 256  # vectors that a mean is taken of
 
 # Columns in the order of `Passage` and, with `text` behind them, of `to_document`.
 PASSAGE = """
@@ -117,6 +118,37 @@ def rename_document(connection: sqlite3.Connection, words: WordCounts, document_
     )
     connection.execute(put_in, (document_id,))
     words.add(connection, document_id, 1)
+
+
+def passages_of_titled(connection: sqlite3.Connection, titles: Sequence[str], most: int) -> list[int]:
+    """At most `most` ids of passages of documents with one of these titles, whatever its case.
+
+    What a title has in brackets behind it may be left out: "Lilu" finds "Lilu (mythology)".
+    """
+    rows = connection.execute(
+        """
+        SELECT passage.id FROM (
+            SELECT document.id FROM json_each(?1) JOIN document ON title = value COLLATE NOCASE
+            UNION
+            SELECT document.id FROM json_each(?1) JOIN document
+            ON title > value || ' (' COLLATE NOCASE AND title < value || ' )' COLLATE NOCASE
+        ) AS named JOIN passage ON document_id = named.id ORDER BY passage.id LIMIT ?2
+        """,
+        (json.dumps(list(titles)), most),
+    )
+    return [i for (i,) in rows]
+
+
+def mean_vector(connection: sqlite3.Connection, dimension: int) -> FloatArray:
+    """The mean of `_SAMPLE` vectors at even distances, or of all; zeros for an empty index."""
+    ids = [i for (i,) in connection.execute("SELECT id FROM passage ORDER BY id")]
+    sample = ids[:: max(1, len(ids) // _SAMPLE)]
+    rows = connection.execute(
+        "SELECT vector FROM passage WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(sample),)
+    )
+    vectors = [from_blob(blob, dimension) for (blob,) in rows]
+    mean: FloatArray = np.mean(vectors, axis=0, dtype=np.float32) if vectors else np.zeros(dimension, np.float32)
+    return mean
 
 
 def get_document(connection: sqlite3.Connection, document_id: int) -> Document:

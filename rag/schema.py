@@ -40,6 +40,7 @@ CREATE TABLE document (
     UNIQUE (root, source)
 );
 CREATE INDEX document_source ON document (source);
+CREATE INDEX document_title ON document (title COLLATE NOCASE);
 CREATE TABLE passage (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     -- No cascade: the trigger below needs the document's title, so passages go first. SQLite refuses the other order.

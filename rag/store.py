@@ -31,6 +31,8 @@ from .rows import (
     delete_passages,
     from_blob,
     get_document,
+    mean_vector,
+    passages_of_titled,
     put_document,
     put_passages,
     rename_document,
@@ -59,7 +61,9 @@ class Store:
         self._dimension = dimension
         self._vectors = Vectors(database.folder)
         self._local = threading.local()
-        self._vocabulary: tuple[tuple[str, int], Vocabulary] = (("", 0), Vocabulary({}, {}))  # State.stamp, words
+        # What is kept of the state with this stamp.
+        self._vocabulary: tuple[tuple[str, int], Vocabulary] = (("", 0), Vocabulary({}, {}))
+        self._centre: tuple[tuple[str, int], FloatArray] = (("", 0), np.zeros(dimension, np.float32))
 
     @classmethod
     def open(cls, index_dir: Path, *, fingerprint: str, dimension: int) -> Store:
@@ -259,6 +263,11 @@ class Store:
         with self._read() as (connection, _):
             return best_passages(connection, terms, k, documents, exclude)
 
+    def titled(self, titles: Sequence[str], most: int) -> list[int]:
+        """At most `most` ids of passages whose document has one of these titles (case and "(…)" behind aside)."""
+        with self._read() as (connection, _):
+            return passages_of_titled(connection, [_utf8(title) for title in titles], most)
+
     def passages(self, ids: Sequence[int]) -> list[Passage]:
         """The passages with these ids, in this order; ids that are gone are left out."""
         with self._read() as (connection, _):
@@ -291,6 +300,15 @@ class Store:
                 words = vocabulary(connection)
                 self._vocabulary = (state.stamp, words)
             return words
+
+    def centre(self) -> FloatArray:
+        """The mean vector [dimension] of some hundred passages spread over the index: what the whole of it is about."""
+        with self._read() as (connection, state):
+            stamp, centre = self._centre
+            if stamp != state.stamp:
+                centre = mean_vector(connection, self._dimension)
+                self._centre = (state.stamp, centre)
+            return centre
 
     def count(self) -> tuple[int, int]:
         """How many documents and passages there are."""

@@ -157,7 +157,8 @@ class Screen:
         """Print an answer with its citations as footnotes, or a refusal with the nearest passages."""
         if answer.standalone_question != answer.question:
             self.line((f"understood as: {one_line(answer.standalone_question)}", "dim"))
-        self.line(answer.text)
+        before, short, after = answer.text.partition(answer.short) if answer.short else (answer.text, "", "")
+        self.line(before, (short, "bold"), after)
         if answer.refused:
             self.line((f"Why: {answer.reason}.", "dim"))
         for citation in answer.citations:

@@ -121,9 +121,10 @@ class Dropped:
 class Answer:
     """What `ask()` returns; a refusal is an Answer too.
 
-    `text` carries only `[n]`, one per citation; `passages` is what the answer was made from;
-    `nearest` is filled only when refused; `timings` are seconds per step; `notes` says in
-    plain words what did not go as usual (no model weights, the LLM too slow).
+    `text` carries only `[n]`, one per citation; `short` is the words of it that answer by themselves,
+    where the reader is fairly sure of them (it is right about half the time); `passages` is what the
+    answer was made from; `nearest` is filled only when refused; `timings` are seconds per step; `notes`
+    says in plain words what did not go as usual (no model weights, the LLM too slow).
     """
 
     question: str

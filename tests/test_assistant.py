@@ -277,3 +277,32 @@ def test_provenance_names_what_answers_depend_on(seed_assistant: Assistant, seed
     assert (ours["llm"], ours["embed_model"]) == ("none", "all-MiniLM-L6-v2")
     with Assistant.open(Settings(documents=seeds, index_dir=tmp_path, llm="none", passage_words=60)) as other:
         assert {name for name in ours if ours[name] != other.provenance[name]} == {"index"}
+
+
+# -- the short answer --------------------------------------------------------------------------------------------------
+
+
+def test_the_words_that_answer_are_given_by_themselves(opened: Open) -> None:
+    answer = opened().ask("When was General Ann Lee appointed head of the River Guard?")
+    assert answer.short == "1903"
+    assert answer.short in answer.text
+
+
+@pytest.mark.parametrize(
+    "question", ["Why is the guard based north of Springfield?", "List the members of the River Guard"]
+)
+def test_a_reason_or_a_list_has_no_short_answer(opened: Open, question: str) -> None:
+    assert opened().ask(question).short is None
+
+
+def test_a_refusal_has_no_short_answer(opened: Open) -> None:
+    answer = opened(refuse_below=1.0).ask("When was General Ann Lee appointed head of the River Guard?")
+    assert answer.refused
+    assert answer.short is None
+
+
+def test_a_written_answer_in_other_words_has_no_short_answer(opened: Open) -> None:
+    assistant = opened("General Ann Lee was appointed head of the River Guard [1].")
+    answer = assistant.ask("When was General Ann Lee appointed head of the River Guard?")
+    assert answer.mode == "written"
+    assert answer.short is None

@@ -32,7 +32,7 @@ def texts(text: str) -> list[str]:
 
 def query(question: str, encoder: SentenceEncoder) -> Query:
     terms = tuple(content_words(question))
-    return Query(question, terms, {stem(t): 1.0 for t in terms}, encoder.queries([question])[0], {})
+    return Query(question, terms, {stem(t): 1.0 for t in terms}, encoder.queries([question])[0], {}, 1.0)
 
 
 def find(question: str, passages: Sequence[str], encoder: SentenceEncoder) -> list[Evidence]:

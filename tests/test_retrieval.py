@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from rag.answertype import is_question
 from rag.assistant import Assistant
+from rag.retrieval import possible_titles
 from rag.settings import Settings
 
 BIRDS = {
@@ -65,3 +68,81 @@ def test_an_empty_index_finds_nothing(tmp_path: Path) -> None:
         answer = empty.ask("When do owls hunt?")
     assert answer.refused
     assert "add documents" in answer.reason
+
+
+# -- questions and topics ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How old is the bridge?",
+        "who was mohamed kasim",
+        "is it open",
+        "why are owls silent",
+        "how many arches does it have",
+        "in which year did it open",
+        "Name the members",
+        "bridge, opened when?",
+    ],
+)
+def test_a_question_is_told_from_a_topic(text: str) -> None:
+    assert is_question(text)
+
+
+@pytest.mark.parametrize("text", ["fibre and cholesterol", "How beans help our bones", "owl bridge bread", "Why eggs"])
+def test_a_topic_is_told_from_a_question(text: str) -> None:
+    assert not is_question(text)
+
+
+def collection(folder: Path, lines: list[dict[str, str]]) -> Assistant:
+    file = folder / "lines.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    return Assistant.open(Settings(documents=file, index_dir=folder / "index", llm="none"))
+
+
+def test_of_a_topic_many_documents_are_found(tmp_path: Path) -> None:
+    about_oats = "Oats and cholesterol. Oats lower cholesterol in the blood, as oats are rich in fibre. "
+    filler = "The study went on for many weeks in many places, and many people took part in it every day. " * 8
+    long = "\n\n".join(f"{about_oats} {filler}" for _ in range(6))
+    other = "Oats are eaten with milk. Some say that this helps against cholesterol."
+    with collection(
+        tmp_path, [{"id": "long", "text": long}, {"id": "short", "text": other}, {"id": "far", "text": "Rain falls."}]
+    ) as assistant:
+        assert len([d for d in assistant.search("oats and cholesterol", 20) if d.passage.source == "long"]) > 2
+        assert {hit.passage.source for hit in assistant.search("oats and cholesterol", 2)} == {"long", "short"}
+
+
+def test_a_document_that_the_best_passage_names_is_found_too(tmp_path: Path) -> None:
+    lines = [
+        {
+            "id": "player",
+            "title": "Ann Lee",
+            "text": "Ann Lee is a goalkeeper. She has played for Kestrel Rovers since 1999.",
+        },
+        {
+            "id": "club",
+            "title": "Kestrel Rovers (club)",
+            "text": "Founded by the baker Jonas Weld, the side wears green.",
+        },
+        *(
+            {
+                "id": f"other{n}",
+                "title": f"Goalkeeper {name}",
+                "text": f"{name} is a goalkeeper who has played for years.",
+            }
+            for n, name in enumerate(("Bo Dahl", "Cy Orr", "Di Pratt", "Ed Quill", "Flo Rand", "Gus Stone", "Hal Tew"))
+        ),
+    ]
+    question = "Who founded the side that the goalkeeper Ann Lee has played for?"
+    with collection(tmp_path, lines) as assistant:
+        sources = [hit.passage.source for hit in assistant.search(question, 5)]
+        assert sources[0] == "player"
+        assert "club" in sources
+        assert "club" not in [hit.passage.source for hit in assistant.search(question, 5, exclude=["club"])]
+
+
+def test_runs_of_words_that_may_be_a_title() -> None:
+    assert "Act of War: Direct Action" in possible_titles("He wrote Act of War: Direct Action in 2005.")
+    assert "Solar energy" in possible_titles("Solar energy is cheap")
+    assert possible_titles("no capitals here") == []

@@ -295,6 +295,32 @@ def test_a_term_of_two_words_is_a_phrase(store: Store) -> None:
     assert found_text(store, "prime minister") == found_text(store, "prime-minister") == ["prime minister"]
 
 
+@pytest.mark.parametrize("title", ["Kestrel Rovers", "kestrel rovers", "Lilu", "100%"])
+def test_documents_are_found_by_their_title(store: Store, title: str) -> None:
+    titles = {"1": "Kestrel Rovers", "2": "Lilu (mythology)", "3": "Kestrel Rovers II", "4": "100%", "5": "Lilu-la"}
+    store.replace([item(source, "text", "more", title=name) for source, name in titles.items()])
+    found = store.passages(store.titled([title, "no such title", "half \ud800"], 10))
+    wanted = {"K": "Kestrel Rovers", "k": "Kestrel Rovers", "L": "Lilu (mythology)", "1": "100%"}[title[0]]
+    assert {p.title for p in found} == {wanted}
+    assert len(found) == 2
+    assert len(store.titled([title], 1)) == 1
+    assert store.titled([], 10) == []
+
+
+def test_the_centre_is_the_mean_of_what_is_stored_now(store: Store) -> None:
+    assert not store.centre().any()
+    for n in range(3):
+        store.replace([item(str(n), "one", "two")])
+        vectors = store.vectors(sorted(stored(store)))
+        assert np.allclose(store.centre(), vectors.mean(axis=0), atol=1e-6)
+
+
+def test_the_centre_of_many_is_that_of_a_sample(store: Store) -> None:
+    store.replace([item(str(n), *(f"text {n} {i}" for i in range(100))) for n in range(10)])
+    everything = store.vectors(sorted(stored(store))).mean(axis=0)
+    assert np.linalg.norm(store.centre() - everything) < 0.1
+
+
 def test_document_frequency_and_vocabulary_count_passages(store: Store) -> None:
     store.replace([item("a", "Owl owl Owl", "owls and Café", title="T1"), item("b", "an owl")])
     assert store.document_frequency(["owl", "cafe", "none"]) == {"owl": 3, "cafe": 1, "none": 0}

@@ -114,7 +114,10 @@ def _refusal(answer: Answer, number: int) -> Iterator[str]:
 
 def _said(answer: Answer, number: int) -> Iterator[str]:
     titles = {citation.marker: citation.passage.title for citation in answer.citations}
-    said = [f"{escape(sentence.text)} {_chips(sentence, titles, number)}" for sentence in answer.sentences]
+    said = [
+        f"{_emphasised(sentence.text, answer.short)} {_chips(sentence, titles, number)}"
+        for sentence in answer.sentences
+    ]
     if not said:  # small talk
         yield f'<p class="said" dir="auto">{escape(answer.text)}</p>'
     elif answer.mode == "quoted":  # quotes come from different places: each stands alone
@@ -123,6 +126,13 @@ def _said(answer: Answer, number: int) -> Iterator[str]:
     else:
         yield f'<p class="said" dir="auto">{" ".join(said)}</p>'
         yield _small(f"Written by {answer.model}, every sentence checked")
+
+
+def _emphasised(text: str, short: str | None) -> str:
+    """The sentence, with the words that answer by themselves in bold."""
+    if not short or short not in text:
+        return escape(text)
+    return f"<strong>{escape(short)}</strong>".join(map(escape, text.split(short, 1)))
 
 
 def _chips(sentence: Sentence, titles: Mapping[int, str], number: int) -> str:

@@ -182,14 +182,14 @@ def test_documents_that_are_not_there_are_the_environments_fault(project: Path) 
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_model_at_an_endpoint_stands_beside_the_embedded_one(project: Path, endpoint: Endpoint) -> None:
+def test_a_model_stands_beside_quotes(project: Path, endpoint: Endpoint) -> None:
     endpoint.replies = ["It was built by Anna Lind in 1932 [1]."]
     done = evaluate(project, "--llm", "m", "--llm-base-url", endpoint.url, RAG_LLM_API_KEY=KEY)
     assert done.returncode == 0, done.stdout
     assert "llm m " in done.stdout
-    assert "against SmolLM2-135M-Instruct (embedded)" in done.stdout
+    assert "against none" in done.stdout
     compared = [line for line in done.stdout.splitlines() if line.startswith("  contains gold ")]
-    assert len(compared) == 2  # the embedded one's table, then this one's with the difference
+    assert len(compared) == 2  # the quotes' table, then this one's with the difference
     assert " p=" in compared[1] or compared[1].endswith("=")
     assert KEY not in "".join(path.read_text(encoding="utf-8") for path in (project / "report").iterdir())
 

@@ -1,0 +1,200 @@
+"""Question + passages → where in them the answer may stand: a small extractive reader.
+
+The packaged MiniLM, trained to point at the first and the last word of an answer, or at none
+(docs/reader.md is its model card). It ranks passages and sentences, finds short answers, and tells
+questions that the documents answer from those that they nearly answer. It points, and never writes.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .embedding import FloatArray, model_folder, multiplies_bfloat16
+from .settings import PACKAGED_EMBEDDER, Settings
+from .types import Passage, Span
+
+MOST_TOKENS = 256  # of question, title and passage together; longer passages are read in windows
+_OVERLAP = 64
+_QUESTION_CHARS = 300
+_ANSWER_TOKENS = 24
+_SOFTNESS = 3.0
+_KEPT = 512  # readings
+_WEIGHTS = Path(str(files("rag"))) / "weights" / "reader.safetensors"
+
+
+def _nothing() -> FloatArray:
+    return np.zeros(0, np.float32)
+
+
+class Answering(NamedTuple):
+    """The best answer in a run of a passage: `document.text[start:end]`, and the log-odds that it is one."""
+
+    start: int
+    end: int
+    logit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the reader sees in one passage, token by token.
+
+    `tokens`: where each stands in the document. `starts`, `ends`: how much more likely than "no
+    answer" it begins or ends the answer there, as logits, float32 `[len(tokens)]`.
+    """
+
+    tokens: tuple[Span, ...] = ()
+    starts: FloatArray = field(default_factory=_nothing)
+    ends: FloatArray = field(default_factory=_nothing)
+
+    @property
+    def logit(self) -> float:
+        """The log-odds that the passage answers: all spans against none."""
+        if not self.tokens:
+            return -20.0
+        return float(np.logaddexp.reduce(self.starts) + np.logaddexp.reduce(self.ends)) / 2
+
+    @property
+    def probability(self) -> float:
+        """`logit`, squeezed into 0..1."""
+        return squeezed(self.logit)
+
+    def best(self, within: Span) -> Answering | None:
+        """The likeliest answer of at most `_ANSWER_TOKENS` tokens inside a run of the document; None without tokens."""
+        inside = [i for i, token in enumerate(self.tokens) if token.start >= within.start and token.end <= within.end]
+        if not inside:
+            return None
+        first, last = inside[0], inside[-1] + 1
+        sums = self.starts[first:last, None] + self.ends[None, first:last]
+        reach = np.arange(last - first)
+        ahead = reach[None, :] - reach[:, None]
+        sums = np.where((ahead >= 0) & (ahead < _ANSWER_TOKENS), sums, -np.inf)
+        i, j = divmod(int(np.argmax(sums)), last - first)
+        return Answering(self.tokens[first + i].start, self.tokens[first + j].end, float(sums[i, j]) / 2)
+
+
+def squeezed(logit: float) -> float:
+    """Into 0..1, more slowly than a probability: between passages, a little surer says little."""
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, logit / _SOFTNESS))))
+
+
+class Reader:
+    """Loads on first use, never from the network; keeps what it read, bounded; safe between threads."""
+
+    def __init__(self, folder: Path, weights: Path) -> None:
+        self._folder = folder
+        self._weights = weights
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, int, str], Reading] = OrderedDict()
+
+    def read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
+        """One reading for each passage, in their order."""
+        keys = [(question, passage.id, passage.text) for passage in passages]
+        with self._lock:
+            known = {key: self._kept[key] for key in keys if key in self._kept}
+            new = [(key, passage) for key, passage in zip(keys, passages, strict=True) if key not in known]
+            if new:
+                readings = self._read(question, [passage for _, passage in new])
+                known |= {key: reading for (key, _), reading in zip(new, readings, strict=True)}
+            for key in keys:
+                self._kept[key] = known[key]
+                self._kept.move_to_end(key)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return [known[key] for key in keys]
+
+    def _read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
+        import torch
+
+        titles = [f"{passage.title}. " if passage.title else "" for passage in passages]
+        encoded = self._tokenizer(
+            [question[:_QUESTION_CHARS]] * len(passages),
+            [title + passage.text for title, passage in zip(titles, passages, strict=True)],
+            truncation="only_second",
+            max_length=MOST_TOKENS,
+            stride=_OVERLAP,
+            padding=True,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+            return_tensors="pt",
+        )
+        inputs = {name: encoded[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
+        with torch.inference_mode():
+            hidden = self._model(**inputs).last_hidden_state.float()
+            logits = (hidden @ self._head.T).numpy()  # the head's bias is in both sides of every difference
+        windows: list[list[tuple[Span, float, float]]] = [[] for _ in passages]
+        for row, of in enumerate(encoded["overflow_to_sample_mapping"].tolist()):
+            none_start, none_end = logits[row, 0]
+            shift = passages[of].start - len(titles[of])
+            offsets = encoded["offset_mapping"][row].tolist()
+            for at, second in enumerate(encoded.sequence_ids(row)):
+                start, end = offsets[at]
+                if second == 1 and start >= len(titles[of]):
+                    begins, ends = logits[row, at]
+                    windows[of].append((Span(start + shift, end + shift), begins - none_start, ends - none_end))
+        return [_reading(tokens) for tokens in windows]
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
+
+    @cached_property
+    def _model(self) -> Any:
+        import torch
+        from safetensors.torch import load_file
+        from transformers import AutoConfig, AutoModel
+
+        config = AutoConfig.from_pretrained(self._folder, local_files_only=True)
+        model = AutoModel.from_config(config, add_pooling_layer=False).eval()  # type: ignore[no-untyped-call]
+        model.load_state_dict(adapted(load_file(self._folder / "model.safetensors"), self._trained), strict=False)
+        return model.to(torch.bfloat16) if multiplies_bfloat16() else model
+
+    @cached_property
+    def _head(self) -> Any:
+        return self._trained["head.weight"].float()
+
+    @cached_property
+    def _trained(self) -> dict[str, Any]:
+        from safetensors.torch import load_file
+
+        return load_file(self._weights)
+
+
+def adapted(base: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, Any]:
+    """The weights of the reader: a matrix of `base` plus what was learnt, left · right; a vector anew."""
+    result = dict(base)
+    for name, weight in base.items():
+        if f"{name}.left" in trained:
+            result[name] = weight + trained[f"{name}.left"].float() @ trained[f"{name}.right"].float()
+        elif name in trained:
+            result[name] = trained[name].float()
+    return result
+
+
+def open_reader(settings: Settings) -> Reader | None:
+    """The packaged reader; None beside another embedding model, which may know languages that it cannot read."""
+    if settings.embed_model != PACKAGED_EMBEDDER or not _WEIGHTS.is_file():
+        return None
+    return Reader(model_folder(PACKAGED_EMBEDDER), _WEIGHTS)
+
+
+def _reading(tokens: Sequence[tuple[Span, float, float]]) -> Reading:
+    """Windows overlap: a token counts where it is likelier."""
+    best: dict[Span, tuple[float, float]] = {}
+    for span, start, end in tokens:
+        before = best.get(span, (start, end))
+        best[span] = (max(start, before[0]), max(end, before[1]))
+    spans = sorted(best)
+    starts, ends = np.array([best[span] for span in spans], np.float32).reshape(-1, 2).T
+    return Reading(tuple(spans), starts, ends)

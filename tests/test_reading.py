@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from rag.reading import Reader, open_reader
+from rag.settings import Settings
+from rag.types import Passage, Span
+
+MILL = (
+    "The Arden mill stands on the northern bank. It was built in 1784 by the carpenter Jonas Weld, who had learnt his "
+    "trade in Delft. Two of its five wheels still turn."
+)
+BREAD = "Bread rises because yeast makes gas. Sourdough takes two days."
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    found = open_reader(Settings())
+    assert found is not None
+    return found
+
+
+def passage(text: str, number: int = 1, title: str = "") -> Passage:
+    # Placed somewhere inside its document, so that a forgotten offset shows.
+    return Passage(number, number, f"{number}.txt", title, 100, 100 + len(text), text)
+
+
+def answer(reader: Reader, question: str, text: str, title: str = "") -> str:
+    (reading,) = reader.read(question, [passage(text, title=title)])
+    best = reading.best(Span(100, 100 + len(text)))
+    assert best is not None
+    return text[best.start - 100 : best.end - 100]
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("Who built the Arden mill?", "Jonas Weld"),
+        ("When was the mill built?", "1784"),
+        ("Where did he learn?", "Delft"),
+    ],
+)
+@pytest.mark.parametrize("title", ["", "Mills of the north"])
+def test_it_points_at_the_words_that_answer(reader: Reader, question: str, words: str, title: str) -> None:
+    assert words in answer(reader, question, MILL, title)
+
+
+def test_the_passage_that_answers_is_likelier_than_another(reader: Reader) -> None:
+    mill, bread = reader.read("Who built the Arden mill?", [passage(MILL, 1), passage(BREAD, 2)])
+    assert mill.logit > bread.logit
+    assert mill.probability > bread.probability
+
+
+def test_only_what_is_asked_for_is_searched(reader: Reader) -> None:
+    (reading,) = reader.read("Who built the Arden mill?", [passage(MILL)])
+    first = Span(100, 100 + MILL.index(".") + 1)
+    best = reading.best(first)
+    assert best is not None
+    assert first.start <= best.start < best.end <= first.end
+    assert reading.best(Span(5000, 5100)) is None
+
+
+def test_a_long_passage_is_read_to_its_end(reader: Reader) -> None:
+    text = "The valley has many brooks and the brooks have many stones. " * 60 + MILL
+    assert "Jonas Weld" in answer(reader, "Who built the Arden mill?", text)
+
+
+@pytest.mark.parametrize("text", ["…", "🦉", "ما هذا", "x" * 3000, "a\nb\n\n- c"])
+@pytest.mark.parametrize("question", ["?", "who " * 400, "ما هذا"])
+def test_nothing_breaks_it(reader: Reader, question: str, text: str) -> None:
+    (reading,) = reader.read(question, [passage(text)])
+    assert 0 <= reading.probability <= 1
+    for start, end in reading.tokens:
+        assert 100 <= start <= end <= 100 + len(text)
+
+
+def test_without_passages_there_is_nothing_to_read(reader: Reader) -> None:
+    assert reader.read("Who?", []) == []
+
+
+def test_threads_read_alike(reader: Reader) -> None:
+    questions = [f"Who built the mill number {n}?" for n in range(8)]
+    alone = [reader.read(question, [passage(MILL, 7)])[0].logit for question in questions]
+    again = open_reader(Settings())
+    assert again is not None
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda q: again.read(q, [passage(MILL, 7)])[0].logit, questions))
+    assert together == alone
+
+
+def test_beside_another_embedding_model_there_is_no_reader(tmp_path: Path) -> None:
+    assert open_reader(Settings(embed_model=str(tmp_path))) is None
