@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
@@ -24,11 +25,12 @@ from .pipeline import embedded_text
 from .prompts import load_prompt
 from .quoting import choose, short_answer
 from .reading import open_reader
-from .retrieval import Query, Retriever
+from .retrieval import CANDIDATES, Query, Retriever
 from .settings import Settings
 from .splitting import SPLITTER_VERSION, chunks
 from .store import SCHEMA_VERSION, Store
-from .types import Answer, Document, Hit, IngestReport, Message, Passage, SearchMode
+from .types import Answer, Document, Hit, IngestReport, Message, Passage, SearchMode, Span
+from .units import cut
 from .writing import Author, NothingFoundError
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ logger = logging.getLogger(__name__)
 _NEAREST = 3
 _MORE_CANDIDATES = 2  # passages from the last answer of a follow-up, and from each part of a question
 _CONDENSE_TOKENS = 100
+_SAME_TOPIC = 0.2  # cosine of a question to those before it, from which on they join its search
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +266,10 @@ class Assistant:
             yield replace(answer, timings={step: round(seconds, 4) for step, seconds in spent.items()})
 
     def _standalone(self, question: str, history: Sequence[Message]) -> str:
-        if not history or not self._writer or not self._writer.capable:
-            return conversation.standalone(question, history)
+        own = conversation.standalone(question, history)
+        clear = conversation.asks_again(question) or conversation.asks_for_more(question)
+        if not history or clear or not self._writer or not self._writer.capable:
+            return own
         told = "\n".join(f"{turn['role']}: {turn['content']}" for turn in history[-6:])
         prompt = self._condense_prompt
         try:
@@ -274,11 +279,11 @@ class Assistant:
                 )
             )
         except LLMUnavailable:
-            return conversation.standalone(question, history)
+            return own
         rewritten = " ".join(without_thinking(reply).split())
-        # A rewrite that rambles is no question: better our own way.
+        # A rewrite that rambles or brings in something new is not what was asked: better our own way.
         fits = 0 < len(rewritten) <= min(self.settings.question_chars, 4 * len(question) + 200)
-        return rewritten if fits else conversation.standalone(question, history)
+        return rewritten if fits and conversation.is_faithful(rewritten, question, history) else own
 
     def _find(
         self,
@@ -289,12 +294,13 @@ class Assistant:
         exclude: Collection[str],
     ) -> _Found:
         """Search; further candidates are what each part of the question finds alone, and the last answer's passages."""
+        question = conversation.without_pleasantries(question)
         asked = conversation.parts(question, standalone)
         follows = standalone != question
         with self._store.reading():  # one state of the index, whatever is written meanwhile
             query = self._retriever.query(standalone)
             parts = [query] if asked == [standalone] else [self._retriever.query(part).about(query) for part in asked]
-            hits = self._retriever.search(query, self.settings.top_k, documents=documents, exclude=exclude)
+            hits = self._hits(question, query, conversation.context(question, standalone, history), documents, exclude)
             further = [part for part in parts if part is not query]
             if follows and (cited := conversation.last_answer(history)):
                 further.append(self._retriever.query(cited[: self.settings.question_chars]))
@@ -304,9 +310,24 @@ class Assistant:
                 lowest = hits[-1].score if hits else 0.0
                 hits += [replace(hit, score=lowest) for hit in more if hit.passage.id not in known]
             rankings = [tuple(self._finder.find(part, hits)) for part in parts]
+            if conversation.asks_for_more(question):
+                rankings = [tuple(e for e in ranking if not _said(e, history)) for ranking in rankings]
             vectors = self._store.vectors([hit.passage.id for hit in hits])
         seen = [features(part, evidence, vectors) for part, evidence in zip(parts, rankings, strict=True)]
         return _Found(query, tuple(hits), tuple(rankings), mean(seen))
+
+    def _hits(
+        self, question: str, query: Query, context: str, documents: Collection[str], exclude: Collection[str]
+    ) -> list[Hit]:
+        """The passages for one turn; while it is about the same, what was asked before joins the search by half."""
+        search = partial(self._retriever.search, documents=documents, exclude=exclude)
+        if context:
+            alone, before = self._retriever.query(question), self._retriever.query(context)
+            if conversation.depends_on_history(question) or float(alone.vector @ before.vector) > _SAME_TOPIC:
+                together = self._retriever.query(f"{context} {question}")
+                found = search(alone, CANDIDATES), search(together, CANDIDATES)
+                return conversation.found_in_context(*found, self.settings.top_k)
+        return search(query, self.settings.top_k)
 
     def _why_refused(self, found: _Found) -> str:
         if not found.hits:
@@ -353,6 +374,11 @@ class Assistant:
         for quote in quotes:
             composer.quoted(quote)
             yield replace(_composed(base, composer, "quoted"), notes=notes)
+
+
+def _said(evidence: Evidence, history: Sequence[Message]) -> bool:
+    spans = (Span(evidence.start, evidence.end), *evidence.items)
+    return any(conversation.already_said(cut(evidence.passage, span), history) for span in spans)
 
 
 def _composed(base: Answer, composer: Composer, mode: Any) -> Answer:

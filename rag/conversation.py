@@ -5,32 +5,44 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from .terms import content_words, words
-from .types import Message
+from .terms import cardinals, content_words, names, same_sound, words
+from .types import Hit, Message
 
 _GREETINGS = frozenset("hello hi hey greetings howdy salam salaam hallo".split()) | {
     "good morning", "good afternoon", "good evening", "good day",
 }  # fmt: skip
-_THANKS = frozenset("thanks thx cheers great perfect ok okay cool".split()) | {"thank you", "many thanks"}
+_THANKS = frozenset("thanks thx cheers".split()) | {"thank you", "many thanks"}
 _FAREWELLS = frozenset("bye goodbye".split()) | {"see you", "good night"}
-# Words that may stand around them: "hi there", "thank you so much", "ok great".
+_ACKNOWLEDGEMENTS = frozenset("ok okay great perfect cool nice fine interesting understood alright no nope".split()) | {
+    "i see", "got it", "good to know", "never mind", "no problem", "makes sense",
+}  # fmt: skip
+# Words that may stand around them: "hi there", "thank you so much", "ok, that is great".
 _PADDING = frozenset(
-    "there everyone all again so very much a lot you for your help that was is it the this and".split()
+    "there everyone all again so very much a lot you for your help that was is it the this and oh then now".split()
 )
-
 _REPLIES = (
     (_GREETINGS, "Hello. Ask me something about your documents."),
     (_THANKS, "You are welcome."),
     (_FAREWELLS, "Goodbye."),
+    (_ACKNOWLEDGEMENTS, "All right. What else would you like to know?"),
+)
+_ABOUT_US = re.compile(
+    r"(?:please )?(?:can you )?help(?: me)?(?: please)?|(?:who|what) are you"
+    r"|are you (?:an? )?(?:bot|robot|human|person|machine|ai|real)"
+    r"|(?:what|how) can you (?:do|help)(?: me| for me)?|what can i ask(?: you)?|how do you work"
+)
+_WHO_WE_ARE = (
+    "I answer from your documents, in their own words, and show where each sentence stands. "
+    "What they do not say, I do not make up. Ask me something about them."
 )
 
 # A question with one of these needs the turns before it to be understood.
-_REFERRING = frozenset(
-    "he she it they him her his hers its their theirs them this these those former latter same another".split()
-)
+_PRONOUNS = frozenset("he she it they him her his hers its their theirs them".split())
+_POINTERS = frozenset("this these".split())
 _REFERRING_PHRASES = re.compile(
-    r"\b(?:what|how) about\b|\bthe \w+ ones?\b|\belse\b"
-    r"|\b(?:is|was|of|about|for|after|before|why|how|did|does) that\b",
+    r"\b(?:what|how) about\b|\b(?:the|an?) \w+ ones?\b|\bones?\W*$|\belse\b"
+    r"|\bthe (?:former|latter|same(?: \w+)?)\W*$|\bthose\b(?! (?:who|which|that|of|in|at|with)\b)"
+    r"|\b(?:is|was|of|about|for|after|before|why|how|did|does) that\b|\bthat\W*$",
     re.IGNORECASE,
 )
 # How a question begins that says by itself what it is about: "Who is Ann Lee?".
@@ -39,8 +51,29 @@ _ASKS = re.compile(
 )
 _ASKS_ANYWHERE = re.compile(rf"\b{_ASKS.pattern}", re.I)
 _WHICH = re.compile(r"(?:which|what|whose)\b", re.I)
+# "Which is cheaper?" chooses among what was spoken of.
+_CHOOSES = re.compile(r"which\b", re.I)
 _CONJUNCTION = re.compile(r"^(?:(?:and|or|but|so|also|then)\b[\s,]*)+", re.I)
+# "Thanks, and who built it?": what stands before the question.
+_PLEASANTRY = re.compile(
+    r"^(?:(?:thanks|thank you|thx|ok|okay|great|cool|i see|got it|good to know|hi|hello|hey|good morning)"
+    r"(?: (?:there|so much|very much|a lot))?\s*[,.!;:]+\s*)+(?=\w)",
+    re.I,
+)
+# Turns that ask for the last answer again, and for more than it said.
+_AGAIN = re.compile(
+    r"(?:are you (?:really |quite )?(?:sure|certain)|really|is (?:that|this|it) (?:really )?(?:true|right|correct)"
+    r"|how do you know(?: that| this)?|says who|prove it|repeat that|say that again|where does it say (?:that|so))"
+    r"(?: about (?:that|this|it))?"
+)
+_MORE = re.compile(
+    r"(?:(?:please|yes|ok|okay|sure|can you|could you) )*"
+    r"(?:(?:tell|show|give) (?:me|us) (?:some |any )?more|(?:some |any(?:thing)? )?more|go on|continue|carry on|proceed"
+    r"|(?:what|anything|something) else|elaborate|yes|yeah|yep|sure|please do)"
+    r"(?: (?:about|on) (?:it|this|that|him|her|them))?(?: please)?"
+)
 _EARLIER_QUESTIONS = 3
+_SAME_START = 6  # words by which a quote is known again
 # Where one question joins another: "… leads it, and since when?"
 _JOINT = re.compile(
     r"(?:[,;?]+\s*(?:and|or|but)?|\s(?:and|or|but))\s+"
@@ -52,41 +85,134 @@ REFUSAL = "I did not find an answer to this in the documents."
 
 
 def smalltalk(text: str) -> str | None:
-    """A short plain reply when `text` is only a greeting, thanks or a farewell; None for a question."""
-    tokens = words(text)
-    if not tokens or len(tokens) > 8 or "?" in text:
+    """A short plain reply when `text` is only a greeting, thanks, the like, or about ourselves; None for a question."""
+    spoken = " ".join(words(text))
+    if _ABOUT_US.fullmatch(_without_greeting(spoken)):
+        return _WHO_WE_ARE
+    if not spoken or len(spoken.split()) > 8 or "?" in text:
         return None
-    spoken = " ".join(tokens)
-    for phrases, reply in _REPLIES:
-        for phrase in phrases:
-            if f" {phrase} " in f" {spoken} ":
-                rest = set(spoken.replace(phrase, " ").split())
-                others = _PADDING | _GREETINGS | _THANKS | _FAREWELLS
-                if rest <= others:
-                    return reply
-    return None
+    phrases = [(phrase, reply) for known, reply in _REPLIES for phrase in known if f" {phrase} " in f" {spoken} "]
+    rest = f" {spoken} "
+    for phrase, _ in sorted(phrases, key=lambda found: -len(found[0])):
+        rest = rest.replace(f" {phrase} ", " ")
+    return phrases[0][1] if phrases and set(rest.split()) <= _PADDING else None
+
+
+def _without_greeting(spoken: str) -> str:
+    first, _, rest = spoken.partition(" ")
+    return rest if first in _GREETINGS and rest else spoken
+
+
+def asks_again(text: str) -> bool:
+    """Whether a turn doubts the last answer: what it rests on is to be shown once more."""
+    return bool(_AGAIN.fullmatch(_bare(text)))
+
+
+def asks_for_more(text: str) -> bool:
+    """Whether a turn wants to hear more about what was asked last: "go on", "tell me more"."""
+    return bool(_MORE.fullmatch(_bare(text)))
+
+
+def _bare(text: str) -> str:
+    return " ".join(words(_CONJUNCTION.sub("", text.strip())))
+
+
+def without_pleasantries(text: str) -> str:
+    """A question without the thanks or the greeting in front of it."""
+    return _PLEASANTRY.sub("", text.strip())
 
 
 def depends_on_history(question: str) -> bool:
     """Whether the question points back (a pronoun, "and …", "what about …") or says too little alone."""
     rest = _CONJUNCTION.sub("", question.strip())
     said = len(content_words(rest))
-    if said == 0 or (said == 1 and not _ASKS.match(rest)):
+    if said == 0 or (said == 1 and (not _ASKS.match(rest) or bool(_CHOOSES.match(rest)))):
         return True
-    return bool(_REFERRING & set(words(rest))) or bool(_REFERRING_PHRASES.search(rest))
+    return _points_back(rest) or bool(_REFERRING_PHRASES.search(rest))
+
+
+def _points_back(question: str) -> bool:
+    """Whether a pronoun stands for something outside the question.
+
+    One that follows two content words and does not end the question is taken to stand for what it
+    follows: "What did Ann Lee do before she retired?" needs no history, "Do the Danes support her?" does.
+    """
+    said = words(question)
+    stands_outside = [
+        i + 1 == len(said) or len(content_words(" ".join(said[:i]))) < 2
+        for i, word in enumerate(said)
+        if word in _PRONOUNS
+    ]
+    return any(stands_outside) or not _POINTERS.isdisjoint(said)
+
+
+def asked_before(history: Sequence[Message]) -> str:
+    """What this conversation is about: the last question, with those before it that it needs to be understood."""
+    turns = [without_pleasantries(turn["content"]) for turn in history if turn["role"] == "user"]
+    asked = [turn for turn in turns if turn and not (smalltalk(turn) or asks_again(turn) or asks_for_more(turn))]
+    chain: list[str] = []
+    for earlier in reversed(asked[-_EARLIER_QUESTIONS:]):
+        chain.insert(0, earlier)
+        if not depends_on_history(earlier):
+            break
+    return " ".join(chain)
 
 
 def standalone(question: str, history: Sequence[Message]) -> str:
-    """The question with the one before it that stands alone in front of it; itself when it needs none.
+    """The question with what it follows in front of it; itself when it needs none.
 
     No words are made up: "Who heads the CTS?" then "Why him?" gives "Who heads the CTS? Why him?".
+    A doubt ("are you sure?") is the last question once more.
     """
+    question = without_pleasantries(question)
+    if asks_again(question):
+        return asked_before(history) or question
     if not depends_on_history(question):
         return question
-    asked = [turn["content"].strip() for turn in history if turn["role"] == "user" and not smalltalk(turn["content"])]
-    recent = asked[-_EARLIER_QUESTIONS:]
-    anchor = next((earlier for earlier in reversed(recent) if not depends_on_history(earlier)), "")
-    return f"{anchor or ' '.join(recent[-1:])} {question}".strip()
+    return f"{asked_before(history)} {question}".strip()
+
+
+def is_faithful(rewritten: str, question: str, history: Sequence[Message]) -> bool:
+    """Whether a rewritten question has no name or amount that the conversation lacks, and all of the question's.
+
+    A name may be spelt in another way.
+    """
+    told = " ".join((question, *(turn["content"] for turn in history)))
+    return (
+        cardinals(rewritten) <= cardinals(told)
+        and cardinals(question) <= cardinals(rewritten)
+        and _all_in(names(rewritten), words(told))
+        and _all_in(names(question), words(rewritten))
+    )
+
+
+def _all_in(wanted: Sequence[str], said: Sequence[str]) -> bool:
+    return all(name in said or any(same_sound(name, word) for word in said) for name in wanted)
+
+
+def context(question: str, standalone: str, history: Sequence[Message]) -> str:
+    """What was asked before, to be searched for together with the question as well as without it.
+
+    Empty where that adds nothing: at the start, and where `standalone` is in other words.
+    """
+    earlier = asked_before(history)
+    return earlier if content_words(question) and standalone in {question, f"{earlier} {question}"} else ""
+
+
+def already_said(text: str, history: Sequence[Message]) -> bool:
+    """Whether an earlier answer of the conversation has the words that `text` begins with: quotes may be cut short."""
+    said = " ".join(words(text)[:_SAME_START])
+    return any(said in " ".join(words(turn["content"])) for turn in history if turn["role"] == "assistant")
+
+
+def found_in_context(alone: Sequence[Hit], with_context: Sequence[Hit], k: int) -> list[Hit]:
+    """The `k` best passages by the mean of two searches' scores: for the question, and with what was asked before."""
+    scores: dict[int, float] = {}
+    for hit in (*alone, *with_context):
+        scores[hit.passage.id] = scores.get(hit.passage.id, 0.0) + hit.score / 2
+    passages = {hit.passage.id: hit.passage for hit in (*alone, *with_context)}
+    best = sorted(scores, key=lambda i: (-scores[i], i))[:k]
+    return [Hit(passages[i], scores[i]) for i in best]
 
 
 def parts(question: str, standalone: str) -> list[str]:
@@ -109,6 +235,6 @@ def _asks_something(part: str) -> bool:
 
 def last_answer(history: Sequence[Message]) -> str:
     """What was answered last from the documents; empty when nothing was."""
-    no_answers = {REFUSAL, *(reply for _, reply in _REPLIES)}
+    no_answers = {REFUSAL, _WHO_WE_ARE, *(reply for _, reply in _REPLIES)}
     answers = (turn["content"] for turn in reversed(history) if turn["role"] == "assistant")
     return next((answer for answer in answers if answer not in no_answers), "")

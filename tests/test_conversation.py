@@ -1,6 +1,12 @@
-import pytest
+from collections.abc import Iterator
+from pathlib import Path
 
-from rag.conversation import REFUSAL, last_answer, parts, smalltalk, standalone
+import pytest
+from scripted import ScriptedLLM
+
+from rag.assistant import Assistant
+from rag.conversation import REFUSAL, is_faithful, last_answer, parts, smalltalk, standalone
+from rag.settings import Settings
 from rag.types import Message
 
 HISTORY: list[Message] = [
@@ -11,28 +17,63 @@ HISTORY: list[Message] = [
 ]
 
 
-@pytest.mark.parametrize("text", ["hi", "Hello there!", "Good morning", "thank you so much", "ok great", "bye"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "hi",
+            "Hello there!",
+            "Good morning",
+            "thank you so much",
+            "ok great",
+            "bye",
+            "no",
+            "I see, thanks",
+            "Got it.",
+        ),
+        *("who are you?", "Hi, what can you do?", "help", "are you a bot?"),
+    ],
+)
 def test_small_talk_gets_a_short_reply(text: str) -> None:
     assert smalltalk(text)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["hi, who heads the service?", "great powers", "hello world program", "thanks to whom did it win?", "why", "."],
+    [
+        *(
+            "hi, who heads the service?",
+            "great powers",
+            "hello world program",
+            "thanks to whom did it win?",
+            "why",
+            ".",
+        ),
+        *("thanks, and who built it?", "help for farmers", "Who are you supposed to call?", "how does it work?", "ok?"),
+    ],
 )
 def test_questions_are_no_small_talk(text: str) -> None:
     assert smalltalk(text) is None
 
 
 @pytest.mark.parametrize(
-    "question", ["Why was he chosen?", "and the other one?", "what about the army?", "why?", "tell me more"]
+    "question",
+    [
+        *("Why was he chosen?", "and the other one?", "what about the army?", "why?", "tell me more", "yes"),
+        *("Who said that?", "Which is bigger?", "Do the Danish people support him?"),
+    ],
 )
 def test_a_follow_up_takes_the_question_before_it_along(question: str) -> None:
     assert standalone(question, HISTORY) == f"Who heads the service? {question}"
 
 
 @pytest.mark.parametrize(
-    "question", ["When were the parliamentary elections announced?", "Who is Bo Dahl?", "who is Dahl?"]
+    "question",
+    [
+        *("When were the parliamentary elections announced?", "Who is Bo Dahl?", "who is Dahl?"),
+        *("What did Ann Lee do before she retired?", "How did France differ from Britain in managing its colonies?"),
+        *("Why do those who govern fear elections?", "How long do former presidents get protection?"),
+    ],
 )
 def test_a_new_topic_does_not_drag_the_old_one_along(question: str) -> None:
     assert standalone(question, HISTORY) == question
@@ -44,7 +85,31 @@ def test_a_follow_up_that_names_its_subject_stands_alone() -> None:
 
 def test_a_chain_of_follow_ups_goes_back_to_its_start() -> None:
     history: list[Message] = [*HISTORY, {"role": "user", "content": "why him?"}, {"role": "assistant", "content": "…"}]
-    assert standalone("and who else?", history) == "Who heads the service? and who else?"
+    assert standalone("and who else?", history) == "Who heads the service? why him? and who else?"
+
+
+@pytest.mark.parametrize("doubt", ["are you sure?", "Really?", "But is that true?", "how do you know that"])
+def test_a_doubt_asks_the_last_question_again(doubt: str) -> None:
+    assert standalone(doubt, HISTORY) == "Who heads the service?"
+
+
+def test_thanks_before_a_question_are_no_part_of_it() -> None:
+    assert standalone("Thanks! And when was he born?", HISTORY) == "Who heads the service? And when was he born?"
+    assert standalone("ok, who is Bo Dahl?", HISTORY) == "who is Bo Dahl?"
+
+
+@pytest.mark.parametrize(
+    ("rewritten", "faithful"),
+    [
+        ("How many of the 1,200 guards does Al-Saadi lead?", True),
+        ("How many of the 1200 guards does Al-Sa'adi lead?", True),
+        ("How many of the guards does Al-Saadi lead?", False),
+        ("How many of the 1,200 guards does Al-Saadi lead in Springfield?", False),
+        ("How many of the 1,200 guards does Al-Saadi lead since 1903?", False),
+    ],
+)
+def test_a_rewrite_neither_adds_nor_loses_a_name_or_an_amount(rewritten: str, faithful: bool) -> None:
+    assert is_faithful(rewritten, "how many of the 1,200 guards does he lead?", HISTORY) is faithful
 
 
 def test_without_history_nothing_changes() -> None:
@@ -77,3 +142,96 @@ def test_of_a_follow_up_only_the_follow_up_is_asked() -> None:
     assert parts("And when was it opened?", "Who built it? And when was it opened?") == ["And when was it opened?"]
     rewritten = "Who opened the bridge and when was it opened?"
     assert parts("And that?", rewritten) == ["Who opened the bridge", "when was it opened?"]
+
+
+# -- what a person sees, with the real embedding model ----------------------------------------------------------------
+
+TEXTS = {
+    "lighthouse.txt": (
+        "The Orrin lighthouse\n\nThe Orrin lighthouse was designed by Marta Quill in 1871. "
+        "The tower is painted in red and white bands. "
+        "The keeper climbs 214 steps every evening."
+    ),
+    "mill.txt": (
+        "The Tarn mill\n\nThe Tarn mill was designed by Edgar Voss in 1902. "
+        "The mill grinds barley for three villages. "
+        "The mill was painted in green by its owner."
+    ),
+    "choir.txt": "The Vale choir\n\nThe Vale choir sings on Sundays. It was founded by Ruth Aldous.",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("talk")
+    for name, text in TEXTS.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def talker(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
+    settings = Settings(documents=folder, index_dir=tmp_path_factory.mktemp("index"), llm="none", refuse_below=0.0)
+    with Assistant.open(settings) as assistant:
+        yield assistant
+
+
+def talk(assistant: Assistant, *turns: str) -> list[str]:
+    """What is answered to each turn."""
+    history: list[Message] = []
+    for turn in turns:
+        answer = assistant.ask(turn, history=history).text
+        history += [{"role": "user", "content": turn}, {"role": "assistant", "content": answer}]
+    return [message["content"] for message in history if message["role"] == "assistant"]
+
+
+def test_a_follow_up_is_about_what_was_asked_before(talker: Assistant) -> None:
+    for building, source, colour in (
+        ("Orrin lighthouse", "lighthouse.txt", "red and white"),
+        ("Tarn mill", "mill.txt", "green"),
+    ):
+        history: list[Message] = [{"role": "user", "content": f"Who designed the {building}?"}]
+        answer = talker.ask("And how is it painted?", history=history)
+        assert answer.citations[0].passage.source == source
+        assert colour in answer.text
+
+
+def test_the_talk_before_helps_a_question_that_could_stand_alone(talker: Assistant) -> None:
+    for building, source in (("Orrin lighthouse", "lighthouse.txt"), ("Tarn mill", "mill.txt")):
+        history: list[Message] = [{"role": "user", "content": f"Who designed the {building}?"}]
+        answer = talker.ask("Which architect made the design?", history=history)
+        assert answer.passages[0].source == source
+
+
+def test_a_new_topic_is_answered_as_if_nothing_had_been_said(talker: Assistant) -> None:
+    question = "Who founded the Vale choir?"
+    *_, after = talk(talker, "Who designed the Tarn mill?", "How is it painted?", question)
+    assert after == talker.ask(question).text
+    assert "Ruth Aldous" in after
+
+
+def test_more_brings_what_was_not_said_yet(talker: Assistant) -> None:
+    history: list[Message] = []
+    quoted: list[str] = []
+    for turn in ("How many steps does the keeper of the Orrin lighthouse climb?", "tell me more"):
+        answer = talker.ask(turn, history=history)
+        assert answer.citations
+        assert not {c.quote for c in answer.citations} & set(quoted)
+        quoted += [c.quote for c in answer.citations]
+        history += [{"role": "user", "content": turn}, {"role": "assistant", "content": answer.text}]
+
+
+def test_a_doubt_shows_the_evidence_again(talker: Assistant) -> None:
+    first, again = talk(talker, "Who designed the Tarn mill?", "are you sure?")
+    assert "Edgar Voss" in again
+    assert first.split("]")[0] == again.split("]")[0]
+
+
+def test_a_rewrite_that_brings_in_a_name_is_not_searched_for(folder: Path, tmp_path: Path) -> None:
+    llm = ScriptedLLM(replies=["When did Napoleon see the Tarn mill?", "NOT FOUND"])
+    with Assistant.open(
+        Settings(documents=folder, index_dir=tmp_path / "index", refuse_below=0.0), llm=llm
+    ) as assistant:
+        history: list[Message] = [{"role": "user", "content": "Who designed the Tarn mill?"}]
+        answer = assistant.ask("and when was it?", history=history)
+    assert answer.standalone_question == "Who designed the Tarn mill? and when was it?"
