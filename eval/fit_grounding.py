@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rag import Settings
 from rag.embedding import Encoder, FloatArray, open_encoder
 from rag.evidence import EvidenceFinder
 from rag.grounding import LIMITS, Checker, Claim, Limits, Support
 from rag.sentences import sentences
-from rag.settings import Settings
 from rag.types import Passage
 
 from .changes import FALSE, TRUE, Source
