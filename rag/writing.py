@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 
 from .embedding import Encoder
+from .errors import LLMUnavailable
 from .evidence import Evidence, EvidenceFinder
-from .grounding import Checker, Claim, Composer, Support, claims, completed_claims, says_not_found
+from .grounding import (
+    Checker,
+    Claim,
+    Composer,
+    Support,
+    claims,
+    completed_claims,
+    says_not_found,
+    without_thinking,
+)
 from .llm import Writer
 from .prompts import Prompt
 from .sentences import LIST_ITEM
@@ -15,6 +25,7 @@ from .terms import names, numbers, words
 from .types import Dropped, Passage
 
 _MOST_TOKENS = 400
+_MOST_CHARACTERS = 8_000  # about four times as much
 _ONE_SENTENCE_TOKENS = 80
 _ABOUT_PASSAGES = frozenset(("passage", "text", "document", "article", "quote"))
 
@@ -45,24 +56,24 @@ class Author:
             yield from self._one_sentence(question, quotes, into)
 
     def _freely(self, question: str, passages: Sequence[Passage], into: Composer) -> Iterator[None]:
+        """Keep every sentence that holds.
+
+        A reply that says it found nothing, before it says anything that holds, found nothing: what it goes on with is
+        about something else. Behind an answer, the same words only tell what is missing.
+        """
         user = self._prompt.fill(passages=numbered(passages, [p.text for p in passages]), question=question)
         checker = Checker(passages, self._finder, self._encoder)
-        reply = ""
-        checked = 0
-        for piece in self._writer.stream(self._prompt.system, user, max_tokens=_MOST_TOKENS):
-            reply += piece
-            if not any(stop in piece for stop in ".!?\n。؟"):
-                continue
-            ready = completed_claims(reply)
-            for claim in ready[checked:]:
-                if _kept(checker.check(claim), claim, into):
+        seen: set[Claim] = set()
+        with closing(self._writer.stream(self._prompt.system, user, max_tokens=_MOST_TOKENS)) as pieces:
+            for claim in _claims_of(pieces):
+                if claim in seen:
+                    continue
+                seen.add(claim)
+                outcome = checker.check(claim)
+                if isinstance(outcome, Dropped) and not into.sentences and says_not_found(claim.text):
+                    raise NothingFoundError
+                if _kept(outcome, claim, into):
                     yield
-            checked = max(checked, len(ready))
-        if says_not_found(reply):
-            raise NothingFoundError
-        for claim in claims(reply)[checked:]:
-            if _kept(checker.check(claim), claim, into):
-                yield
 
     def _one_sentence(self, question: str, quotes: Sequence[Evidence], into: Composer) -> Iterator[None]:
         """Keep one sentence in place of the best quote, if it says all that the quote says; the other quotes follow.
@@ -85,6 +96,23 @@ class Author:
                 for quote in quotes[1:]:
                     into.quoted(quote)
                     yield
+
+
+def _claims_of(pieces: Iterable[str]) -> Iterator[Claim]:
+    """The claims of a reply as it comes, each as soon as it is complete, some more than once."""
+    reply = ""
+    try:
+        for piece in pieces:
+            reply += piece
+            if not any(stop in piece for stop in ".!?\n。؟"):
+                continue
+            yield from completed_claims(reply)
+            if len(without_thinking(reply)) > _MOST_CHARACTERS:  # it does not keep to the length that was asked for
+                break
+    except LLMUnavailable:
+        yield from completed_claims(reply)  # what it said before it broke off is as good as any
+        raise
+    yield from claims(reply)
 
 
 def _complete(outcome: Support | Dropped, claim: Claim, best: Evidence) -> Support | Dropped:

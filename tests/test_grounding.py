@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.disagreement import contradicts
 from rag.embedding import SentenceEncoder
 from rag.evidence import Evidence, EvidenceFinder
 from rag.grounding import (
@@ -13,7 +14,6 @@ from rag.grounding import (
     Support,
     claims,
     completed_claims,
-    contradicts,
     says_not_found,
     shown,
 )
