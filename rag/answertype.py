@@ -63,7 +63,7 @@ _REASON = re.compile(
 _AUXILIARY = "is|are|am|was|were|do|does|did|can|could|has|have|had|will|would|shall|should"
 # "How beans help our bones" and "why eggs are good" are headings: no verb stands where a question has it.
 _QUESTION = re.compile(
-    rf"\?\s*$|^(?:{_AUXILIARY}|may|might|name|list|tell|give)\b|\b(?:who|whom|whose|what|when|where|which)\b"
+    rf"[?؟？;]\s*$|^(?:{_AUXILIARY}|may|might|name|list|tell|give)\b|\b(?:who|whom|whose|what|when|where|which)\b"
     rf"|\b(?:how|why)\s+(?:\w+\s+)?(?:{_AUXILIARY})\b|\bhow (?:many|much|long|old|far|often|come|to)\b|^(?:how|why)$",
     re.I,
 )

@@ -29,6 +29,7 @@ from .retrieval import CANDIDATES, Query, Retriever
 from .settings import Settings
 from .splitting import SPLITTER_VERSION, chunks
 from .store import SCHEMA_VERSION, Store
+from .terms import around
 from .types import Answer, Document, Hit, IngestReport, Message, Passage, SearchMode, Span
 from .units import cut
 from .writing import Author, NothingFoundError
@@ -72,7 +73,8 @@ class Assistant:
         self._encoder = encoder
         self._writer = writer
         self._note = note  # why there is no writer although one is set
-        reader = open_reader(settings)
+        reader = open_reader(encoder.name)
+        self._reader = reader
         self._retriever = Retriever(store, encoder, reader)
         self._finder = EvidenceFinder(encoder, reader)
         self._ingester = Ingester(store, encoder, settings)
@@ -182,7 +184,7 @@ class Assistant:
     def features(self, question: str, *, history: Sequence[Message] = (), exclude: Collection[str] = ()) -> Features:
         """What the confidence in an answer is computed from; `rag.confidence.confidence` does it."""
         standalone = conversation.standalone(question, history)
-        return self._find(question, standalone, history, (), exclude).features
+        return self._find(question, standalone, history, (), _sources(exclude)).features
 
     # -- documents -------------------------------------------------------------------------------------------------
 
@@ -218,6 +220,7 @@ class Assistant:
             "llm": self.model,
             "embed_model": self._encoder.name,
             "weights": self._encoder.weights[:12],
+            "reader": self._reader.weights[:12] if self._reader else "none",
             "index": index_fingerprint(self.settings, self._encoder),
             "prompts": f"{self._answer_prompt.digest} {self._condense_prompt.digest}",
         }
@@ -386,7 +389,7 @@ def _composed(base: Answer, composer: Composer, mode: Any) -> Answer:
     return replace(
         base,
         text=text,
-        short=base.short if base.short and base.short in text else None,  # the sentences may be other ones
+        short=around(text, base.short)[1] or None,  # the sentences may be other ones
         mode=mode,
         sentences=tuple(composer.sentences),
         citations=tuple(composer.citations),

@@ -15,6 +15,9 @@ from .evidence import Evidence, coverage
 from .quoting import choose
 from .retrieval import Query, passage_stems
 
+_HARDLY = 4  # half of the thing asked for ("minister" of "minister of health") is hardly any of it
+_NO_READER = -0.2  # what the reader says where it does not know: between answerable questions and others
+
 
 class Features(NamedTuple):
     """What confidence is computed from. Each is in about -1..1, whatever the size of the corpus.
@@ -24,7 +27,7 @@ class Features(NamedTuple):
     counts by how much the question is about what all is about (`Query.topical`, here t).
     """
 
-    reader: float  # the log-odds that a passage answers, by the reader, -8..6, over 8; 0 without a reader
+    reader: float  # the log-odds that a passage answers, by the reader, -8..6, over 8; `_NO_READER` without one
     sentence_cosine: float  # of the best sentence
     passage_cosine: float  # of the closest passage, by 1 - t
     coverage: float  # share of the question's terms in the best passage, each by its weight, by 1 - t
@@ -50,7 +53,7 @@ def features(query: Query, evidence: Sequence[Evidence], vectors: FloatArray) ->
         passage_cosine=(1 - t) * (float(np.max(vectors @ query.vector)) if len(vectors) else 0.0),
         coverage=(1 - t) * coverage(query, passage_stems(best.passage)),
         answer_type=t * _type_match(kind, shown or [relevant], query.text),
-        asked_for=t * share_asked_for(query.text, _understood(relevant)),
+        asked_for=t * share_asked_for(query.text, _understood(relevant)) ** _HARDLY,
         asks_for_type=t * (kind != "any"),
         topical=t,
     )
@@ -58,7 +61,7 @@ def features(query: Query, evidence: Sequence[Evidence], vectors: FloatArray) ->
 
 def _reader(evidence: Sequence[Evidence]) -> float:
     logits = [e.passage_logit for e in evidence if e.passage_logit is not None]
-    return max(-8.0, min(6.0, max(logits))) / 8 if logits else 0.0
+    return max(-8.0, min(6.0, max(logits))) / 8 if logits else _NO_READER
 
 
 def mean(parts: Sequence[Features]) -> Features:
@@ -78,16 +81,16 @@ def _type_match(kind: AnswerType, shown: Sequence[Evidence], question: str) -> f
 
 
 # Printed by eval/fit_confidence.py; eval/README.md names the sets, their hashes and what they separate.
-_BIAS = -1.6
+_BIAS = -2.537
 _COEFFICIENTS = Features(
-    reader=1.33,
-    sentence_cosine=1.16,
-    passage_cosine=1.41,
-    coverage=0.55,
-    answer_type=2.38,
-    asked_for=1.26,
-    asks_for_type=-0.58,
-    topical=-1.48,
+    reader=1.31,
+    sentence_cosine=0.71,
+    passage_cosine=2.46,
+    coverage=1.84,
+    answer_type=2.85,
+    asked_for=2.02,
+    asks_for_type=-0.28,
+    topical=-0.73,
 )
 
 

@@ -138,12 +138,13 @@ def _points_back(question: str) -> bool:
     follows: "What did Ann Lee do before she retired?" needs no history, "Do the Danes support her?" does.
     """
     said = words(question)
-    stands_outside = [
-        i + 1 == len(said) or len(content_words(" ".join(said[:i]))) < 2
-        for i, word in enumerate(said)
-        if word in _PRONOUNS
-    ]
-    return any(stands_outside) or not _POINTERS.isdisjoint(said)
+    content = set(content_words(question))
+    before: set[str] = set()
+    for i, word in enumerate(said):
+        if word in _PRONOUNS and (i + 1 == len(said) or len(before) < 2):
+            return True
+        before |= {word} & content
+    return not _POINTERS.isdisjoint(said)
 
 
 def asked_before(history: Sequence[Message]) -> str:
@@ -202,7 +203,8 @@ def context(question: str, standalone: str, history: Sequence[Message]) -> str:
 def already_said(text: str, history: Sequence[Message]) -> bool:
     """Whether an earlier answer of the conversation has the words that `text` begins with: quotes may be cut short."""
     said = " ".join(words(text)[:_SAME_START])
-    return any(said in " ".join(words(turn["content"])) for turn in history if turn["role"] == "assistant")
+    answers = (turn["content"] for turn in history if turn["role"] == "assistant")
+    return bool(said) and any(f" {said} " in f" {' '.join(words(answer))} " for answer in answers)
 
 
 def found_in_context(alone: Sequence[Hit], with_context: Sequence[Hit], k: int) -> list[Hit]:

@@ -73,7 +73,7 @@ class EvidenceFinder:
     def __init__(self, encoder: Encoder, reader: Reader | None = None) -> None:
         self._encoder = encoder
         self._reader = reader
-        self._cache: OrderedDict[tuple[int, str], _Units] = OrderedDict()
+        self._cache: OrderedDict[Passage, _Units] = OrderedDict()
         self._lock = threading.Lock()
 
     def find(self, query: Query, hits: Sequence[Hit]) -> list[Evidence]:
@@ -89,7 +89,7 @@ class EvidenceFinder:
         asked = _Asked(expected(query.text), asks_why(query.text), asks_for_several(query.text))
         best = max(hit.score for hit in hits) or 1.0
         passages = [hit.passage for hit in hits]
-        readings = self._reader.read(query.text, passages) if self._reader else [Reading()] * len(hits)
+        readings = self._reader.read(query.read_as, passages) if self._reader else [Reading()] * len(hits)
         found = [
             evidence
             for hit, units, reading in zip(hits, self._units(passages), readings, strict=True)
@@ -107,8 +107,8 @@ class EvidenceFinder:
 
     def _units(self, passages: Sequence[Passage]) -> list[_Units]:
         with self._lock:
-            known = {_key(p): self._cache[_key(p)] for p in passages if _key(p) in self._cache}
-        new = [p for p in passages if _key(p) not in known]
+            known = {p: self._cache[p] for p in passages if p in self._cache}
+        new = [p for p in passages if p not in known]
         units = [units_of(p) for p in new]
         texts = [
             [f"{unit.context} {cut(passage, unit.span)}".strip() for unit in each]
@@ -118,15 +118,15 @@ class EvidenceFinder:
         at = 0
         for passage, each, understood in zip(new, units, texts, strict=True):
             held = tuple(stems(text) for text in understood)
-            known[_key(passage)] = _Units(tuple(each), vectors[at : at + len(each)], held)
+            known[passage] = _Units(tuple(each), vectors[at : at + len(each)], held)
             at += len(each)
         with self._lock:
             for passage in passages:
-                self._cache[_key(passage)] = known[_key(passage)]
-                self._cache.move_to_end(_key(passage))
+                self._cache[passage] = known[passage]
+                self._cache.move_to_end(passage)
             while len(self._cache) > _CACHED_PASSAGES:
                 self._cache.popitem(last=False)
-        return [known[_key(p)] for p in passages]
+        return [known[p] for p in passages]
 
 
 class _Asked(NamedTuple):
@@ -175,11 +175,6 @@ def _fitting(
 def _one_sentence(texts: Sequence[str], i: int, j: int) -> bool:
     """Whether the neighbours `i` and `j` are clauses of one sentence."""
     return 0 <= j < len(texts) and texts[min(i, j)][-1] not in ".!?:"
-
-
-def _key(passage: Passage) -> tuple[int, str]:
-    # An index that was deleted and made anew starts its ids over: the text tells.
-    return passage.id, passage.text
 
 
 def coverage(query: Query, held: frozenset[str]) -> float:

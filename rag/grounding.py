@@ -65,10 +65,10 @@ _REFUSAL = re.compile(
 _LEAST_ALIKE = 0.4  # share of words under which no closer look is worth its time
 # How models say that they keep to what they were shown: no statement of its own.
 _FRAME = re.compile(
-    r"^(?:according to|based on|as (?:stated|mentioned|noted|described|reported) in|(?:the|these) )\s*"
+    r"^(?:(?P<by>according to|based on|as (?:stated|mentioned|noted|described|reported) in)|the|these)\s+"
     r"(?:(?:the|these|provided|given|above|cited|available)\s+)*"
     r"(?:passages?|documents?|texts?|sources?|context|excerpts?)(?:\s+\d{1,2})?"
-    r"(?:\s*,\s*|\s+(?:states?|says?|mentions?|notes?|reports?|indicates?|explains?)\s+that\s+)",
+    r"(?(by)\s*,\s*|\s+(?:states?|says?|mentions?|notes?|reports?|indicates?|explains?)\s+that\s+)",
     re.I,
 )
 _BLANK_LINES = re.compile(r"\n\s*\n+")
@@ -191,6 +191,8 @@ class Checker:
         cited = [self._passages[n - 1] for n in claim.cited if 1 <= n <= len(self._passages)]
         others = [p for p in self._passages if p not in cited]
         said = _FRAME.sub("", claim.text)
+        if not content_words(said):
+            return Dropped(claim.text, "it says nothing that could be checked")
         vector = self._encoder.documents([said])[0]
         reason = ""
         for group in (cited, others):

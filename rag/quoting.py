@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from .answertype import asks_for_several, asks_why
 from .evidence import Evidence
+from .reading import Answering
 from .types import Span
 from .units import ANSWER_WORDS, cut, listed
 
 MOST_QUOTES = 4  # of an answer that is no list
-_MARGIN = 0.25  # how much lower than the best a further quote may score
+_MARGIN = 0.3  # how much lower than the best a further quote of the same passage may score,
+_MARGIN_ELSEWHERE = 0.2  # and one of another passage
 _MARGIN_BESIDE_LIST = 0.1
 _LOOKED_AT = 16
 _SURE_OF_SHORT = -1.0  # least log-odds of a short answer
@@ -51,22 +53,35 @@ def short_answer(question: str, quotes: Sequence[Evidence]) -> str | None:
         if answer is None or not (quote.start <= answer.start and answer.end <= quote.end):
             continue
         if answer.logit >= _SURE_OF_SHORT and (best is None or answer.logit > best[0]):
-            best = (answer.logit, cut(quote.passage, Span(answer.start, answer.end)))
+            best = (answer.logit, _whole_words(quote, answer))
     return best[1] if best else None
+
+
+def _whole_words(quote: Evidence, answer: Answering) -> str:
+    """The words of the answer: the reader may point at a part of one."""
+    text = quote.text
+    start, end = answer.start - quote.start, answer.end - quote.start
+    while start > 0 and text[start - 1].isalnum() and text[start].isalnum():
+        start -= 1
+    while end < len(text) and text[end - 1].isalnum() and text[end].isalnum():
+        end += 1
+    return text[start:end]
 
 
 def _in_turns(rankings: Sequence[Sequence[Evidence]]) -> list[Evidence]:
     good = [
-        [candidate for candidate in ranking[:_LOOKED_AT] if candidate.score >= ranking[0].score - _margin(ranking[0])]
+        [other for other in ranking[:_LOOKED_AT] if other.score >= ranking[0].score - _margin(ranking[0], other)]
         for ranking in rankings
     ]
     longest = max(map(len, good), default=0)
     return [ranking[i] for i in range(longest) for ranking in good if i < len(ranking)]
 
 
-def _margin(best: Evidence) -> float:
+def _margin(best: Evidence, other: Evidence) -> float:
     """A list at the top says it all: only what is as good may stand beside it."""
-    return _MARGIN_BESIDE_LIST if best.items else _MARGIN
+    if best.items:
+        return _MARGIN_BESIDE_LIST
+    return _MARGIN if other.passage == best.passage else _MARGIN_ELSEWHERE
 
 
 def _as_quotes(candidate: Evidence, most_words: int) -> list[Evidence]:

@@ -7,6 +7,7 @@ questions that the documents answer from those that they nearly answer. It point
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
 from collections import OrderedDict
@@ -20,12 +21,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .embedding import FloatArray, model_folder, multiplies_bfloat16
-from .settings import PACKAGED_EMBEDDER, Settings
+from .errors import EmbeddingUnavailable
+from .settings import PACKAGED_EMBEDDER
 from .types import Passage, Span
 
 MOST_TOKENS = 256  # of question, title and passage together; longer passages are read in windows
 _OVERLAP = 64
-_QUESTION_CHARS = 300
+_QUESTION_TOKENS = 80
+_AT_ONCE = 32  # passages
 _ANSWER_TOKENS = 24
 _SOFTNESS = 3.0
 _KEPT = 512  # readings
@@ -63,11 +66,6 @@ class Reading:
             return -20.0
         return float(np.logaddexp.reduce(self.starts) + np.logaddexp.reduce(self.ends)) / 2
 
-    @property
-    def probability(self) -> float:
-        """`logit`, squeezed into 0..1."""
-        return squeezed(self.logit)
-
     def best(self, within: Span) -> Answering | None:
         """The likeliest answer of at most `_ANSWER_TOKENS` tokens inside a run of the document; None without tokens."""
         inside = [i for i, token in enumerate(self.tokens) if token.start >= within.start and token.end <= within.end]
@@ -94,17 +92,22 @@ class Reader:
         self._folder = folder
         self._weights = weights
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, int, str], Reading] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, Passage], Reading] = OrderedDict()
+
+    @cached_property
+    def weights(self) -> str:
+        """The sha256 of the file with what was learnt."""
+        return hashlib.sha256(self._weights.read_bytes()).hexdigest()
 
     def read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
         """One reading for each passage, in their order."""
-        keys = [(question, passage.id, passage.text) for passage in passages]
+        keys = [(question, passage) for passage in passages]
         with self._lock:
             known = {key: self._kept[key] for key in keys if key in self._kept}
-            new = [(key, passage) for key, passage in zip(keys, passages, strict=True) if key not in known]
-            if new:
-                readings = self._read(question, [passage for _, passage in new])
-                known |= {key: reading for (key, _), reading in zip(new, readings, strict=True)}
+            new = [key for key in keys if key not in known]
+            for i in range(0, len(new), _AT_ONCE):
+                some = new[i : i + _AT_ONCE]
+                known |= dict(zip(some, self._read(question, [passage for _, passage in some]), strict=True))
             for key in keys:
                 self._kept[key] = known[key]
                 self._kept.move_to_end(key)
@@ -117,7 +120,7 @@ class Reader:
 
         titles = [f"{passage.title}. " if passage.title else "" for passage in passages]
         encoded = self._tokenizer(
-            [question[:_QUESTION_CHARS]] * len(passages),
+            [self._shortened(question)] * len(passages),
             [title + passage.text for title, passage in zip(titles, passages, strict=True)],
             truncation="only_second",
             max_length=MOST_TOKENS,
@@ -143,6 +146,11 @@ class Reader:
                     windows[of].append((Span(start + shift, end + shift), begins - none_start, ends - none_end))
         return [_reading(tokens) for tokens in windows]
 
+    def _shortened(self, question: str) -> str:
+        """The question as far as there is room for it beside a passage."""
+        offsets = self._tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        return question[: offsets[_QUESTION_TOKENS - 1][1]] if len(offsets) > _QUESTION_TOKENS else question
+
     @cached_property
     def _tokenizer(self) -> Any:
         from transformers import AutoTokenizer
@@ -157,10 +165,12 @@ class Reader:
 
         config = AutoConfig.from_pretrained(self._folder, local_files_only=True)
         model = AutoModel.from_config(config, add_pooling_layer=False).eval()  # type: ignore[no-untyped-call]
-        model.load_state_dict(adapted(load_file(self._folder / "model.safetensors"), self._trained), strict=False)
+        packaged, wanted = load_file(self._folder / "model.safetensors"), model.state_dict()
+        base = {name: weight for name, weight in packaged.items() if name in wanted}
+        model.load_state_dict(adapted(base, self._trained))
         return model.to(torch.bfloat16) if multiplies_bfloat16() else model
 
-    @cached_property
+    @property
     def _head(self) -> Any:
         return self._trained["head.weight"].float()
 
@@ -168,7 +178,15 @@ class Reader:
     def _trained(self) -> dict[str, Any]:
         from safetensors.torch import load_file
 
-        return load_file(self._weights)
+        try:
+            found = load_file(self._weights)
+            found["head.weight"]
+        except Exception as error:  # a damaged file raises whatever its reader raises
+            raise EmbeddingUnavailable(
+                f"the reader's weights {self._weights} cannot be read ({type(error).__name__}); "
+                "install the package again"
+            ) from error
+        return found
 
 
 def adapted(base: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,11 +200,9 @@ def adapted(base: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, An
     return result
 
 
-def open_reader(settings: Settings) -> Reader | None:
+def open_reader(embed_model: str) -> Reader | None:
     """The packaged reader; None beside another embedding model, which may know languages that it cannot read."""
-    if settings.embed_model != PACKAGED_EMBEDDER or not _WEIGHTS.is_file():
-        return None
-    return Reader(model_folder(PACKAGED_EMBEDDER), _WEIGHTS)
+    return Reader(model_folder(PACKAGED_EMBEDDER), _WEIGHTS) if embed_model == PACKAGED_EMBEDDER else None
 
 
 def _reading(tokens: Sequence[tuple[Span, float, float]]) -> Reading:

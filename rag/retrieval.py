@@ -11,7 +11,7 @@ import numpy as np
 
 from .answertype import is_question
 from .embedding import Encoder, FloatArray
-from .reading import Reader
+from .reading import Reader, squeezed
 from .spelling import respell
 from .store import Store
 from .terms import content_words, fold, stem, stems, word_spans, words
@@ -22,9 +22,9 @@ CANDIDATES = 50  # of each retriever, before fusion
 DENSE_WEIGHT = 0.6  # of the convex fusion
 _FEEDBACK = 10  # passages that widen a topic, each by its score to this power:
 _FEEDBACK_POWER = 4
-_ONE_TOPIC = 0.15  # cosine of a question to the mean of the passages, where all is about what it asks
-READ = 10  # passages, by the reader
-READER_WEIGHT = 0.6
+_ONE_TOPIC = 0.1  # mean cosine of a question to the passages, from where on all is about what it asks
+_READ = 10  # passages, by the reader
+_READER_WEIGHT = 0.6
 _FURTHER_OF_TOPIC, _FURTHER_OF_QUESTION = 0.5, 0.8  # see `_spread`
 _BEFORE_LINKED = 3  # passages that stay in front of linked ones
 _MOST_LINKED = 2
@@ -41,6 +41,7 @@ class Query:
     `vector`: its embedding, float32 `[dimension]`, unit length.
     `topical`: how much the index as a whole is about what it asks, 0..1: about 0 in a collection about
     everything, 1 where all is about one thing and the question, too.
+    `whole`: of the part of a question, the whole.
     """
 
     text: str
@@ -49,6 +50,12 @@ class Query:
     vector: FloatArray
     respelled: Mapping[str, str]
     topical: float
+    whole: str = ""
+
+    @property
+    def read_as(self) -> str:
+        """What the reader is asked: it needs the whole to know what a part is about."""
+        return self.whole or self.text
 
     def about(self, whole: Query) -> Query:
         """Read a part of a question as a part of the whole: "since when?" is about what the whole asks.
@@ -56,7 +63,8 @@ class Query:
         Its own words count in full, the others by half; the vector lies midway.
         """
         weights = {term: weight / 2 for term, weight in whole.weights.items()} | dict(self.weights)
-        return replace(self, weights=weights, vector=_unit(self.vector + whole.vector))
+        vector = _unit(self.vector + whole.vector)
+        return replace(self, weights=weights, vector=vector, topical=whole.topical, whole=whole.text)
 
 
 class _Only(NamedTuple):
@@ -64,9 +72,6 @@ class _Only(NamedTuple):
 
     documents: Collection[str]
     exclude: Collection[str]
-
-    def allows(self, passage: Passage) -> bool:
-        return passage.source not in self.exclude and (not self.documents or passage.source in self.documents)
 
 
 class Retriever:
@@ -149,13 +154,13 @@ class Retriever:
         """The first hits in a new order: those first in which the reader sees an answer."""
         if not self._reader:
             return hits
-        head = hits[:READ]
-        readings = self._reader.read(query.text, [hit.passage for hit in head])
+        head = hits[:_READ]
+        readings = self._reader.read(query.read_as, [hit.passage for hit in head])
         head = [
-            replace(hit, score=hit.score + READER_WEIGHT * reading.probability)
+            replace(hit, score=hit.score + _READER_WEIGHT * squeezed(reading.logit))
             for hit, reading in zip(head, readings, strict=True)
         ]
-        return sorted(head, key=lambda hit: (-hit.score, hit.passage.id)) + hits[READ:]
+        return sorted(head, key=lambda hit: (-hit.score, hit.passage.id)) + hits[_READ:]
 
     def _with_linked(self, query: Query, hits: list[Hit], only: _Only) -> list[Hit]:
         """The hits, with passages of documents that the best one names by their title behind the first few.
@@ -166,10 +171,11 @@ class Retriever:
         if len(hits) < _BEFORE_LINKED:
             return hits
         best = hits[0].passage
-        found = self._store.passages(self._store.titled(possible_titles(best.text), _LINKED_CANDIDATES))
+        own = best.title.casefold()  # which it often holds, too
+        titles = [title for title in possible_titles(best.text) if title.casefold() != own]
+        found = self._store.passages(self._store.titled(titles, _LINKED_CANDIDATES, **only._asdict()))
         lacking = query.weights.keys() - passage_stems(best)
-        found = [p for p in found if p.document_id != best.document_id and only.allows(p)]
-        found = [p for p in found if lacking & passage_stems(p)]
+        found = [p for p in found if p.document_id != best.document_id and lacking & passage_stems(p)]
         if not found:
             return hits
         cosines = self._store.vectors([p.id for p in found]) @ query.vector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -120,29 +120,35 @@ def rename_document(connection: sqlite3.Connection, words: WordCounts, document_
     words.add(connection, document_id, 1)
 
 
-def passages_of_titled(connection: sqlite3.Connection, titles: Sequence[str], most: int) -> list[int]:
-    """At most `most` ids of passages of documents with one of these titles, whatever its case.
-
-    What a title has in brackets behind it may be left out: "Lilu" finds "Lilu (mythology)".
-    """
+def passages_of_titled(
+    connection: sqlite3.Connection,
+    titles: Sequence[str],
+    most: int,
+    documents: Collection[str],
+    exclude: Collection[str],
+) -> list[int]:
+    """At most `most` ids of passages of documents with one of these titles, whatever its case; see `Store.titled`."""
+    chosen = "AND source IN (SELECT value FROM json_each(?4))" if documents else ""
+    filters = [exclude, documents] if documents else [exclude]
     rows = connection.execute(
-        """
+        f"""
         SELECT passage.id FROM (
             SELECT document.id FROM json_each(?1) JOIN document ON title = value COLLATE NOCASE
             UNION
             SELECT document.id FROM json_each(?1) JOIN document
             ON title > value || ' (' COLLATE NOCASE AND title < value || ' )' COLLATE NOCASE
-        ) AS named JOIN passage ON document_id = named.id ORDER BY passage.id LIMIT ?2
+        ) AS named JOIN document USING (id) JOIN passage ON document_id = document.id
+        WHERE source NOT IN (SELECT value FROM json_each(?3)) {chosen} ORDER BY passage.id LIMIT ?2
         """,
-        (json.dumps(list(titles)), most),
+        (json.dumps(list(titles)), most, *(json.dumps(list(sources)) for sources in filters)),
     )
     return [i for (i,) in rows]
 
 
 def mean_vector(connection: sqlite3.Connection, dimension: int) -> FloatArray:
-    """The mean of `_SAMPLE` vectors at even distances, or of all; zeros for an empty index."""
+    """The mean of at most `_SAMPLE` vectors at even distances; zeros for an empty index."""
     ids = [i for (i,) in connection.execute("SELECT id FROM passage ORDER BY id")]
-    sample = ids[:: max(1, len(ids) // _SAMPLE)]
+    sample = ids[:: max(1, -(-len(ids) // _SAMPLE))]
     rows = connection.execute(
         "SELECT vector FROM passage WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(sample),)
     )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .errors import IndexDamaged
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x52414751  # "RAGQ": tells our file from another program's SQLite file
 
 SCHEMA = f"""

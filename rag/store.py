@@ -263,10 +263,15 @@ class Store:
         with self._read() as (connection, _):
             return best_passages(connection, terms, k, documents, exclude)
 
-    def titled(self, titles: Sequence[str], most: int) -> list[int]:
-        """At most `most` ids of passages whose document has one of these titles (case and "(…)" behind aside)."""
+    def titled(
+        self, titles: Sequence[str], most: int, *, documents: Collection[str] = (), exclude: Collection[str] = ()
+    ) -> list[int]:
+        """At most `most` ids of passages whose document has one of these titles, whatever its case.
+
+        What a title has in brackets behind it may be left out: "Lilu" finds "Lilu (mythology)". Filters as in `dense`.
+        """
         with self._read() as (connection, _):
-            return passages_of_titled(connection, [_utf8(title) for title in titles], most)
+            return passages_of_titled(connection, [_utf8(title) for title in titles], most, documents, exclude)
 
     def passages(self, ids: Sequence[int]) -> list[Passage]:
         """The passages with these ids, in this order; ids that are gone are left out."""

@@ -18,6 +18,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from .errors import RagError
+from .terms import around
 from .types import Answer, Document, Hit, Passage
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class Screen:
         """Print an answer with its citations as footnotes, or a refusal with the nearest passages."""
         if answer.standalone_question != answer.question:
             self.line((f"understood as: {one_line(answer.standalone_question)}", "dim"))
-        before, short, after = answer.text.partition(answer.short) if answer.short else (answer.text, "", "")
+        before, short, after = around(answer.text, answer.short)
         self.line(before, (short, "bold"), after)
         if answer.refused:
             self.line((f"Why: {answer.reason}.", "dim"))

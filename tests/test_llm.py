@@ -396,7 +396,7 @@ def weights() -> Path:
 
 @pytest.fixture(scope="module")
 def embedded(weights: Path) -> Iterator[Writer]:
-    writer = open_writer(Settings(**PATIENT))
+    writer = open_writer(Settings(llm="embedded", **PATIENT))
     assert writer is not None
     text_of(writer, "Hi.", 1)
     yield writer
@@ -461,7 +461,7 @@ def test_only_the_key_opens_the_local_server(embedded: Writer, weights: Path) ->
 
 
 def test_the_server_is_shared_and_stops_with_its_last_writer(embedded: Writer) -> None:
-    second = open_writer(Settings(**PATIENT))
+    second = open_writer(Settings(llm="embedded", **PATIENT))
     assert second is not None
     assert text_of(second, TALL)
     assert {server.users for server in llm._servers.values()} == {2}
@@ -490,7 +490,7 @@ def python(code: str, *, send: signal.Signals | None = None) -> subprocess.Compl
 def test_opening_a_writer_imports_nothing_heavy_and_starts_nothing(weights: Path) -> None:
     done = python("""
         import sys, threading
-        writer = open_writer(Settings())
+        writer = open_writer(Settings(llm="embedded"))
         print(writer.name, threading.active_count())
         print([name for name in ("llama_index", "openai", "httpx", "xllamacpp", "torch") if name in sys.modules])
     """)
@@ -516,7 +516,7 @@ print(3)
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_interpreter_ends_cleanly_with_the_server(weights: Path, ending: str) -> None:
     done = python(
-        "writer = open_writer(Settings(first_token_s=300, total_s=600))\n"
+        "writer = open_writer(Settings(llm="embedded", first_token_s=300, total_s=600))\n"
         "def story(max_tokens): return writer.stream('', 'Tell a story.', max_tokens=max_tokens)\n" + ENDINGS[ending]
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "3\n", "")
@@ -526,7 +526,7 @@ def test_the_interpreter_ends_cleanly_with_the_server(weights: Path, ending: str
 def test_ctrl_c_still_interrupts_while_the_server_runs(weights: Path) -> None:
     done = python(
         """
-        reply = open_writer(Settings(first_token_s=300, total_s=600)).stream("", "Tell a story.", max_tokens=3000)
+        reply = open_writer(Settings(llm="embedded", first_token_s=300, total_s=600)).stream("", "Tell a story.", max_tokens=3000)
         next(reply)
         print("writing", flush=True)
         try:
@@ -597,7 +597,7 @@ def files_in(folder: Path) -> set[str]:
 def test_missing_weights_are_named_with_the_command_that_fetches_them(tmp_path: Path) -> None:
     assert embedded_weights(Settings(cache_dir=tmp_path)) is None
     with pytest.raises(ModelMissing, match=r"run 'rag models pull'$"):
-        open_writer(Settings(cache_dir=tmp_path))
+        open_writer(Settings(llm="embedded", cache_dir=tmp_path))
     assert files_in(tmp_path) == set()
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from rag.embedding import model_folder
+from rag.errors import EmbeddingUnavailable
 from rag.reading import Reader, open_reader
-from rag.settings import Settings
+from rag.settings import PACKAGED_EMBEDDER
 from rag.types import Passage, Span
 
 MILL = (
@@ -18,7 +20,7 @@ BREAD = "Bread rises because yeast makes gas. Sourdough takes two days."
 
 @pytest.fixture(scope="module")
 def reader() -> Reader:
-    found = open_reader(Settings())
+    found = open_reader(PACKAGED_EMBEDDER)
     assert found is not None
     return found
 
@@ -51,7 +53,6 @@ def test_it_points_at_the_words_that_answer(reader: Reader, question: str, words
 def test_the_passage_that_answers_is_likelier_than_another(reader: Reader) -> None:
     mill, bread = reader.read("Who built the Arden mill?", [passage(MILL, 1), passage(BREAD, 2)])
     assert mill.logit > bread.logit
-    assert mill.probability > bread.probability
 
 
 def test_only_what_is_asked_for_is_searched(reader: Reader) -> None:
@@ -69,10 +70,10 @@ def test_a_long_passage_is_read_to_its_end(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("text", ["…", "🦉", "ما هذا", "x" * 3000, "a\nb\n\n- c"])
-@pytest.mark.parametrize("question", ["?", "who " * 400, "ما هذا"])
+@pytest.mark.parametrize("question", ["?", "who " * 400, "ما هذا " * 60, "谁建造了这座桥和塔?" * 25, "1.2.3." * 60])
 def test_nothing_breaks_it(reader: Reader, question: str, text: str) -> None:
     (reading,) = reader.read(question, [passage(text)])
-    assert 0 <= reading.probability <= 1
+    assert -30 <= reading.logit <= 30
     for start, end in reading.tokens:
         assert 100 <= start <= end <= 100 + len(text)
 
@@ -84,12 +85,19 @@ def test_without_passages_there_is_nothing_to_read(reader: Reader) -> None:
 def test_threads_read_alike(reader: Reader) -> None:
     questions = [f"Who built the mill number {n}?" for n in range(8)]
     alone = [reader.read(question, [passage(MILL, 7)])[0].logit for question in questions]
-    again = open_reader(Settings())
+    again = open_reader(PACKAGED_EMBEDDER)
     assert again is not None
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda q: again.read(q, [passage(MILL, 7)])[0].logit, questions))
     assert together == alone
 
 
-def test_beside_another_embedding_model_there_is_no_reader(tmp_path: Path) -> None:
-    assert open_reader(Settings(embed_model=str(tmp_path))) is None
+def test_beside_another_embedding_model_there_is_no_reader() -> None:
+    assert open_reader("some/multilingual-model") is None
+
+
+def test_a_damaged_file_is_told_with_its_cure(tmp_path: Path) -> None:
+    (tmp_path / "reader.safetensors").write_bytes(b"version https://git-lfs.example/spec/v1")
+    broken = Reader(model_folder(PACKAGED_EMBEDDER), tmp_path / "reader.safetensors")
+    with pytest.raises(EmbeddingUnavailable, match="install the package again"):
+        broken.read("Who?", [passage(MILL)])

@@ -14,11 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy
@@ -29,7 +30,6 @@ from rag.embedding import model_folder
 from rag.reading import MOST_TOKENS
 from rag.settings import PACKAGED_EMBEDDER
 
-from ..metrics import auroc
 from . import examples
 from .examples import Example, Group
 
@@ -58,7 +58,7 @@ class SpanReader(torch.nn.Module):
         """(logits `[n, tokens, 2]`, targets `[n, 2]`); tokens that cannot be in an answer get `_NO_TOKEN`."""
         titles = [f"{example.title}. " if example.title else "" for example in batch]
         encoded = self.tokenizer(
-            [example.question[:300] for example in batch],
+            [example.question for example in batch],
             [title + example.text for title, example in zip(titles, batch, strict=True)],
             truncation="only_second",
             max_length=MOST_TOKENS,
@@ -164,7 +164,7 @@ def main() -> None:
     seen = [
         document
         for name in ("wiki", "multihop", "dialog")
-        for document in _lines(chosen.evaldata / name / "documents.jsonl")
+        for document in lines(chosen.evaldata / name / "documents.jsonl")
         if not examples.held_out(document["title"])
     ]
     wiki = chosen.evaldata / "wiki"
@@ -173,13 +173,13 @@ def main() -> None:
         if not file.exists():
             stage(reader, seen, wiki)
             torch.save(reader.state_dict(), file)
-        reader.load_state_dict(torch.load(file))
+        reader.load_state_dict(torch.load(file, weights_only=True))
     save_file(exported(reader, folder), chosen.out)
     print(f"{chosen.out}: {chosen.out.stat().st_size / 1e6:.1f} MB")
 
 
 def _cloze(reader: SpanReader, seen: Sequence[Mapping[str, Any]], wiki: Path) -> None:
-    documents = [d for d in _lines(wiki / "documents.jsonl") if not examples.held_out(d["title"])]
+    documents = [d for d in lines(wiki / "documents.jsonl") if not examples.held_out(d["title"])]
     train(reader, [[[example] for example in examples.cloze(documents, _CLOZE, seed=0)]], 1.5e-4, "cloze")
 
 
@@ -188,11 +188,11 @@ def _templates(reader: SpanReader, seen: Sequence[Mapping[str, Any]], wiki: Path
 
 
 def _questions(reader: SpanReader, seen: Sequence[Mapping[str, Any]], wiki: Path) -> None:
-    documents = {document["id"]: document for document in _lines(wiki / "documents.jsonl")}
-    questions = list(_lines(wiki / "questions.jsonl"))
-    with _searching(wiki / "documents.jsonl") as assistant:
-        found = {q["id"]: _alike(assistant, q) for q in questions}
-    mine = [q for q in questions if not examples.held_out(_title(q, documents, found[q["id"]]))]
+    documents = {document["id"]: document for document in lines(wiki / "documents.jsonl")}
+    questions = list(lines(wiki / "questions.jsonl"))
+    with searching(wiki / "documents.jsonl") as assistant:
+        found = {q["id"]: alike(assistant, q) for q in questions}
+    mine = [q for q in questions if not examples.held_out(title_of(q, documents, found[q["id"]]))]
     by_question = {(q["question"], tuple(q.get("exclude") or ())): found[q["id"]] for q in mine}
     epochs = []
     for epoch in range(2):
@@ -201,32 +201,18 @@ def _questions(reader: SpanReader, seen: Sequence[Mapping[str, Any]], wiki: Path
         beside = examples.templated(seen, _TEMPLATED_BESIDE, seed=epoch)
         epochs.append([*groups, *beside])
     train(reader, epochs, 7e-5, "questions", planned=1.5)
-    unseen = examples.asked(
-        [q for q in questions if q not in mine],
-        documents,
-        lambda q, exclude: next(found[o["id"]] for o in questions if o["question"] == q),
-        random.Random(0),
-    )
-    logits, answered = _scored(reader, unseen)
-    print(f"texts that answer, of unseen titles: AUROC {auroc(logits, answered):.3f} over {len(logits)}")
 
 
-def _scored(reader: SpanReader, groups: Sequence[Group]) -> tuple[np.ndarray, np.ndarray]:
-    reader.eval()
-    logits: list[float] = []
-    flat = [example for group in groups for example in group]
-    with torch.inference_mode():
-        for i in range(0, len(flat), _BATCH):
-            found, _ = reader(flat[i : i + _BATCH])
-            logits += (torch.logsumexp(found[:, 1:], 1) - found[:, 0]).mean(1).tolist()
-    return np.array(logits), np.array([float(example.answer is not None) for example in flat])
+@contextmanager
+def searching(documents: Path) -> Iterator[Assistant]:
+    """An assistant over a collection, with an index for the time being."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(documents=documents, index_dir=Path(folder) / "index")
+        with Assistant.open(settings) as assistant:
+            yield assistant
 
 
-def _searching(documents: Path) -> Assistant:
-    return Assistant.open(Settings(documents=documents, index_dir=Path(f"{documents}.index"), llm="none"))
-
-
-def _alike(assistant: Assistant, question: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def alike(assistant: Assistant, question: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """(source, title, text) of the passages that look most alike: by their words and by their meaning, in turn."""
     exclude = tuple(question.get("exclude") or ())
     by_mode = [assistant.search(question["question"], 5, mode=mode, exclude=exclude) for mode in ("dense", "keyword")]
@@ -234,14 +220,16 @@ def _alike(assistant: Assistant, question: Mapping[str, Any]) -> list[tuple[str,
     return [(passage.source, passage.title, passage.text) for passage in hits.values()]
 
 
-def _title(question: Mapping[str, Any], documents: Mapping[str, Any], found: Sequence[tuple[str, str, str]]) -> str:
+def title_of(question: Mapping[str, Any], documents: Mapping[str, Any], found: Sequence[tuple[str, str, str]]) -> str:
+    """The title that a question is about: of its evidence, or of what looks most alike."""
     gold = next((e["document"] for e in question["evidence"] if e["document"] in documents), None)
     return str(documents[gold]["title"]) if gold else found[0][1]
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a .jsonl file."""
+    with path.open(encoding="utf-8") as file:
+        yield from map(json.loads, file)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from ..terms import around
 from ..types import Answer, Citation, Message, Passage, Sentence
 
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
@@ -130,9 +131,8 @@ def _said(answer: Answer, number: int) -> Iterator[str]:
 
 def _emphasised(text: str, short: str | None) -> str:
     """The sentence, with the words that answer by themselves in bold."""
-    if not short or short not in text:
-        return escape(text)
-    return f"<strong>{escape(short)}</strong>".join(map(escape, text.split(short, 1)))
+    before, words, after = around(text, short)
+    return f"{escape(before)}<strong>{escape(words)}</strong>{escape(after)}" if words else escape(text)
 
 
 def _chips(sentence: Sentence, titles: Mapping[int, str], number: int) -> str:
