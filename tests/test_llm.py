@@ -516,7 +516,7 @@ print(3)
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_interpreter_ends_cleanly_with_the_server(weights: Path, ending: str) -> None:
     done = python(
-        "writer = open_writer(Settings(llm="embedded", first_token_s=300, total_s=600))\n"
+        "writer = open_writer(Settings(llm='embedded', first_token_s=300, total_s=600))\n"
         "def story(max_tokens): return writer.stream('', 'Tell a story.', max_tokens=max_tokens)\n" + ENDINGS[ending]
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "3\n", "")
@@ -526,7 +526,8 @@ def test_the_interpreter_ends_cleanly_with_the_server(weights: Path, ending: str
 def test_ctrl_c_still_interrupts_while_the_server_runs(weights: Path) -> None:
     done = python(
         """
-        reply = open_writer(Settings(llm="embedded", first_token_s=300, total_s=600)).stream("", "Tell a story.", max_tokens=3000)
+        writer = open_writer(Settings(llm="embedded", first_token_s=300, total_s=600))
+        reply = writer.stream("", "Tell a story.", max_tokens=3000)
         next(reply)
         print("writing", flush=True)
         try:

@@ -132,7 +132,7 @@ def _said(answer: Answer, number: int) -> Iterator[str]:
 def _emphasised(text: str, short: str | None) -> str:
     """The sentence, with the words that answer by themselves in bold."""
     before, words, after = around(text, short)
-    return f"{escape(before)}<strong>{escape(words)}</strong>{escape(after)}" if words else escape(text)
+    return f'{escape(before)}<span class="short">{escape(words)}</span>{escape(after)}' if words else escape(text)
 
 
 def _chips(sentence: Sentence, titles: Mapping[int, str], number: int) -> str:
