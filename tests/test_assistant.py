@@ -273,7 +273,7 @@ def test_an_index_of_other_passages_is_named_and_can_be_rebuilt(opened: Open) ->
 def test_provenance_names_what_answers_depend_on(seed_assistant: Assistant, seeds: Path, tmp_path: Path) -> None:
     """A report that names these can be told from one made with another model, prompt or index."""
     ours = seed_assistant.provenance
-    assert set(ours) == {"version", "llm", "embed_model", "weights", "index", "prompts"}
+    assert set(ours) == {"version", "llm", "embed_model", "weights", "reader", "index", "prompts"}
     assert (ours["llm"], ours["embed_model"]) == ("none", "all-MiniLM-L6-v2")
     with Assistant.open(Settings(documents=seeds, index_dir=tmp_path, llm="none", passage_words=60)) as other:
         assert {name for name in ours if ours[name] != other.provenance[name]} == {"index"}
