@@ -178,3 +178,11 @@ def test_a_sentence_about_something_not_found_is_an_answer() -> None:
 @pytest.mark.parametrize("marker", ["[12]", "[1,2]", "[1-3]", "【4】", "[ 5 ]"])
 def test_no_form_of_marker_in_a_document_is_shown_as_ours(marker: str) -> None:
     assert claims(f"As shown in {shown(marker)}")[0].cited == ()
+
+
+@pytest.mark.parametrize("claim", ["The documents, kept in Basel, burnt in 1903.", "The passage states that he did."])
+def test_how_a_claim_is_introduced_does_not_hide_what_it_says(encoder: SentenceEncoder, claim: str) -> None:
+    text = "The furniture, kept in Basel, burnt in 1903."
+    check = Checker([Passage(1, 1, "a", "A", 0, len(text), text)], EvidenceFinder(encoder), encoder).check
+    assert isinstance(check(Claim("According to the passage, the furniture burnt in 1903.", (1,))), Support)
+    assert isinstance(check(Claim(claim, (1,))), Dropped)
