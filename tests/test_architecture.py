@@ -42,7 +42,7 @@ LAYERS = [
     {"evidence"},
     {"quoting", "grounding"},
     {"confidence"},
-    {"writing"},
+    {"writing", "turn"},
     {"assistant"},
     {"oneshot", "adapters", "web", "doctor", "terminal"},
     {"progress"},
