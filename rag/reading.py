@@ -97,7 +97,10 @@ class Reader:
     @cached_property
     def weights(self) -> str:
         """The sha256 of the file with what was learnt."""
-        return hashlib.sha256(self._weights.read_bytes()).hexdigest()
+        try:
+            return hashlib.sha256(self._weights.read_bytes()).hexdigest()
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
         """One reading for each passage, in their order."""
@@ -154,11 +157,13 @@ class Reader:
             found = load_file(self._weights)
             found["head.weight"]
         except Exception as error:  # a damaged file raises whatever its reader raises
-            raise EmbeddingUnavailable(
-                f"the reader's weights {self._weights} cannot be read ({type(error).__name__}); "
-                "install the package again"
-            ) from error
+            raise self._unreadable(error) from error
         return found
+
+    def _unreadable(self, error: Exception) -> EmbeddingUnavailable:
+        return EmbeddingUnavailable(
+            f"the reader's weights {self._weights} cannot be read ({type(error).__name__}); install the package again"
+        )
 
 
 class Windows(NamedTuple):
