@@ -218,7 +218,7 @@ class Assistant:
 
     def _stream(self, turn: Turn) -> Iterator[Answer]:
         started = time.monotonic()
-        if reply := conversation.smalltalk(turn.question):
+        if reply := conversation.smalltalk(turn.question, turn.history):
             yield Answer(turn.question, turn.question, reply, "smalltalk", confidence=1.0, model="none")
             return
         found = self._turns.find(turn)

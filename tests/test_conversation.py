@@ -35,7 +35,26 @@ HISTORY: list[Message] = [
     ],
 )
 def test_small_talk_gets_a_short_reply(text: str) -> None:
-    assert smalltalk(text)
+    assert smalltalk(text, HISTORY)
+
+
+@pytest.mark.parametrize("text", ["Nice", "ok", "great", "Cool!", "Fine", "cheers", "interesting", "ok great"])
+def test_what_replies_to_an_answer_is_a_topic_at_the_beginning(text: str) -> None:
+    assert smalltalk(text, []) is None
+    assert smalltalk(text, HISTORY)
+
+
+@pytest.mark.parametrize("text", ["hi", "thank you!", "bye", "ok, thanks", "hello, nice", "who are you?"])
+def test_a_greeting_or_thanks_need_nothing_before_them(text: str) -> None:
+    assert smalltalk(text, [])
+
+
+def test_a_topic_at_the_beginning_is_what_a_follow_up_is_about() -> None:
+    answer: Message = {"role": "assistant", "content": "Nice lies on the coast."}
+    assert standalone("Who founded it?", [{"role": "user", "content": "Nice"}, answer]) == "Nice Who founded it?"
+    question: Message = {"role": "user", "content": "Where is Nice?"}
+    thanks: Message = {"role": "user", "content": "nice"}
+    assert standalone("Who founded it?", [question, answer, thanks]) == "Where is Nice? Who founded it?"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +72,7 @@ def test_small_talk_gets_a_short_reply(text: str) -> None:
     ],
 )
 def test_questions_are_no_small_talk(text: str) -> None:
-    assert smalltalk(text) is None
+    assert smalltalk(text, HISTORY) is None
 
 
 @pytest.mark.parametrize(
