@@ -245,10 +245,11 @@ class Assistant:
     def _why_refused(self, found: Found) -> str:
         if not found.hits:
             return "no passage in the index matches; add documents, or ask about what they hold"
-        return (
-            f"the nearest passages do not answer it (confidence {found.confidence:.2f}, "
-            f"needed {self.settings.refuse_below:.2f})"
-        )
+        if found.told and not any(found.rankings):
+            return "the documents hold no more about it than what was said"
+        said = "hold no more about it that is sure" if found.told else "do not answer it"
+        sure = f"confidence {found.confidence:.2f}, needed {self.settings.refuse_below:.2f}"
+        return f"the nearest passages {said} ({sure})"
 
     def _refusal(self, base: Answer, reason: str) -> Answer:
         nearest = base.passages[:_NEAREST]

@@ -42,6 +42,7 @@ class Found:
     hits: tuple[Hit, ...]
     rankings: tuple[tuple[Evidence, ...], ...]  # the evidence for each part of the question
     features: Features
+    told: bool  # whether evidence was left out, as more was asked for than what had been said
 
     @property
     def passages(self) -> tuple[Passage, ...]:
@@ -87,12 +88,13 @@ class TurnFinder:
                 known = {hit.passage.id for hit in hits}
                 lowest = hits[-1].score if hits else 0.0
                 hits += [replace(hit, score=lowest) for hit in more if hit.passage.id not in known]
-            rankings = [tuple(self._finder.find(part, hits)) for part in parts]
-            if conversation.asks_for_more(question):
-                rankings = [tuple(e for e in ranking if not _said(e, turn.history)) for ranking in rankings]
+            every = [tuple(self._finder.find(part, hits)) for part in parts]
             vectors = self._store.vectors([hit.passage.id for hit in hits])
+        rankings = every
+        if conversation.asks_for_more(question):
+            rankings = [tuple(e for e in ranking if not _said(e, turn.history)) for ranking in every]
         seen = [features(part, evidence, vectors) for part, evidence in zip(parts, rankings, strict=True)]
-        return Found(query, tuple(hits), tuple(rankings), mean(seen))
+        return Found(query, tuple(hits), tuple(rankings), mean(seen), told=rankings != every)
 
     def _standalone(self, turn: Turn) -> str:
         question, history = turn.question, turn.history

@@ -240,6 +240,32 @@ def test_more_brings_what_was_not_said_yet(talker: Assistant) -> None:
         history += [{"role": "user", "content": turn}, {"role": "assistant", "content": answer.text}]
 
 
+def test_when_all_has_been_said_it_says_so(talker: Assistant) -> None:
+    history: list[Message] = [{"role": "user", "content": "Who designed the Tarn mill?"}]
+    history += [{"role": "assistant", "content": text} for text in TEXTS.values()]
+    answer = talker.ask("tell me more", history=history)
+    assert answer.refused
+    assert answer.reason == "the documents hold no more about it than what was said"
+
+
+def test_what_is_left_but_does_not_answer_is_told_apart(folder: Path, tmp_path: Path) -> None:
+    history: list[Message] = [
+        {"role": "user", "content": "Who designed the Tarn mill?"},
+        {"role": "assistant", "content": TEXTS["mill.txt"]},
+    ]
+    settings = Settings(documents=folder, index_dir=tmp_path / "index", llm="none", refuse_below=1.0)
+    with Assistant.open(settings) as assistant:
+        more = assistant.ask("tell me more", history=history).reason
+        first = assistant.ask("Who designed the Tarn mill?").reason
+    assert more.startswith("the nearest passages hold no more about it that is sure (confidence ")
+    assert first.startswith("the nearest passages do not answer it (confidence ")
+
+
+def test_a_word_that_could_be_small_talk_is_searched_at_the_beginning(talker: Assistant) -> None:
+    assert talker.ask("Fine").mode != "smalltalk"
+    assert talk(talker, "Who designed the Tarn mill?", "Fine")[1] == smalltalk("Fine", HISTORY)
+
+
 def test_a_doubt_shows_the_evidence_again(talker: Assistant) -> None:
     first, again = talk(talker, "Who designed the Tarn mill?", "are you sure?")
     assert "Edgar Voss" in again
