@@ -74,7 +74,7 @@ class TurnFinder:
         question = conversation.without_pleasantries(turn.question)
         standalone = self._standalone(turn)
         asked = conversation.parts(question, standalone)
-        make = cache(self._retriever.query)  # a turn needs some of its queries twice
+        make = cache(partial(self._retriever.query, documents=turn.documents))  # some are needed twice
         search = partial(self._retriever.search, documents=turn.documents, exclude=turn.exclude)
         with self._store.reading():  # one state of the index, whatever is written meanwhile
             query = make(standalone)
