@@ -52,8 +52,11 @@ def unseen_by_reader(question: dict[str, Any], assistant: Assistant) -> bool:
     """Whether it is about a document on which the reader was not trained; what is no collection was never seen."""
     gold = {e["document"] for e in question["evidence"]}
     hits = assistant.search(question["question"], 20, exclude=question.get("exclude", ()))
+    if not hits:
+        return True  # about nothing that is there
     about = next((hit.passage for hit in hits if hit.passage.source in gold), hits[0].passage)
-    return Path(about.source).suffix != "" or held_out(about.title)  # a file, or a line of a collection
+    in_collection = Path(assistant.document(about.document_id).root).suffix == ".jsonl"
+    return not in_collection or held_out(about.title)
 
 
 def fit(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, Features]:

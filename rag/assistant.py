@@ -7,57 +7,35 @@ import logging
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
 from . import conversation
-from .confidence import Features, confidence, features, mean
+from .confidence import Features
 from .embedding import Encoder, open_encoder
 from .errors import DocumentsNotFound, IndexLocked, LLMUnavailable, ModelMissing, QuestionInvalid
-from .evidence import Evidence, EvidenceFinder
-from .grounding import Composer, without_thinking
+from .evidence import EvidenceFinder
+from .grounding import Composer
 from .ingest import Ingester, Report
 from .llm import Writer, open_writer
 from .pipeline import embedded_text
 from .prompts import load_prompt
 from .quoting import choose, short_answer
 from .reading import open_reader
-from .retrieval import CANDIDATES, Query, Retriever
+from .retrieval import Retriever
 from .settings import Settings
 from .splitting import SPLITTER_VERSION, chunks
 from .store import SCHEMA_VERSION, Store
 from .terms import around
-from .types import Answer, Document, Hit, IngestReport, Message, Passage, SearchMode, Span
-from .units import cut
+from .turn import Found, Turn, TurnFinder
+from .types import Answer, Document, Hit, IngestReport, Message, SearchMode
 from .writing import Author, NothingFoundError
 
 logger = logging.getLogger(__name__)
 
 _NEAREST = 3
-_MORE_CANDIDATES = 2  # passages from the last answer of a follow-up, and from each part of a question
-_CONDENSE_TOKENS = 100
-_SAME_TOPIC = 0.2  # cosine of a question to those before it, from which on they join its search
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What the search and the evidence step know about one question."""
-
-    query: Query
-    hits: tuple[Hit, ...]
-    rankings: tuple[tuple[Evidence, ...], ...]  # the evidence for each part of the question
-    features: Features
-
-    @property
-    def passages(self) -> tuple[Passage, ...]:
-        return tuple(hit.passage for hit in self.hits)
-
-    @property
-    def confidence(self) -> float:
-        return confidence(self.features) if any(self.rankings) else 0.0
 
 
 class Assistant:
@@ -77,9 +55,9 @@ class Assistant:
         self._reader = reader
         self._retriever = Retriever(store, encoder, reader)
         self._finder = EvidenceFinder(encoder, reader)
+        self._turns = TurnFinder(store, self._retriever, self._finder, writer, settings)
         self._ingester = Ingester(store, encoder, settings)
         self._answer_prompt = load_prompt("answer", frozenset({"passages", "question"}))
-        self._condense_prompt = load_prompt("condense", frozenset({"history", "question"}))
 
     @classmethod
     def open(
@@ -154,7 +132,7 @@ class Assistant:
     ) -> Iterator[Answer]:
         """Yield cumulative Answers, a sentence more each time; the last one is complete."""
         question = valid_question(question, self.settings)
-        return self._stream(question, history, _sources(documents), _sources(exclude))
+        return self._stream(Turn(question, history, _sources(documents), _sources(exclude)))
 
     async def aask(self, question: str, **options: Any) -> Answer:
         """`ask` in a thread."""
@@ -183,8 +161,7 @@ class Assistant:
 
     def features(self, question: str, *, history: Sequence[Message] = (), exclude: Collection[str] = ()) -> Features:
         """What the confidence in an answer is computed from; `rag.confidence.confidence` does it."""
-        standalone = conversation.standalone(question, history)
-        return self._find(question, standalone, history, (), _sources(exclude)).features
+        return self._turns.find(Turn(question, history, exclude=_sources(exclude))).features
 
     # -- documents -------------------------------------------------------------------------------------------------
 
@@ -222,7 +199,7 @@ class Assistant:
             "weights": self._encoder.weights[:12],
             "reader": self._reader.weights[:12] if self._reader else "none",
             "index": index_fingerprint(self.settings, self._encoder),
-            "prompts": f"{self._answer_prompt.digest} {self._condense_prompt.digest}",
+            "prompts": f"{self._answer_prompt.digest} {self._turns.prompt.digest}",
         }
 
     def close(self) -> None:
@@ -239,18 +216,15 @@ class Assistant:
 
     # -- the chain -------------------------------------------------------------------------------------------------
 
-    def _stream(
-        self, question: str, history: Sequence[Message], documents: Collection[str], exclude: Collection[str]
-    ) -> Iterator[Answer]:
+    def _stream(self, turn: Turn) -> Iterator[Answer]:
         started = time.monotonic()
-        if reply := conversation.smalltalk(question):
-            yield Answer(question, question, reply, "smalltalk", confidence=1.0, model="none")
+        if reply := conversation.smalltalk(turn.question, turn.history):
+            yield Answer(turn.question, turn.question, reply, "smalltalk", confidence=1.0, model="none")
             return
-        standalone = self._standalone(question, history)
-        found = self._find(question, standalone, history, documents, exclude)
+        found = self._turns.find(turn)
         searched = time.monotonic()
         base = Answer(
-            question,
+            turn.question,
             found.query.text,  # with the documents' spelling where it was another one
             text="",
             mode="quoted",
@@ -268,77 +242,14 @@ class Assistant:
             spent = {"search": searched - started, "answer": now - searched, "total": now - started}
             yield replace(answer, timings={step: round(seconds, 4) for step, seconds in spent.items()})
 
-    def _standalone(self, question: str, history: Sequence[Message]) -> str:
-        own = conversation.standalone(question, history)
-        clear = conversation.asks_again(question) or conversation.asks_for_more(question)
-        if not history or clear or not self._writer or not self._writer.capable:
-            return own
-        told = "\n".join(f"{turn['role']}: {turn['content']}" for turn in history[-6:])
-        prompt = self._condense_prompt
-        try:
-            reply = "".join(
-                self._writer.stream(
-                    prompt.system, prompt.fill(history=told, question=question), max_tokens=_CONDENSE_TOKENS
-                )
-            )
-        except LLMUnavailable:
-            return own
-        rewritten = " ".join(without_thinking(reply).split())
-        # A rewrite that rambles or brings in something new is not what was asked: better our own way.
-        fits = 0 < len(rewritten) <= min(self.settings.question_chars, 4 * len(question) + 200)
-        return rewritten if fits and conversation.is_faithful(rewritten, question, history) else own
-
-    def _find(
-        self,
-        question: str,
-        standalone: str,
-        history: Sequence[Message],
-        documents: Collection[str],
-        exclude: Collection[str],
-    ) -> _Found:
-        """Search; further candidates are what each part of the question finds alone, and the last answer's passages."""
-        question = conversation.without_pleasantries(question)
-        asked = conversation.parts(question, standalone)
-        follows = standalone != question
-        with self._store.reading():  # one state of the index, whatever is written meanwhile
-            query = self._retriever.query(standalone)
-            parts = [query] if asked == [standalone] else [self._retriever.query(part).about(query) for part in asked]
-            hits = self._hits(question, query, conversation.context(question, standalone, history), documents, exclude)
-            further = [part for part in parts if part is not query]
-            if follows and (cited := conversation.last_answer(history)):
-                further.append(self._retriever.query(cited[: self.settings.question_chars]))
-            for other in further:
-                more = self._retriever.search(other, _MORE_CANDIDATES, documents=documents, exclude=exclude)
-                known = {hit.passage.id for hit in hits}
-                lowest = hits[-1].score if hits else 0.0
-                hits += [replace(hit, score=lowest) for hit in more if hit.passage.id not in known]
-            rankings = [tuple(self._finder.find(part, hits)) for part in parts]
-            if conversation.asks_for_more(question):
-                rankings = [tuple(e for e in ranking if not _said(e, history)) for ranking in rankings]
-            vectors = self._store.vectors([hit.passage.id for hit in hits])
-        seen = [features(part, evidence, vectors) for part, evidence in zip(parts, rankings, strict=True)]
-        return _Found(query, tuple(hits), tuple(rankings), mean(seen))
-
-    def _hits(
-        self, question: str, query: Query, context: str, documents: Collection[str], exclude: Collection[str]
-    ) -> list[Hit]:
-        """The passages for one turn; while it is about the same, what was asked before joins the search by half."""
-        search = partial(self._retriever.search, documents=documents, exclude=exclude)
-        if context:
-            alone, before = self._retriever.query(question), self._retriever.query(context)
-            if conversation.depends_on_history(question) or float(alone.vector @ before.vector) > _SAME_TOPIC:
-                together = self._retriever.query(f"{context} {question}")
-                found = search(alone, CANDIDATES), search(together, CANDIDATES)
-                return conversation.found_in_context(*found, self.settings.top_k)
-        return search(query, self.settings.top_k)
-
-    def _why_refused(self, found: _Found) -> str:
+    def _why_refused(self, found: Found) -> str:
         if not found.hits:
             return "no passage in the index matches; add documents, or ask about what they hold"
-        return (
-            f"the nearest passages do not answer it (confidence {found.confidence:.2f}, "
-            f"needed {self.settings.refuse_below:.2f})"
-        )
+        if found.told and not any(found.rankings):
+            return "the documents hold no more about it than what was said"
+        said = "hold no more about it that is sure" if found.told else "do not answer it"
+        sure = f"confidence {found.confidence:.2f}, needed {self.settings.refuse_below:.2f}"
+        return f"the nearest passages {said} ({sure})"
 
     def _refusal(self, base: Answer, reason: str) -> Answer:
         nearest = base.passages[:_NEAREST]
@@ -353,7 +264,7 @@ class Assistant:
             passages=(),
         )
 
-    def _answers(self, base: Answer, found: _Found) -> Iterator[Answer]:
+    def _answers(self, base: Answer, found: Found) -> Iterator[Answer]:
         quotes = choose(*found.rankings)
         base = replace(base, short=short_answer(found.query.text, quotes))
         notes = base.notes
@@ -377,11 +288,6 @@ class Assistant:
         for quote in quotes:
             composer.quoted(quote)
             yield replace(_composed(base, composer, "quoted"), notes=notes)
-
-
-def _said(evidence: Evidence, history: Sequence[Message]) -> bool:
-    spans = (Span(evidence.start, evidence.end), *evidence.items)
-    return any(conversation.already_said(cut(evidence.passage, span), history) for span in spans)
 
 
 def _composed(base: Answer, composer: Composer, mode: Any) -> Answer:

@@ -16,6 +16,8 @@ _FAREWELLS = frozenset("bye goodbye".split()) | {"see you", "good night"}
 _ACKNOWLEDGEMENTS = frozenset("ok okay great perfect cool nice fine interesting understood alright no nope".split()) | {
     "i see", "got it", "good to know", "never mind", "no problem", "makes sense",
 }  # fmt: skip
+# At the very beginning they answer nothing: there "Nice" is a city, and "Cheers" a play.
+_ONLY_IN_REPLY = _ACKNOWLEDGEMENTS | {"cheers"}
 # Words that may stand around them: "hi there", "thank you so much", "ok, that is great".
 _PADDING = frozenset(
     "there everyone all again so very much a lot you for your help that was is it the this and oh then now".split()
@@ -84,18 +86,20 @@ _JOINT = re.compile(
 REFUSAL = "I did not find an answer to this in the documents."
 
 
-def smalltalk(text: str) -> str | None:
+def smalltalk(text: str, history: Sequence[Message]) -> str | None:
     """A short plain reply when `text` is only a greeting, thanks, the like, or about ourselves; None for a question."""
     spoken = " ".join(words(text))
     if _ABOUT_US.fullmatch(_without_greeting(spoken)):
         return _WHO_WE_ARE
     if not spoken or len(spoken.split()) > 8 or "?" in text:
         return None
-    phrases = [(phrase, reply) for known, reply in _REPLIES for phrase in known if f" {phrase} " in f" {spoken} "]
+    phrases = {phrase: reply for known, reply in _REPLIES for phrase in known if f" {phrase} " in f" {spoken} "}
+    if not history and phrases.keys() <= _ONLY_IN_REPLY:
+        return None
     rest = f" {spoken} "
-    for phrase, _ in sorted(phrases, key=lambda found: -len(found[0])):
+    for phrase in sorted(phrases, key=len, reverse=True):
         rest = rest.replace(f" {phrase} ", " ")
-    return phrases[0][1] if phrases and set(rest.split()) <= _PADDING else None
+    return next(iter(phrases.values()), None) if set(rest.split()) <= _PADDING else None
 
 
 def _without_greeting(spoken: str) -> str:
@@ -149,8 +153,14 @@ def _points_back(question: str) -> bool:
 
 def asked_before(history: Sequence[Message]) -> str:
     """What this conversation is about: the last question, with those before it that it needs to be understood."""
-    turns = [without_pleasantries(turn["content"]) for turn in history if turn["role"] == "user"]
-    asked = [turn for turn in turns if turn and not (smalltalk(turn) or asks_again(turn) or asks_for_more(turn))]
+    turns = (
+        (without_pleasantries(turn["content"]), history[:i]) for i, turn in enumerate(history) if turn["role"] == "user"
+    )
+    asked = [
+        turn
+        for turn, before in turns
+        if turn and not (smalltalk(turn, before) or asks_again(turn) or asks_for_more(turn))
+    ]
     chain: list[str] = []
     for earlier in reversed(asked[-_EARLIER_QUESTIONS:]):
         chain.insert(0, earlier)

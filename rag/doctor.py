@@ -33,6 +33,19 @@ def embedding(settings: Settings) -> str:
     return f"{encoder.name} makes vectors of {len(vector)} numbers"
 
 
+def reader(settings: Settings) -> str:
+    """Read one passage."""
+    from .reading import open_reader
+    from .types import Passage
+
+    opened = open_reader(settings.embed_model)
+    if opened is None:
+        return f"none is used beside {settings.embed_model}"
+    text = "It works."
+    opened.read("Does it work?", [Passage(0, 0, "", "", 0, len(text), text)])
+    return f"its weights can be read (sha256 {opened.weights[:12]}…)"
+
+
 def index(settings: Settings) -> str:
     """Read the whole index, if there is one: a check makes none."""
     from .assistant import index_fingerprint
@@ -79,6 +92,7 @@ def disk(settings: Settings) -> str:
 CHECKS: dict[str, Check] = {
     "documents": documents,
     "embedding": embedding,
+    "reader": reader,
     "index": index,
     "llm": language_model,
     "disk": disk,

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .answertype import AnswerType, asks_for_several, asks_why, expected, gives_reason, holds
 from .embedding import Encoder, FloatArray
+from .kept import Kept
 from .reading import Answering, Reader, Reading, squeezed
 from .retrieval import Query, passage_stems
 from .terms import stems
 from .types import Hit, Passage, Span
 from .units import Unit, cut, units_of
 
-_CACHED_PASSAGES = 4096
+_KEPT = 4096  # passages
 
 # How much each part counts in a sentence's score (`Evidence.score`); measured in eval/EXPERIMENTS.md.
 _COVERAGE, _PASSAGE_COVERAGE, _PASSAGE_RANK = 0.2, 0.1, 0.15
@@ -73,8 +72,7 @@ class EvidenceFinder:
     def __init__(self, encoder: Encoder, reader: Reader | None = None) -> None:
         self._encoder = encoder
         self._reader = reader
-        self._cache: OrderedDict[Passage, _Units] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept = Kept[Passage, _Units](_KEPT)
 
     def find(self, query: Query, hits: Sequence[Hit]) -> list[Evidence]:
         """Every sentence (clause, list) of the hits' passages, best first.
@@ -92,7 +90,7 @@ class EvidenceFinder:
         readings = self._reader.read(query.read_as, passages) if self._reader else [Reading()] * len(hits)
         found = [
             evidence
-            for hit, units, reading in zip(hits, self._units(passages), readings, strict=True)
+            for hit, units, reading in zip(hits, self._kept.get(passages, self._units), readings, strict=True)
             for evidence in _found_in(replace(hit, score=hit.score / best), units, reading, query, asked)
         ]
         return sorted(found, key=lambda e: (-e.score, e.passage.id, e.start))
@@ -101,32 +99,24 @@ class EvidenceFinder:
         """Every sentence of `passages` with its cosine to `vector`, as score too; in document order."""
         return [
             Evidence(passage, *unit.span, cosine, cosine, cosine, unit.context)
-            for passage, units in zip(passages, self._units(passages), strict=True)
+            for passage, units in zip(passages, self._kept.get(passages, self._units), strict=True)
             for unit, cosine in zip(units.units, (units.vectors @ vector).tolist(), strict=True)
         ]
 
     def _units(self, passages: Sequence[Passage]) -> list[_Units]:
-        with self._lock:
-            known = {p: self._cache[p] for p in passages if p in self._cache}
-        new = [p for p in passages if p not in known]
-        units = [units_of(p) for p in new]
+        units = [units_of(p) for p in passages]
         texts = [
             [f"{unit.context} {cut(passage, unit.span)}".strip() for unit in each]
-            for passage, each in zip(new, units, strict=True)
+            for passage, each in zip(passages, units, strict=True)
         ]
         vectors = self._encoder.documents([text for understood in texts for text in understood])
+        made = []
         at = 0
-        for passage, each, understood in zip(new, units, texts, strict=True):
+        for each, understood in zip(units, texts, strict=True):
             held = tuple(stems(text) for text in understood)
-            known[passage] = _Units(tuple(each), vectors[at : at + len(each)], held)
+            made.append(_Units(tuple(each), vectors[at : at + len(each)], held))
             at += len(each)
-        with self._lock:
-            for passage in passages:
-                self._cache[passage] = known[passage]
-                self._cache.move_to_end(passage)
-            while len(self._cache) > _CACHED_PASSAGES:
-                self._cache.popitem(last=False)
-        return [known[p] for p in passages]
+        return made
 
 
 class _Asked(NamedTuple):

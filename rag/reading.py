@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,10 +21,11 @@ import numpy as np
 
 from .embedding import FloatArray, model_folder, multiplies_bfloat16
 from .errors import EmbeddingUnavailable
+from .kept import Kept
 from .settings import PACKAGED_EMBEDDER
 from .types import Passage, Span
 
-MOST_TOKENS = 256  # of question, title and passage together; longer passages are read in windows
+_MOST_TOKENS = 256  # of question, title and passage together; longer passages are read in windows
 _OVERLAP = 64
 _QUESTION_TOKENS = 80
 _AT_ONCE = 32  # passages
@@ -91,65 +91,40 @@ class Reader:
     def __init__(self, folder: Path, weights: Path) -> None:
         self._folder = folder
         self._weights = weights
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, Passage], Reading] = OrderedDict()
+        self._lock = threading.Lock()  # to load once, and as a tokenizer is not safe between threads
+        self._kept = Kept[tuple[str, Passage], Reading](_KEPT)
 
     @cached_property
     def weights(self) -> str:
         """The sha256 of the file with what was learnt."""
-        return hashlib.sha256(self._weights.read_bytes()).hexdigest()
+        try:
+            return hashlib.sha256(self._weights.read_bytes()).hexdigest()
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
         """One reading for each passage, in their order."""
-        keys = [(question, passage) for passage in passages]
-        with self._lock:
-            known = {key: self._kept[key] for key in keys if key in self._kept}
-            new = [key for key in keys if key not in known]
-            for i in range(0, len(new), _AT_ONCE):
-                some = new[i : i + _AT_ONCE]
-                known |= dict(zip(some, self._read(question, [passage for _, passage in some]), strict=True))
-            for key in keys:
-                self._kept[key] = known[key]
-                self._kept.move_to_end(key)
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        return [known[key] for key in keys]
+        return self._kept.get([(question, passage) for passage in passages], self._readings)
 
-    def _read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
+    def _readings(self, wanted: Sequence[tuple[str, Passage]]) -> list[Reading]:
+        parts = (wanted[i : i + _AT_ONCE] for i in range(0, len(wanted), _AT_ONCE))
+        return [reading for part in parts for reading in self._read(part)]
+
+    def _read(self, wanted: Sequence[tuple[str, Passage]]) -> list[Reading]:
         import torch
 
-        titles = [f"{passage.title}. " if passage.title else "" for passage in passages]
-        encoded = self._tokenizer(
-            [self._shortened(question)] * len(passages),
-            [title + passage.text for title, passage in zip(titles, passages, strict=True)],
-            truncation="only_second",
-            max_length=MOST_TOKENS,
-            stride=_OVERLAP,
-            padding=True,
-            return_overflowing_tokens=True,
-            return_offsets_mapping=True,
-            return_tensors="pt",
-        )
-        inputs = {name: encoded[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
+        with self._lock:
+            model, head = self._model, self._head
+            windows = windows_of(self._tokenizer, [(question, of.title, of.text) for question, of in wanted])
         with torch.inference_mode():
-            hidden = self._model(**inputs).last_hidden_state.float()
-            logits = (hidden @ self._head.T).numpy()  # the head's bias is in both sides of every difference
-        windows: list[list[tuple[Span, float, float]]] = [[] for _ in passages]
-        for row, of in enumerate(encoded["overflow_to_sample_mapping"].tolist()):
-            none_start, none_end = logits[row, 0]
-            shift = passages[of].start - len(titles[of])
-            offsets = encoded["offset_mapping"][row].tolist()
-            for at, second in enumerate(encoded.sequence_ids(row)):
-                start, end = offsets[at]
-                if second == 1 and start >= len(titles[of]):
-                    begins, ends = logits[row, at]
-                    windows[of].append((Span(start + shift, end + shift), begins - none_start, ends - none_end))
-        return [_reading(tokens) for tokens in windows]
-
-    def _shortened(self, question: str) -> str:
-        """The question as far as there is room for it beside a passage."""
-        offsets = self._tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        return question[: offsets[_QUESTION_TOKENS - 1][1]] if len(offsets) > _QUESTION_TOKENS else question
+            hidden = model(**windows.inputs).last_hidden_state.float()
+            logits = (hidden @ head.T).numpy()  # the head's bias is in both sides of every difference
+        against_none = logits - logits[:, :1]
+        seen: list[list[tuple[Span, float, float]]] = [[] for _ in wanted]
+        for number, tokens, row in zip(windows.of, windows.tokens, against_none, strict=True):
+            shift = wanted[number][1].start
+            seen[number] += [(Span(start + shift, end + shift), *row[at]) for at, (start, end) in tokens.items()]
+        return [_reading(tokens) for tokens in seen]
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -182,11 +157,59 @@ class Reader:
             found = load_file(self._weights)
             found["head.weight"]
         except Exception as error:  # a damaged file raises whatever its reader raises
-            raise EmbeddingUnavailable(
-                f"the reader's weights {self._weights} cannot be read ({type(error).__name__}); "
-                "install the package again"
-            ) from error
+            raise self._unreadable(error) from error
         return found
+
+    def _unreadable(self, error: Exception) -> EmbeddingUnavailable:
+        return EmbeddingUnavailable(
+            f"the reader's weights {self._weights} cannot be read ({type(error).__name__}); install the package again"
+        )
+
+
+class Windows(NamedTuple):
+    """Questions beside texts as the model takes them. A row is a window: a long text is read in several.
+
+    `inputs`: tensors `[rows, tokens]`. `of`: which question and text a row belongs to. `tokens`: of each
+    row, where the text's tokens stand in the text, by their column.
+    """
+
+    inputs: Mapping[str, Any]
+    of: list[int]
+    tokens: list[dict[int, Span]]
+
+
+def windows_of(tokenizer: Any, read: Sequence[tuple[str, str, str]]) -> Windows:
+    """What the model reads of (question, title, text): the title stands in front of the text. For training, too."""
+    shortened = {question: _shortened(tokenizer, question) for question, _, _ in read}
+    titles = [f"{title}. " if title else "" for _, title, _ in read]
+    encoded = tokenizer(
+        [shortened[question] for question, _, _ in read],
+        [title + text for title, (_, _, text) in zip(titles, read, strict=True)],
+        truncation="only_second",
+        max_length=_MOST_TOKENS,
+        stride=_OVERLAP,
+        padding=True,
+        return_overflowing_tokens=True,
+        return_offsets_mapping=True,
+        return_tensors="pt",
+    )
+    of = encoded["overflow_to_sample_mapping"].tolist()
+    tokens = [
+        {
+            column: Span(start - len(titles[i]), end - len(titles[i]))
+            for column, (part, (start, end)) in enumerate(zip(encoded.sequence_ids(row), offsets, strict=True))
+            if part == 1 and start >= len(titles[i])
+        }
+        for row, (i, offsets) in enumerate(zip(of, encoded["offset_mapping"].tolist(), strict=True))
+    ]
+    inputs = {name: encoded[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
+    return Windows(inputs, of, tokens)
+
+
+def _shortened(tokenizer: Any, question: str) -> str:
+    """The question as far as there is room for it beside a text."""
+    offsets = tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    return question[: offsets[_QUESTION_TOKENS - 1][1]] if len(offsets) > _QUESTION_TOKENS else question
 
 
 def adapted(base: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, Any]:

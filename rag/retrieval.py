@@ -39,8 +39,8 @@ class Query:
     `text`: the question, with unknown spellings replaced by the documents' own (`respelled`).
     `weights`: its content stems, each with how much it tells in this corpus, 0..1.
     `vector`: its embedding, float32 `[dimension]`, unit length.
-    `topical`: how much the index as a whole is about what it asks, 0..1: about 0 in a collection about
-    everything, 1 where all is about one thing and the question, too.
+    `topical`: how much the documents that may answer are, as a whole, about what it asks, 0..1: about 0 in
+    a collection about everything, 1 where all is about one thing and the question, too.
     `whole`: of the part of a question, the whole.
     """
 
@@ -82,8 +82,8 @@ class Retriever:
         self._encoder = encoder
         self._reader = reader
 
-    def query(self, question: str) -> Query:
-        """Look up the question's words in the corpus and embed it."""
+    def query(self, question: str, *, documents: Collection[str] = ()) -> Query:
+        """Look up the question's words in the corpus and embed it; `documents` are the sources that may answer."""
         terms = content_words(question) or list(dict.fromkeys(words(question)))
         frequencies = self._store.document_frequency(terms)
         respelled = {}
@@ -97,7 +97,7 @@ class Retriever:
         _, passages = self._store.count()
         weights = {stem(word): informativeness(frequencies.get(word, 0), passages) for word in terms}
         vector = self._encoder.queries([question])[0]
-        topical = min(1.0, max(0.0, float(self._store.centre() @ vector) / _ONE_TOPIC))
+        topical = min(1.0, max(0.0, float(self._store.centre(documents) @ vector) / _ONE_TOPIC))
         return Query(question, tuple(terms), weights, vector, respelled, topical)
 
     def search(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .errors import DocumentsNotFound, DocumentUnreadable, IndexDamaged
 from .fulltext import WordCounts
+from .schema import PASSAGES_OF_SOURCES
 from .types import Chunk, Document
 
 FloatArray = npt.NDArray[np.float32]
@@ -145,9 +146,10 @@ def passages_of_titled(
     return [i for (i,) in rows]
 
 
-def mean_vector(connection: sqlite3.Connection, dimension: int) -> FloatArray:
-    """The mean of at most `_SAMPLE` vectors at even distances; zeros for an empty index."""
-    ids = [i for (i,) in connection.execute("SELECT id FROM passage ORDER BY id")]
+def mean_vector(connection: sqlite3.Connection, dimension: int, documents: Collection[str]) -> FloatArray:
+    """The mean of at most `_SAMPLE` vectors at even distances, of all passages or of these sources; zeros for none."""
+    chosen = (PASSAGES_OF_SOURCES, (json.dumps(list(documents)),)) if documents else ("SELECT id FROM passage", ())
+    ids = sorted(i for (i,) in connection.execute(*chosen))
     sample = ids[:: max(1, -(-len(ids) // _SAMPLE))]
     rows = connection.execute(
         "SELECT vector FROM passage WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(sample),)

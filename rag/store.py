@@ -61,9 +61,9 @@ class Store:
         self._dimension = dimension
         self._vectors = Vectors(database.folder)
         self._local = threading.local()
-        # What is kept of the state with this stamp.
+        # What is kept of the state with this stamp; the centre also belongs to some sources.
         self._vocabulary: tuple[tuple[str, int], Vocabulary] = (("", 0), Vocabulary({}, {}))
-        self._centre: tuple[tuple[str, int], FloatArray] = (("", 0), np.zeros(dimension, np.float32))
+        self._centre = ((("", 0), frozenset[str]()), np.zeros(dimension, np.float32))
 
     @classmethod
     def open(cls, index_dir: Path, *, fingerprint: str, dimension: int) -> Store:
@@ -306,13 +306,17 @@ class Store:
                 self._vocabulary = (state.stamp, words)
             return words
 
-    def centre(self) -> FloatArray:
-        """The mean vector [dimension] of some hundred passages spread over the index: what the whole of it is about."""
+    def centre(self, documents: Collection[str] = ()) -> FloatArray:
+        """The mean vector [dimension] of some hundred passages spread over the index, or over the sources `documents`.
+
+        It says what they are about as a whole.
+        """
         with self._read() as (connection, state):
-            stamp, centre = self._centre
-            if stamp != state.stamp:
-                centre = mean_vector(connection, self._dimension)
-                self._centre = (state.stamp, centre)
+            wanted = (state.stamp, frozenset(documents))
+            kept, centre = self._centre
+            if kept != wanted:
+                centre = mean_vector(connection, self._dimension, documents)
+                self._centre = (wanted, centre)
             return centre
 
     def count(self) -> tuple[int, int]:

@@ -29,7 +29,7 @@ PUBLIC = """
 # From the bottom up (DESIGN §3): a module may import from the rows above its own, never from its own row or below.
 LAYERS = [
     {"types", "errors"},
-    {"settings", "terms", "sentences", "formats"},
+    {"settings", "terms", "sentences", "formats", "kept"},
     {"clauses", "spelling", "answertype", "disagreement", "prompts", "embedding", "llm", "conversation", "schema"},
     {"splitting", "units"},
     {"documents", "folders", "fulltext", "database"},
@@ -42,7 +42,7 @@ LAYERS = [
     {"evidence"},
     {"quoting", "grounding"},
     {"confidence"},
-    {"writing"},
+    {"writing", "turn"},
     {"assistant"},
     {"oneshot", "adapters", "web", "doctor", "terminal"},
     {"progress"},

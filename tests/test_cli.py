@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner, Result
 
+from rag import reading
 from rag.assistant import Assistant
 from rag.cli import app
 from rag.store import Store
@@ -413,7 +415,7 @@ def test_doctor_finds_nothing_wrong_and_makes_no_index(folder: Path) -> None:
     result = rag(*quoting(folder), "doctor")
     assert result.exit_code == 0
     assert [line.split()[:2] for line in result.stdout.splitlines()] == [
-        ["ok", f"{name}:"] for name in ("documents", "embedding", "index", "llm", "disk")
+        ["ok", f"{name}:"] for name in ("documents", "embedding", "reader", "index", "llm", "disk")
     ]
     assert not (folder.parent / "index").exists()
 
@@ -428,6 +430,26 @@ def test_doctor_names_each_problem_with_its_cure(tmp_path: Path, monkeypatch: py
     assert [line.split()[1] for line in problems] == ["documents:", "embedding:", "llm:"]
     assert "RAG_DOCUMENTS" in problems[0]
     assert "'rag models pull'" in problems[2]
+
+
+def test_doctor_says_which_reader_there_is(folder: Path) -> None:
+    weights = hashlib.sha256((Path(reading.__file__).parent / "weights" / "reader.safetensors").read_bytes())
+    (line,) = [line for line in rag(*quoting(folder), "doctor").stdout.splitlines() if " reader: " in line]
+    assert f"sha256 {weights.hexdigest()[:12]}" in line
+
+
+@pytest.mark.parametrize("content", [None, b"version https://git-lfs.example/spec/v1"])
+def test_doctor_names_the_cure_for_a_damaged_reader(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "reader.safetensors").write_bytes(content)
+    monkeypatch.setattr(reading, "_WEIGHTS", tmp_path / "reader.safetensors")
+    result = rag(*quoting(folder), "doctor")
+    assert result.exit_code == 3
+    (problem,) = [line for line in result.stdout.splitlines() if line.startswith("problem")]
+    assert problem.split()[1] == "reader:"
+    assert "install the package again" in problem
 
 
 def test_models_that_are_there_are_not_fetched(folder: Path) -> None:

@@ -35,7 +35,26 @@ HISTORY: list[Message] = [
     ],
 )
 def test_small_talk_gets_a_short_reply(text: str) -> None:
-    assert smalltalk(text)
+    assert smalltalk(text, HISTORY)
+
+
+@pytest.mark.parametrize("text", ["Nice", "ok", "great", "Cool!", "Fine", "cheers", "interesting", "ok great"])
+def test_what_replies_to_an_answer_is_a_topic_at_the_beginning(text: str) -> None:
+    assert smalltalk(text, []) is None
+    assert smalltalk(text, HISTORY)
+
+
+@pytest.mark.parametrize("text", ["hi", "thank you!", "bye", "ok, thanks", "hello, nice", "who are you?"])
+def test_a_greeting_or_thanks_need_nothing_before_them(text: str) -> None:
+    assert smalltalk(text, [])
+
+
+def test_a_topic_at_the_beginning_is_what_a_follow_up_is_about() -> None:
+    answer: Message = {"role": "assistant", "content": "Nice lies on the coast."}
+    assert standalone("Who founded it?", [{"role": "user", "content": "Nice"}, answer]) == "Nice Who founded it?"
+    question: Message = {"role": "user", "content": "Where is Nice?"}
+    thanks: Message = {"role": "user", "content": "nice"}
+    assert standalone("Who founded it?", [question, answer, thanks]) == "Where is Nice? Who founded it?"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +72,7 @@ def test_small_talk_gets_a_short_reply(text: str) -> None:
     ],
 )
 def test_questions_are_no_small_talk(text: str) -> None:
-    assert smalltalk(text) is None
+    assert smalltalk(text, HISTORY) is None
 
 
 @pytest.mark.parametrize(
@@ -219,6 +238,32 @@ def test_more_brings_what_was_not_said_yet(talker: Assistant) -> None:
         assert not {c.quote for c in answer.citations} & set(quoted)
         quoted += [c.quote for c in answer.citations]
         history += [{"role": "user", "content": turn}, {"role": "assistant", "content": answer.text}]
+
+
+def test_when_all_has_been_said_it_says_so(talker: Assistant) -> None:
+    history: list[Message] = [{"role": "user", "content": "Who designed the Tarn mill?"}]
+    history += [{"role": "assistant", "content": text} for text in TEXTS.values()]
+    answer = talker.ask("tell me more", history=history)
+    assert answer.refused
+    assert answer.reason == "the documents hold no more about it than what was said"
+
+
+def test_what_is_left_but_does_not_answer_is_told_apart(folder: Path, tmp_path: Path) -> None:
+    history: list[Message] = [
+        {"role": "user", "content": "Who designed the Tarn mill?"},
+        {"role": "assistant", "content": TEXTS["mill.txt"]},
+    ]
+    settings = Settings(documents=folder, index_dir=tmp_path / "index", llm="none", refuse_below=1.0)
+    with Assistant.open(settings) as assistant:
+        more = assistant.ask("tell me more", history=history).reason
+        first = assistant.ask("Who designed the Tarn mill?").reason
+    assert more.startswith("the nearest passages hold no more about it that is sure (confidence ")
+    assert first.startswith("the nearest passages do not answer it (confidence ")
+
+
+def test_a_word_that_could_be_small_talk_is_searched_at_the_beginning(talker: Assistant) -> None:
+    assert talker.ask("Fine").mode != "smalltalk"
+    assert talk(talker, "Who designed the Tarn mill?", "Fine")[1] == smalltalk("Fine", HISTORY)
 
 
 def test_a_doubt_shows_the_evidence_again(talker: Assistant) -> None:

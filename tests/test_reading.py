@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import pytest
+import torch
 
+from eval.reader.examples import Example
+from eval.reader.train import SpanReader
 from rag.embedding import model_folder
 from rag.errors import EmbeddingUnavailable
 from rag.reading import Reader, open_reader
@@ -90,6 +97,66 @@ def test_threads_read_alike(reader: Reader) -> None:
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda q: again.read(q, [passage(MILL, 7)])[0].logit, questions))
     assert together == alone
+
+
+@contextmanager
+def looking_up_words(look: Callable[[torch.nn.Embedding, torch.Tensor], Any]) -> Iterator[None]:
+    """`look` at the word vectors and the input ids of any model whenever it begins to read."""
+
+    def hook(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if isinstance(module, torch.nn.Embedding) and module.num_embeddings > 10_000:
+            look(module, inputs[0])
+
+    handle = torch.nn.modules.module.register_module_forward_pre_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def test_threads_read_at_once_with_a_model_that_is_loaded_once() -> None:
+    fresh = open_reader(PACKAGED_EMBEDDER)
+    assert fresh is not None
+    both = Barrier(2, timeout=30)
+    models = []
+
+    def look(words: torch.nn.Embedding, _: torch.Tensor) -> None:
+        models.append(words)
+        both.wait()
+
+    with looking_up_words(look), ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda question: fresh.read(question, [passage(MILL)]), ["Who built it?", "When was it built?"]))
+    assert len(models) == 2
+    assert models[0] is models[1]
+
+
+@pytest.mark.parametrize("question", ["Who built the Arden mill?", "who " * 100])
+@pytest.mark.parametrize("title", ["", "Mills of the north"])
+def test_training_and_reading_see_the_same_tokens(question: str, title: str) -> None:
+    trained = SpanReader(model_folder(PACKAGED_EMBEDDER))
+    read = open_reader(PACKAGED_EMBEDDER)
+    assert read is not None
+    long = "The valley has many brooks and the brooks have many stones. " * 40
+    texts = [MILL, BREAD, long]
+    seen: list[list[list[int]]] = []
+    with looking_up_words(lambda _, ids: seen.append(ids.tolist())):
+        _, targets = trained([Example(question, title, text, None) for text in texts])
+        read.read(question, [passage(text, number, title) for number, text in enumerate(texts)])
+    training, reading = seen
+    assert training == reading[:3]  # the long text is the last: of it, training sees the first window
+    assert len(reading) > 3
+    assert targets.tolist() == [[0, 0]] * 3
+
+
+@pytest.mark.parametrize("title", ["", "Mills of the north"])
+def test_training_aims_at_the_tokens_of_the_answer(title: str) -> None:
+    trained = SpanReader(model_folder(PACKAGED_EMBEDDER))
+    start = MILL.index("Jonas Weld")
+    ids: list[list[int]] = []
+    with looking_up_words(lambda _, seen: ids.extend(seen.tolist())):
+        _, targets = trained([Example("Who built it?", title, MILL, Span(start, start + len("Jonas Weld")))])
+    first, last = targets[0].tolist()
+    assert trained.tokenizer.decode(ids[0][first : last + 1]) == "jonas weld"
 
 
 def test_beside_another_embedding_model_there_is_no_reader() -> None:

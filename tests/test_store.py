@@ -315,6 +315,14 @@ def test_the_centre_is_the_mean_of_what_is_stored_now(store: Store) -> None:
         assert np.allclose(store.centre(), vectors.mean(axis=0), atol=1e-6)
 
 
+def test_the_centre_of_some_documents_is_theirs_alone(store: Store) -> None:
+    store.replace([item("a", "one", "two"), item("b", "three"), item("c", "four")])
+    for sources in (["a"], ["b", "c"], ["a"], []):
+        ids = sorted(i for i, (source, _) in stored(store).items() if source in sources or not sources)
+        assert np.allclose(store.centre(sources), store.vectors(ids).mean(axis=0), atol=1e-6)
+    assert not store.centre(["gone"]).any()
+
+
 def test_the_centre_of_many_is_that_of_a_sample(store: Store) -> None:
     store.replace([item(str(n), *(f"text {n} {i}" for i in range(100))) for n in range(10)])
     everything = store.vectors(sorted(stored(store))).mean(axis=0)

@@ -27,7 +27,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from rag import Assistant, Settings
 from rag.embedding import model_folder
-from rag.reading import MOST_TOKENS
+from rag.reading import windows_of
 from rag.settings import PACKAGED_EMBEDDER
 
 from . import examples
@@ -56,30 +56,21 @@ class SpanReader(torch.nn.Module):
 
     def forward(self, batch: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
         """(logits `[n, tokens, 2]`, targets `[n, 2]`); tokens that cannot be in an answer get `_NO_TOKEN`."""
-        titles = [f"{example.title}. " if example.title else "" for example in batch]
-        encoded = self.tokenizer(
-            [example.question for example in batch],
-            [title + example.text for title, example in zip(titles, batch, strict=True)],
-            truncation="only_second",
-            max_length=MOST_TOKENS,
-            padding=True,
-            return_offsets_mapping=True,
-            return_tensors="pt",
-        )
-        offsets = encoded.pop("offset_mapping").tolist()
-        allowed = torch.zeros(encoded["input_ids"].shape, dtype=torch.bool)
+        windows = windows_of(self.tokenizer, [(e.question, e.title, e.text) for e in batch])
+        first = [windows.of.index(number) for number in range(len(batch))]  # of a text longer than a window, the start
+        inputs = {name: tensor[first] for name, tensor in windows.inputs.items()}
+        allowed = torch.zeros(inputs["input_ids"].shape, dtype=torch.bool)
         allowed[:, 0] = True
         targets = torch.zeros(len(batch), 2, dtype=torch.long)
-        for row, (title, example) in enumerate(zip(titles, batch, strict=True)):
-            second = [i for i, part in enumerate(encoded.sequence_ids(row)) if part == 1]
-            tokens = [i for i in second if offsets[row][i][0] >= len(title)]
-            allowed[row, tokens] = True
+        for number, (row, example) in enumerate(zip(first, batch, strict=True)):
+            tokens = windows.tokens[row]
+            allowed[number, list(tokens)] = True
             if example.answer:
-                start, end = (at + len(title) for at in example.answer)
-                inside = [i for i in tokens if offsets[row][i][1] > start and offsets[row][i][0] < end]
-                targets[row] = torch.tensor([inside[0], inside[-1]] if inside else [0, 0])
+                start, end = example.answer
+                inside = [column for column, token in tokens.items() if token.end > start and token.start < end]
+                targets[number] = torch.tensor([inside[0], inside[-1]] if inside else [0, 0])
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = self.head(self.encoder(**encoded).last_hidden_state)
+            logits = self.head(self.encoder(**inputs).last_hidden_state)
         return logits.float().masked_fill(~allowed[..., None], _NO_TOKEN), targets
 
 

@@ -1,0 +1,43 @@
+"""What was made for a key, kept for the next time: bounded, and safe between threads."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Kept(Generic[K, V]):
+    """At most `most` values, those that were used last.
+
+    >>> lengths = Kept[str, int](100)
+    >>> lengths.get(["owl", "heron"], lambda new: [len(word) for word in new])
+    [3, 5]
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._values: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, keys: Sequence[K], make: Callable[[list[K]], Sequence[V]]) -> list[V]:
+        """The values of `keys`, in their order; `make` gives those that are not kept, in the order of its keys.
+
+        Nobody waits while values are made: two threads may make the same ones, which are alike.
+        """
+        with self._lock:
+            known = {key: self._values[key] for key in keys if key in self._values}
+        new = [key for key in dict.fromkeys(keys) if key not in known]
+        if new:
+            known |= dict(zip(new, make(new), strict=True))
+        with self._lock:
+            for key in keys:
+                self._values[key] = known[key]
+                self._values.move_to_end(key)
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+        return [known[key] for key in keys]
