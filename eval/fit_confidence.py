@@ -1,33 +1,37 @@
 """Fit the confidence model of rag/confidence.py; prints the line to put there, and how well it separates.
 
-    python -m eval.fit_confidence QUESTIONS:DOCUMENTS[:LIMIT] …
+    python -m eval.fit_confidence QUESTIONS:DOCUMENTS[:LIMIT] … [--reader FILE:FOLD] …
 
 Each argument is a set: questions in the schema of eval/README.md (`exclude` hides documents) and the
-documents they are about. Of a collection with titles only the questions about titles count that the
-reader was not trained on. Every set counts the same, and within a set answerable and unanswerable
-questions do. Signs are held to what a feature means (more coverage never speaks against an answer),
-so that the habits of one set's authors are not learnt. This script looks inside rag/ because it makes
-a part of it.
+documents they are about. Of a collection with titles only the questions count that are about titles
+which the reader never saw: a fifth for the packaged one, and a fifth more for each `--reader` that
+`eval.reader.train --without FOLD` made (stacking: what a model says of what it learnt by heart tells
+nothing). Every set counts the same, and within a set answerable and unanswerable questions do. Signs
+are held to what a feature means (more coverage never speaks against an answer), so that the habits of
+one set's authors are not learnt. This script looks inside rag/ because it makes a part of it.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import random
-import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from scipy.optimize import brentq, minimize
 
+import rag.reading as reading
 from rag import Assistant, Settings
 from rag.confidence import Features
 
 from .metrics import auroc
-from .reader.examples import held_out
+from .reader.examples import KEPT_FOLD, held_out
 
 # Least and largest coefficient of each feature.
 _SIGNS: dict[str, tuple[float | None, float | None]] = dict.fromkeys(Features._fields, (0, None)) | {
@@ -48,15 +52,18 @@ def features_of(questions: list[dict[str, Any]], assistant: Assistant) -> np.nda
     )
 
 
-def unseen_by_reader(question: dict[str, Any], assistant: Assistant) -> bool:
-    """Whether it is about a document on which the reader was not trained; what is no collection was never seen."""
+def unseen_by_reader(question: dict[str, Any], assistant: Assistant, without: int = KEPT_FOLD) -> bool:
+    """Whether it is about a title of the fold that the reader was trained without; only collections were seen.
+
+    What no reader saw is the packaged one's to read.
+    """
     gold = {e["document"] for e in question["evidence"]}
     hits = assistant.search(question["question"], 20, exclude=question.get("exclude", ()))
     if not hits:
-        return True  # about nothing that is there
+        return without == KEPT_FOLD  # about nothing that is there
     about = next((hit.passage for hit in hits if hit.passage.source in gold), hits[0].passage)
     in_collection = Path(assistant.document(about.document_id).root).suffix == ".jsonl"
-    return not in_collection or held_out(about.title)
+    return held_out(about.title, without) if in_collection else without == KEPT_FOLD
 
 
 def fit(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, Features]:
@@ -87,23 +94,41 @@ def at_operating_point(x: np.ndarray, y: np.ndarray, bias: float, c: Features) -
     return bias - down, c._replace(topical=c.topical + slope)
 
 
-def main(arguments: list[str]) -> None:
+def measured(
+    questions_file: Path, documents: Path, limit: int | None, readers: Mapping[int, Path]
+) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """The questions of a set that some reader never saw, and their features `[n, len(Features)]` by that reader."""
+    data = questions_file.read_text(encoding="utf-8")
+    questions = [q for q in map(json.loads, data.splitlines()) if "answerable" in q]
+    random.Random(0).shuffle(questions)
+    questions = questions[:limit]
+    digest = hashlib.sha256(data.encode()).hexdigest()[:12]
+    print(f"# {questions_file.name} sha256 {digest}, {len(questions)} questions", flush=True)
+    asked, seen = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(documents=documents, index_dir=Path(folder), llm="none")
+        for fold, weights in readers.items():
+            with patch.object(reading, "WEIGHTS", weights), Assistant.open(settings) as assistant:
+                mine = [q for q in questions if unseen_by_reader(q, assistant, fold)]
+                if mine:
+                    asked += mine
+                    seen.append(features_of(mine, assistant))
+    print(f"#   {len(asked)} of them that a reader has not seen", flush=True)
+    return asked, np.vstack(seen)
+
+
+def main() -> None:
+    """See the module's own words."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("sets", nargs="+", metavar="QUESTIONS:DOCUMENTS[:LIMIT]")
+    options.add_argument("--reader", action="append", default=[], metavar="FILE:FOLD", help="one more reader")
+    chosen = options.parse_args()
+    further = (argument.rsplit(":", 1) for argument in chosen.reader)
+    readers = {KEPT_FOLD: reading.WEIGHTS} | {int(fold): Path(file) for file, fold in further}
     sets = []
-    for argument in arguments:
+    for argument in chosen.sets:
         questions_file, documents, *limit = argument.split(":")
-        data = Path(questions_file).read_text(encoding="utf-8")
-        questions = [json.loads(line) for line in data.splitlines()]
-        questions = [q for q in questions if "answerable" in q]
-        random.Random(0).shuffle(questions)
-        questions = questions[: int(limit[0]) if limit else None]
-        digest = hashlib.sha256(data.encode()).hexdigest()[:12]
-        print(f"# {Path(questions_file).name} sha256 {digest}, {len(questions)} questions", flush=True)
-        with tempfile.TemporaryDirectory() as folder:
-            settings = Settings(documents=Path(documents), index_dir=Path(folder), llm="none")
-            with Assistant.open(settings) as assistant:
-                questions = [q for q in questions if unseen_by_reader(q, assistant)]
-                x = features_of(questions, assistant)
-        print(f"#   {len(questions)} of them that the reader has not seen", flush=True)
+        questions, x = measured(Path(questions_file), Path(documents), int(limit[0]) if limit else None, readers)
         sets.append((questions_file, questions, x, np.array([q["answerable"] for q in questions])))
     x = np.vstack([s[2] for s in sets])
     y = np.concatenate([s[3] for s in sets])
@@ -123,4 +148,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-
 from .answertype import AnswerType, expected, holds, share_asked_for
 from .embedding import FloatArray
 from .evidence import Evidence, coverage
@@ -16,6 +14,7 @@ from .quoting import choose
 from .retrieval import Query, passage_stems
 
 _HARDLY = 4  # half of the thing asked for ("minister" of "minister of health") is hardly any of it
+_CLOSEST = 8  # passages that are compared
 _NO_READER = -0.2  # what the reader says where it does not know: between answerable questions and others
 
 
@@ -28,8 +27,10 @@ class Features(NamedTuple):
     """
 
     reader: float  # the log-odds that a passage answers, by the reader, -8..6, over 8; `_NO_READER` without one
+    reader_of_many: float  # the same by 1 - t: it is surer of what it says in a mixed collection
     sentence_cosine: float  # of the best sentence
     passage_cosine: float  # of the closest passage, by 1 - t
+    lead: float  # of that cosine over the mean of the next passages', by 1 - t
     coverage: float  # share of the question's terms in the best passage, each by its weight, by 1 - t
     answer_type: float  # 1 when the best sentence holds the number, date or name asked for, ½ another one, by t
     asked_for: float  # how much of the thing asked for ("deputy head") the best sentence speaks of, 0..1, by t
@@ -40,17 +41,21 @@ class Features(NamedTuple):
 def features(query: Query, evidence: Sequence[Evidence], vectors: FloatArray) -> Features:
     """The features of one question; `vectors` are those of the searched passages, `[n, dimension]`."""
     if not evidence:
-        return Features(-1, 0, 0, 0, 0, 0, 0, 0)
+        return Features(-1, -1, *[0] * (len(Features._fields) - 2))
     # By relevance: what was put first for its kind of words would always have them.
     shown = choose([replace(e, score=e.relevance) for e in sorted(evidence, key=lambda e: -e.relevance)])
     relevant = max(evidence, key=lambda e: e.relevance)
     best = max(evidence, key=lambda e: e.score)
     kind = expected(query.text)
     t = query.topical
+    reader = _reader(evidence)
+    closest, *others = sorted((vectors @ query.vector).tolist(), reverse=True)[:_CLOSEST]
     return Features(
-        reader=_reader(evidence),
+        reader=reader,
+        reader_of_many=(1 - t) * reader,
         sentence_cosine=best.cosine,
-        passage_cosine=(1 - t) * (float(np.max(vectors @ query.vector)) if len(vectors) else 0.0),
+        passage_cosine=(1 - t) * closest,
+        lead=(1 - t) * (closest - sum(others) / len(others) if others else 0.0),
         coverage=(1 - t) * coverage(query, passage_stems(best.passage)),
         answer_type=t * _type_match(kind, shown or [relevant], query.text),
         asked_for=t * share_asked_for(query.text, _understood(relevant)) ** _HARDLY,
@@ -84,6 +89,8 @@ def _type_match(kind: AnswerType, shown: Sequence[Evidence], question: str) -> f
 _BIAS = -2.537
 _COEFFICIENTS = Features(
     reader=1.31,
+    reader_of_many=0.0,
+    lead=0.0,
     sentence_cosine=0.71,
     passage_cosine=2.46,
     coverage=1.84,

@@ -32,7 +32,7 @@ _AT_ONCE = 32  # passages
 _ANSWER_TOKENS = 24
 _SOFTNESS = 3.0
 _KEPT = 512  # readings
-_WEIGHTS = Path(str(files("rag"))) / "weights" / "reader.safetensors"
+WEIGHTS = Path(str(files("rag"))) / "weights" / "reader.safetensors"
 
 
 def _nothing() -> FloatArray:
@@ -225,7 +225,7 @@ def adapted(base: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, An
 
 def open_reader(embed_model: str) -> Reader | None:
     """The packaged reader; None beside another embedding model, which may know languages that it cannot read."""
-    return Reader(model_folder(PACKAGED_EMBEDDER), _WEIGHTS) if embed_model == PACKAGED_EMBEDDER else None
+    return Reader(model_folder(PACKAGED_EMBEDDER), WEIGHTS) if embed_model == PACKAGED_EMBEDDER else None
 
 
 def _reading(tokens: Sequence[tuple[Span, float, float]]) -> Reading:

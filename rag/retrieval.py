@@ -13,7 +13,7 @@ from .answertype import is_question
 from .embedding import Encoder, FloatArray
 from .reading import Reader, squeezed
 from .spelling import respell
-from .store import Store
+from .store import Centre, Store
 from .terms import content_words, fold, stem, stems, word_spans, words
 from .types import Hit, Passage, SearchMode
 
@@ -22,7 +22,8 @@ CANDIDATES = 50  # of each retriever, before fusion
 DENSE_WEIGHT = 0.6  # of the convex fusion
 _FEEDBACK = 10  # passages that widen a topic, each by its score to this power:
 _FEEDBACK_POWER = 4
-_ONE_TOPIC = 0.1  # mean cosine of a question to the passages, from where on all is about what it asks
+_ONE_TOPIC = 0.1  # mean cosine of a question to the passages, from where on it asks about what all is about
+_MIXED, _OF_ONE_THING = 0.06, 0.25  # mean cosine between two passages: all about everything, all about one thing
 _READ = 8  # passages, by the reader
 _READER_WEIGHT = 0.6
 _FURTHER_OF_TOPIC, _FURTHER_OF_QUESTION = 0.5, 0.8  # see `_spread`
@@ -97,7 +98,7 @@ class Retriever:
         _, passages = self._store.count()
         weights = {stem(word): informativeness(frequencies.get(word, 0), passages) for word in terms}
         vector = self._encoder.queries([question])[0]
-        topical = min(1.0, max(0.0, float(self._store.centre(documents) @ vector) / _ONE_TOPIC))
+        topical = topicality(vector, self._store.centre(documents))
         return Query(question, tuple(terms), weights, vector, respelled, topical)
 
     def search(
@@ -228,6 +229,13 @@ def informativeness(passages_with_term: int, passages: int) -> float:
         return 1.0
     idf = math.log((passages + 1) / (passages_with_term + 0.5))
     return max(idf, 0.0) / math.log((passages + 1) / 0.5)
+
+
+def topicality(question: FloatArray, centre: Centre) -> float:
+    """How much all passages are about one thing, and the question about that; 0..1."""
+    one_thing = (centre.alike - _MIXED) / (_OF_ONE_THING - _MIXED)
+    about_it = float(centre.vector @ question) / _ONE_TOPIC
+    return min(1.0, max(0.0, one_thing)) * min(1.0, max(0.0, about_it))
 
 
 def possible_titles(text: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -146,17 +147,32 @@ def passages_of_titled(
     return [i for (i,) in rows]
 
 
-def mean_vector(connection: sqlite3.Connection, dimension: int, documents: Collection[str]) -> FloatArray:
-    """The mean of at most `_SAMPLE` vectors at even distances, of all passages or of these sources; zeros for none."""
+class Centre(NamedTuple):
+    """What passages are about as a whole: their mean vector [dimension], and the mean cosine between two of them."""
+
+    vector: FloatArray
+    alike: float
+
+
+def centre(connection: sqlite3.Connection, dimension: int, documents: Collection[str]) -> Centre:
+    """The centre of at most `_SAMPLE` vectors at even distances, of all passages or of those of some sources."""
     chosen = (PASSAGES_OF_SOURCES, (json.dumps(list(documents)),)) if documents else ("SELECT id FROM passage", ())
     ids = sorted(i for (i,) in connection.execute(*chosen))
     sample = ids[:: max(1, -(-len(ids) // _SAMPLE))]
     rows = connection.execute(
         "SELECT vector FROM passage WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(sample),)
     )
-    vectors = [from_blob(blob, dimension) for (blob,) in rows]
-    mean: FloatArray = np.mean(vectors, axis=0, dtype=np.float32) if vectors else np.zeros(dimension, np.float32)
-    return mean
+    return centre_of(np.array([from_blob(blob, dimension) for (blob,) in rows], np.float32).reshape(-1, dimension))
+
+
+def centre_of(vectors: FloatArray) -> Centre:
+    """The centre of unit vectors `[n, dimension]`: zeros for none; one is like itself."""
+    n = len(vectors)
+    if n == 0:
+        return Centre(np.zeros(vectors.shape[1], np.float32), 0.0)
+    mean: FloatArray = vectors.mean(axis=0, dtype=np.float32)
+    # The squared length of the mean is the mean cosine of all pairs, each vector's with itself among them.
+    return Centre(mean, (n * float(mean @ mean) - 1) / (n - 1) if n > 1 else 1.0)
 
 
 def get_document(connection: sqlite3.Connection, document_id: int) -> Document:

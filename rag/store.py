@@ -25,13 +25,15 @@ from .nearest import IntArray
 from .rows import (
     DOCUMENT,
     PASSAGE,
+    Centre,
     FloatArray,
+    centre,
+    centre_of,
     checked,
     delete_documents,
     delete_passages,
     from_blob,
     get_document,
-    mean_vector,
     passages_of_titled,
     put_document,
     put_passages,
@@ -42,7 +44,7 @@ from .schema import PASSAGES_OF_SOURCES, SCHEMA_VERSION, State, count_write, rea
 from .types import Chunk, Document, Passage, Vocabulary
 from .vectors import Vectors, forget_snapshot
 
-__all__ = ["SCHEMA_VERSION", "FloatArray", "Store"]
+__all__ = ["SCHEMA_VERSION", "Centre", "FloatArray", "Store", "centre_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class Store:
         self._local = threading.local()
         # What is kept of the state with this stamp; the centre also belongs to some sources.
         self._vocabulary: tuple[tuple[str, int], Vocabulary] = (("", 0), Vocabulary({}, {}))
-        self._centre = ((("", 0), frozenset[str]()), np.zeros(dimension, np.float32))
+        self._centre = ((("", 0), frozenset[str]()), Centre(np.zeros(dimension, np.float32), 0.0))
 
     @classmethod
     def open(cls, index_dir: Path, *, fingerprint: str, dimension: int) -> Store:
@@ -306,18 +308,15 @@ class Store:
                 self._vocabulary = (state.stamp, words)
             return words
 
-    def centre(self, documents: Collection[str] = ()) -> FloatArray:
-        """The mean vector [dimension] of some hundred passages spread over the index, or over the sources `documents`.
-
-        It says what they are about as a whole.
-        """
+    def centre(self, documents: Collection[str] = ()) -> Centre:
+        """What some hundred passages spread over the index, or over the sources `documents`, are about as a whole."""
         with self._read() as (connection, state):
             wanted = (state.stamp, frozenset(documents))
-            kept, centre = self._centre
+            kept, found = self._centre
             if kept != wanted:
-                centre = mean_vector(connection, self._dimension, documents)
-                self._centre = (wanted, centre)
-            return centre
+                found = centre(connection, self._dimension, documents)
+                self._centre = (wanted, found)
+            return found
 
     def count(self) -> tuple[int, int]:
         """How many documents and passages there are."""

@@ -444,7 +444,7 @@ def test_doctor_names_the_cure_for_a_damaged_reader(
 ) -> None:
     if content is not None:
         (tmp_path / "reader.safetensors").write_bytes(content)
-    monkeypatch.setattr(reading, "_WEIGHTS", tmp_path / "reader.safetensors")
+    monkeypatch.setattr(reading, "WEIGHTS", tmp_path / "reader.safetensors")
     result = rag(*quoting(folder), "doctor")
     assert result.exit_code == 3
     (problem,) = [line for line in result.stdout.splitlines() if line.startswith("problem")]

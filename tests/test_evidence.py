@@ -10,7 +10,8 @@ from rag.confidence import confidence, features
 from rag.embedding import SentenceEncoder
 from rag.evidence import Evidence, EvidenceFinder
 from rag.quoting import choose
-from rag.retrieval import Query, informativeness
+from rag.retrieval import Query, informativeness, topicality
+from rag.store import centre_of
 from rag.terms import content_words, stem
 from rag.types import Hit, Passage
 from rag.units import ANSWER_WORDS, QUOTE_WORDS, units_of
@@ -176,7 +177,7 @@ def test_confidence_falls_when_the_documents_speak_of_something_else(encoder: Se
         hits = [Hit(passage(FORCES), 1.0)]
         vectors = encoder.documents([FORCES])
         asked = query(question, encoder)
-        asked = replace(asked, topical=min(1.0, max(0.0, float(vectors[0] @ asked.vector) / 0.1)))
+        asked = replace(asked, topical=topicality(asked.vector, centre_of(vectors)))
         return confidence(features(asked, EvidenceFinder(encoder).find(asked, hits), vectors))
 
     assert sure("Who heads the Hill movement?") > 0.5 > sure("How do I bake sourdough bread?")

@@ -8,8 +8,10 @@ import pytest
 
 from rag.answertype import is_question
 from rag.assistant import Assistant
-from rag.retrieval import possible_titles
+from rag.embedding import SentenceEncoder
+from rag.retrieval import possible_titles, topicality
 from rag.settings import Settings
+from rag.store import centre_of
 
 BIRDS = {
     "owls.txt": "Owls hunt mice at night. The barn owl nests in old towers.",
@@ -146,3 +148,25 @@ def test_runs_of_words_that_may_be_a_title() -> None:
     assert "Act of War: Direct Action" in possible_titles("He wrote Act of War: Direct Action in 2005.")
     assert "Solar energy" in possible_titles("Solar energy is cheap")
     assert possible_titles("no capitals here") == []
+
+
+def test_a_question_is_topical_only_where_all_passages_are_alike(encoder: SentenceEncoder) -> None:
+    bridges = [
+        "The old bridge over the river was built of stone.",
+        "The new bridge over the river is made of steel.",
+        "The foot bridge crosses the river at the mill.",
+    ]
+    mixed = [
+        bridges[0],
+        "Bread rises because yeast makes gas.",
+        "The orchestra tunes to the oboe.",
+        "A tax return is due in May.",
+        "Whales breathe through blowholes.",
+        "The goalkeeper saved two penalties.",
+        "Basalt is a volcanic rock.",
+    ]
+    asked, other = encoder.queries(["Which bridge over the river is made of steel?", "How is bread baked?"])
+    assert topicality(asked, centre_of(encoder.documents(bridges))) == 1
+    assert topicality(other, centre_of(encoder.documents(bridges))) < 0.5
+    assert topicality(asked, centre_of(encoder.documents(mixed))) < 0.1
+    assert topicality(asked, centre_of(encoder.documents(mixed[:0]))) == 0

@@ -308,25 +308,25 @@ def test_documents_are_found_by_their_title(store: Store, title: str) -> None:
 
 
 def test_the_centre_is_the_mean_of_what_is_stored_now(store: Store) -> None:
-    assert not store.centre().any()
+    assert not store.centre().vector.any()
     for n in range(3):
         store.replace([item(str(n), "one", "two")])
         vectors = store.vectors(sorted(stored(store)))
-        assert np.allclose(store.centre(), vectors.mean(axis=0), atol=1e-6)
+        assert np.allclose(store.centre().vector, vectors.mean(axis=0), atol=1e-6)
 
 
 def test_the_centre_of_some_documents_is_theirs_alone(store: Store) -> None:
     store.replace([item("a", "one", "two"), item("b", "three"), item("c", "four")])
     for sources in (["a"], ["b", "c"], ["a"], []):
         ids = sorted(i for i, (source, _) in stored(store).items() if source in sources or not sources)
-        assert np.allclose(store.centre(sources), store.vectors(ids).mean(axis=0), atol=1e-6)
-    assert not store.centre(["gone"]).any()
+        assert np.allclose(store.centre(sources).vector, store.vectors(ids).mean(axis=0), atol=1e-6)
+    assert not store.centre(["gone"]).vector.any()
 
 
 def test_the_centre_of_many_is_that_of_a_sample(store: Store) -> None:
     store.replace([item(str(n), *(f"text {n} {i}" for i in range(100))) for n in range(10)])
     everything = store.vectors(sorted(stored(store))).mean(axis=0)
-    assert np.linalg.norm(store.centre() - everything) < 0.1
+    assert np.linalg.norm(store.centre().vector - everything) < 0.1
 
 
 def test_document_frequency_and_vocabulary_count_passages(store: Store) -> None:

@@ -1,6 +1,6 @@
 """Train the reader of rag/reading.py and write its small file.
 
-    python -m eval.reader.train ../shared/evaldata --work FOLDER --out rag/weights/reader.safetensors
+    python -m eval.reader.train ../shared/evaldata --work FOLDER --out rag/weights/reader.safetensors [--without FOLD]
 
 EVALDATA holds folders with documents.jsonl (`id`, `title`, `text`), and "wiki" also questions.jsonl.
 Three stages, from texts alone to people's questions; each leaves `FOLDER/<stage>.pt`, and one whose
@@ -147,6 +147,9 @@ def main() -> None:
     options.add_argument("evaldata", type=Path)
     options.add_argument("--work", type=Path, required=True)
     options.add_argument("--out", type=Path, required=True)
+    options.add_argument(
+        "--without", type=int, default=examples.KEPT_FOLD, help="the fold of titles that is kept from it"
+    )
     chosen = options.parse_args()
     torch.manual_seed(1)
     chosen.work.mkdir(parents=True, exist_ok=True)
@@ -156,34 +159,34 @@ def main() -> None:
         document
         for name in ("wiki", "multihop", "dialog")
         for document in lines(chosen.evaldata / name / "documents.jsonl")
-        if not examples.held_out(document["title"])
+        if not examples.held_out(document["title"], chosen.without)
     ]
     wiki = chosen.evaldata / "wiki"
     for stage in (_cloze, _templates, _questions):
         file = chosen.work / f"{stage.__name__.strip('_')}.pt"
         if not file.exists():
-            stage(reader, seen, wiki)
+            stage(reader, seen, wiki, chosen.without)
             torch.save(reader.state_dict(), file)
         reader.load_state_dict(torch.load(file, weights_only=True))
     save_file(exported(reader, folder), chosen.out)
     print(f"{chosen.out}: {chosen.out.stat().st_size / 1e6:.1f} MB")
 
 
-def _cloze(reader: SpanReader, seen: Sequence[Mapping[str, Any]], wiki: Path) -> None:
-    documents = [d for d in lines(wiki / "documents.jsonl") if not examples.held_out(d["title"])]
+def _cloze(reader: SpanReader, seen: Sequence[Mapping[str, Any]], wiki: Path, without: int) -> None:
+    documents = [d for d in lines(wiki / "documents.jsonl") if not examples.held_out(d["title"], without)]
     train(reader, [[[example] for example in examples.cloze(documents, _CLOZE, seed=0)]], 1.5e-4, "cloze")
 
 
-def _templates(reader: SpanReader, seen: Sequence[Mapping[str, Any]], wiki: Path) -> None:
+def _templates(reader: SpanReader, seen: Sequence[Mapping[str, Any]], wiki: Path, without: int) -> None:
     train(reader, [examples.templated(seen, _TEMPLATED, seed=1)], 1e-4, "templates")
 
 
-def _questions(reader: SpanReader, seen: Sequence[Mapping[str, Any]], wiki: Path) -> None:
+def _questions(reader: SpanReader, seen: Sequence[Mapping[str, Any]], wiki: Path, without: int) -> None:
     documents = {document["id"]: document for document in lines(wiki / "documents.jsonl")}
     questions = list(lines(wiki / "questions.jsonl"))
     with searching(wiki / "documents.jsonl") as assistant:
         found = {q["id"]: alike(assistant, q) for q in questions}
-    mine = [q for q in questions if not examples.held_out(title_of(q, documents, found[q["id"]]))]
+    mine = [q for q in questions if not examples.held_out(title_of(q, documents, found[q["id"]]), without)]
     by_question = {(q["question"], tuple(q.get("exclude") or ())): found[q["id"]] for q in mine}
     epochs = []
     for epoch in range(2):
