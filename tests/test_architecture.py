@@ -30,6 +30,7 @@ PUBLIC = """
 LAYERS = [
     {"types", "errors"},
     {"settings", "terms", "sentences", "formats"},
+    {"roles"},
     {"clauses", "spelling", "answertype", "disagreement", "prompts", "embedding", "llm", "conversation", "schema"},
     {"splitting", "units"},
     {"documents", "folders", "fulltext", "database"},
