@@ -78,7 +78,7 @@ _SYNONYMS = dict(
         "children/kids whole/entire goal/aim required/needed obtained/got"
     ).split()
 )
-# Chosen without regard to the checker's own list: the fifty "opposites" of Ogden's Basic English with what each is the
+# None taken or left for standing in the checker's own list: "opposites" of Ogden's Basic English with what each is the
 # opposite of, then verbs and nouns of everyday and encyclopaedic prose. Both directions are used.
 _OPPOSITES = tuple(
     (one, other)
