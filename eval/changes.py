@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from rag.disagreement import disagreement
 from rag.terms import STOPWORDS, content_words
 
 
@@ -38,7 +39,22 @@ _NAME = re.compile(r"\b[A-Z][\w’'-]+(?: [A-Z][\w’'-]+)*")
 _AUXILIARY = re.compile(r"\b(?:is|are|was|were|has|have|had|can|could|will|would|may|might|must|should)\b")
 _NOT = re.compile(r"\b(is|are|was|were|has|have|had|can|could|will|would|may|might|must|should) not\b")
 _PASSIVE = re.compile(
-    r"(?P<patient>[A-Z][^,;:()]{2,60}?) (?:was|were) (?P<verb>[a-z]+ed) by (?P<agent>[^,;:()]{2,60})\."
+    r"(?P<patient>[A-Z][^,;:()]{2,60}?) (?:was|were) (?P<verb>[a-z]+ed) by"
+    r" (?!(?:\w+ing|means) )(?P<agent>[^,;:()]{2,60})\."
+)
+_VERB = (
+    r"(?:(?:is|are|was|were|has|had|had been) )?(?:[a-z]{2,}ed|built|won|wrote|led|took|made|gave|beat|held|left|sent"
+    r"|became|found|began|sold|bought|saw|met|lost|born|taught|fought|came|went|grew|fell)\b"
+)
+_NOUN = r"[a-z]{3,}"
+_TRANSITIVE = re.compile(
+    rf"(?:The|An?) (?:[a-z]+ )?(?P<one>{_NOUN}) {_VERB}(?: by)? (?:the|an?|its|his|their|another)"
+    rf" (?P<other>{_NOUN})(?=[.,]| (?:in|on|at|after|during|when|with|for|from|to)\b)"
+)
+_SUBJECT = rf"(?:[Tt]he {_NOUN}|[A-Z][\w’'-]+(?: [A-Z][\w’'-]+){{0,3}})"
+_CLAUSES = re.compile(
+    rf"(?P<s1>{_SUBJECT}) (?P<r1>{_VERB} [^;:()]{{3,}}?)(?:;|, (?:and|but|while|whereas)| (?:but|while|whereas))"
+    rf" (?P<s2>{_SUBJECT}) (?P<r2>{_VERB} [^;:(),]{{3,}})\."
 )
 _FRONTED = re.compile(r"((?:In|On|By|After|During|Since|From|At|Until|Before) [^,]{3,60}), ([^;:]+)\.")
 _ASIDE = re.compile(r"\s*\([^()]*\)|,\s+(?:which|who|whose|where)\b[^,;()]*(?:,(?! and| or)|(?=\.$))")
@@ -62,24 +78,44 @@ _SYNONYMS = dict(
         "children/kids whole/entire goal/aim required/needed obtained/got"
     ).split()
 )
-_ANTONYMS = dict(
-    pair.split("/")
+# None taken or left for standing in the checker's own list: "opposites" of Ogden's Basic English with what each is the
+# opposite of, then verbs and nouns of everyday and encyclopaedic prose. Both directions are used.
+_OPPOSITES = tuple(
+    (one, other)
     for pair in (
-        "before/after after/before north/south south/north east/west west/east northern/southern southern/northern "
-        "eastern/western western/eastern more/less less/more higher/lower lower/higher larger/smaller smaller/larger "
-        "increased/decreased decreased/increased increase/decrease first/last last/first largest/smallest "
-        "highest/lowest won/lost lost/won born/buried early/late late/early high/low low/high older/younger "
-        "younger/older father/mother mother/father son/daughter daughter/son brother/sister sister/brother "
-        "husband/wife wife/husband male/female female/male include/exclude includes/excludes included/excluded "
-        "above/below below/above upper/lower began/ended begins/ends opened/closed allowed/forbade major/minor "
-        "success/failure successful/unsuccessful public/private private/public possible/impossible strong/weak "
-        "likely/unlikely able/unable common/rare positive/negative negative/positive direct/indirect "
-        "formal/informal victory/defeat defeat/victory buy/sell enemy/ally left/right right/left modern/ancient "
-        "rich/poor poor/rich small/large large/small new/old old/new long/short short/long gained/lost "
-        "accepted/rejected rejected/accepted internal/external active/passive reduced/raised increases/reduces "
-        "maximum/minimum minimum/maximum similar/different different/similar"
+        "awake/asleep bad/good bent/straight bitter/sweet certain/doubtful cold/hot complete/incomplete cruel/gentle"
+        " dark/bright dead/alive dear/cheap delicate/sturdy different/same dirty/clean dry/wet false/true feeble/strong"
+        " female/male foolish/wise future/past ill/healthy last/first late/early left/right loose/tight loud/quiet"
+        " low/high narrow/wide old/new public/private rough/smooth sad/happy safe/dangerous secret/open short/long"
+        " simple/complex slow/fast small/large soft/hard solid/liquid special/ordinary strange/familiar thin/thick"
+        " white/black wrong/correct"
+        " arrived/departed came/went gave/took found/lost joined/left praised/criticised criticized/praised"
+        " expanded/contracted strengthened/weakened appeared/disappeared appears/disappears approved/vetoed"
+        " permitted/banned encouraged/discouraged united/divided hired/dismissed borrowed/lent married/divorced"
+        " promoted/demoted connected/disconnected attracted/repelled increased/decreased increases/decreases"
+        " increase/decrease began/ended started/stopped starts/stops opened/closed won/lost accepted/rejected"
+        " rising/falling rose/fell bought/sold born/died sent/received absorbs/emits ascended/descended"
+        " advanced/retreated captured/released liked/disliked agreed/disagreed proved/disproved improved/worsened"
+        " improves/worsens prevents/promotes prevented/promoted reduces/raises reduced/raised"
+        " import/export imports/exports demand/supply profit/loss winner/loser supporters/opponents"
+        " advantages/disadvantages wealth/poverty peace/war victory/defeat success/failure love/hatred"
+        " strength/weakness majority/minority north/south northern/southern east/west eastern/western father/mother"
+        " son/daughter brother/sister husband/wife king/queen men/women boys/girls enemies/allies summer/winter"
+        " day/night birth/death beginning/end entrance/exit head/tail ancestor/descendant predecessor/successor"
+        " urban/rural domestic/foreign temporary/permanent natural/artificial voluntary/compulsory military/civilian"
+        " acidic/alkaline positive/negative internal/external upper/lower inner/outer major/minor common/rare"
+        " likely/unlikely possible/impossible able/unable direct/indirect similar/different popular/unpopular"
+        " legal/illegal heavy/light deep/shallow empty/full ancient/modern active/passive formal/informal"
+        " larger/smaller largest/smallest higher/lower highest/lowest older/younger oldest/youngest longer/shorter"
+        " faster/slower wider/narrower heavier/lighter earlier/later better/worse best/worst more/less"
+        " before/after above/below inside/outside always/never often/seldom together/separately up/down"
     ).split()
+    for one, other in [tuple(pair.split("/"))]
 )
+_OPPOSITE_OF = {one: other for pair in _OPPOSITES for one, other in (pair, pair[::-1])}
+# Those that the rules of the checker notice by themselves, with nothing around them.
+_KNOWN = {one: other for one, other in _OPPOSITE_OF.items() if disagreement(f"It is {one}.", f"It is {other}.")}
+_UNKNOWN = {one: other for one, other in _OPPOSITE_OF.items() if one not in _KNOWN}
 _VAGUE = {
     "some": "all", "many": "all", "most": "all", "several": "all", "few": "all", "often": "always",
     "sometimes": "always", "usually": "always", "generally": "always", "typically": "always", "mostly": "always",
@@ -216,6 +252,36 @@ def roles_exchanged(source: Source, chance: random.Random) -> str | None:
     return None
 
 
+def nouns_exchanged(source: Source, _: random.Random) -> str | None:
+    """Common nouns around a verb in either voice: "The city attacked the army" of "The army attacked the city"."""
+    match = _TRANSITIVE.match(source.text)
+    if not match or match["one"] == match["other"] or not STOPWORDS.isdisjoint((match["one"], match["other"])):
+        return None
+    return _spliced(_spliced(source.text, match.span("other"), match["one"]), match.span("one"), match["other"])
+
+
+def clause_alone(source: Source, chance: random.Random) -> str | None:
+    found = _two_clauses(source.text)
+    return chance.choice([f"{one.subject} {one.rest}." for one in found]) if found else None
+
+
+def subject_of_other_clause(source: Source, chance: random.Random) -> str | None:
+    if not (found := _two_clauses(source.text)):
+        return None
+    one, other = chance.sample(found, 2)
+    return f"{one.subject} {other.rest}."
+
+
+def year_of_other_clause(source: Source, chance: random.Random) -> str | None:
+    if not (found := _two_clauses(source.text)):
+        return None
+    one, other = chance.sample(found, 2)
+    ours, theirs = _YEAR.findall(one.rest), _YEAR.findall(other.rest)
+    if len(ours) != 1 or not theirs or ours[0] in theirs:
+        return None
+    return f"{one.subject} {one.rest.replace(ours[0], theirs[0])}."
+
+
 def voice_exchanged(source: Source, _: random.Random) -> str | None:
     match = _PASSIVE.fullmatch(source.text)
     return f"{match['patient']} {match['verb']} {match['agent']}." if match else None
@@ -268,25 +334,54 @@ def attribution_dropped(source: Source, _: random.Random) -> str | None:
     return _upper(match[1]) if match else None
 
 
-def opposite_word(source: Source, _: random.Random) -> str | None:
-    return _words_replaced(source, _ANTONYMS)
+def opposite_known(source: Source, _: random.Random) -> str | None:
+    """By a pair that the checker's rules know."""
+    return _words_replaced(source, _KNOWN)
+
+
+def opposite_unknown(source: Source, _: random.Random) -> str | None:
+    """By a pair that only the words' likeness can tell."""
+    return _words_replaced(source, _UNKNOWN)
 
 
 def sentence_from_elsewhere(source: Source, chance: random.Random) -> str | None:
     return chance.choice(source.elsewhere) if source.elsewhere else None
 
 
-TRUE: Mapping[str, Change] = {
+class _Clause(NamedTuple):
+    subject: str
+    rest: str
+
+
+def _two_clauses(text: str) -> list[_Clause]:
+    """The two clauses of a sentence, each with a subject of its own; none where it has no such two."""
+    match = _CLAUSES.fullmatch(text)
+    if not match or match["s1"].lower() == match["s2"].lower() or match["s1"].lower() in STOPWORDS:
+        return []
+    return [_Clause(_upper(match[f"s{n}"]), match[f"r{n}"]) for n in (1, 2)]
+
+
+# Too rare in sentences that answer questions to say anything: any sentence of a document will do for these.
+RARE = frozenset(
+    (
+        "reordered", "passive → active", "clause alone", "roles exchanged", "nouns exchanged", "voice exchanged",
+        "subject, other clause", "year, other clause",
+    )
+)  # fmt: skip
+TRUE: dict[str, Change] = {
     "as it is": as_it_is, "clause dropped": clause_dropped, "pronoun → title": pronoun_named, "reordered": reordered,
     "passive → active": made_active, "date reformatted": date_reformatted, "number rewritten": number_rewritten,
-    "synonym": synonyms, "“according to”": attributed,
+    "synonym": synonyms, "“according to”": attributed, "clause alone": clause_alone,
 }  # fmt: skip
-FALSE: Mapping[str, Change] = {
+FALSE: dict[str, Change] = {
     "number": number_changed, "date": date_changed, "numbers exchanged": numbers_exchanged,
     "name, same document": name_of_the_document, "name, elsewhere": name_from_elsewhere,
-    "polarity": polarity_changed, "roles exchanged": roles_exchanged, "voice exchanged": voice_exchanged,
+    "polarity": polarity_changed, "roles exchanged": roles_exchanged,
+    "nouns exchanged": nouns_exchanged, "voice exchanged": voice_exchanged,
+    "subject, other clause": subject_of_other_clause, "year, other clause": year_of_other_clause,
     "clause added": clause_added, "words added": words_added, "word exchanged": word_exchanged,
-    "hedge removed": hedge_removed, "all for some": all_for_some, "opposite word": opposite_word,
+    "hedge removed": hedge_removed, "all for some": all_for_some, "opposite, known": opposite_known,
+    "opposite, unknown": opposite_unknown,
     "condition dropped": condition_dropped, "attribution dropped": attribution_dropped,
     "sentence, elsewhere": sentence_from_elsewhere,
 }  # fmt: skip

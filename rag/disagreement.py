@@ -12,6 +12,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise
 
+from .roles import misattributed
 from .sentences import LIST_ITEM, word_set
 from .terms import content_words, fold, names, numbers, stem, stems, words
 
@@ -96,6 +97,8 @@ def disagreement(claim: str, quote: str) -> str:
         return f"the passage has another name or number in the place of '{exchanged}'"
     if _swapped(claim, quote) or _other_voice(claim, quote) or _other_voice(quote, claim):
         return "the names stand the other way round in the passage"
+    if verb := misattributed(claim, quote):
+        return f"the passage says it of another ('{verb}')"
     if _mixed(claim, quote):
         return "it joins names of several items of a list"
     return ""

@@ -35,11 +35,12 @@ _THINKING = re.compile(rf"<{_THOUGHT}>.*?(?:</{_THOUGHT}>|\Z)|\A.*</{_THOUGHT}>"
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)")  # what drives a terminal
 # Joiners belong to the spelling of many scripts, but not to that of English.
 _STRAY_JOINER = re.compile(r"(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])")
-_TAG = re.compile(r"<!--.*?-->|</?[a-z][^<>]{0,300}>|<[a-z]+\s[^<>]*=[^<>]*\Z", re.S | re.I)
-_LINK = re.compile(r"(!?)\[([^\]\n]*)\]\(\s*[^)\s]*(?:\s[^)\n]*)?\)")
+_TAG = re.compile(r"<!--.*?(?:-->|\Z)|</?[a-z][^<>]{0,300}>|<[a-z]+\s[^<>=]*=[^<>]*\Z", re.S | re.I)
+_LINK = re.compile(r"(!?)\[([^\[\]\n]*)\]\([^)\n]*\)")
 # A heading and a row of a table are no sentences; of what else a line begins with, only the mark goes.
 _MARKUP = re.compile(
-    r"^\s{0,3}(?:#{1,6}\s.*|\|.*|```.*|~~~.*)$|^\s*(?:>\s*)*(?:[>•]\s+|[-*+]\s+|\d{1,2}[.)]\s+)+"
+    r"^[^\S\n]{0,3}(?:#{1,6}\s.*|\|.*|```.*|~~~.*)$"
+    r"|^[^\S\n]*(?:>[^\S\n]*)*(?:[>•]\s+|[-*+]\s+|\d{1,2}[.)]\s+)+"
     r"|\*\*|__|`|(?<!\w)\*(?=\w)|(?<=[\w.,!?])\*(?!\w)",
     re.M,
 )
@@ -135,7 +136,7 @@ def without_thinking(reply: str) -> str:
 def _plain(reply: str) -> str:
     """The words of a reply: no thoughts, no Markdown, HTML or links, and nothing that cannot be seen."""
     text = _visible(without_thinking(reply))
-    text = _LINK.sub(_words_of_link, _TAG.sub("", text))
+    text = _without_links(_TAG.sub("", text))
     return _HALF_MARKER.sub("", _MARKUP.sub("", text)).strip()
 
 
@@ -143,6 +144,15 @@ def _visible(text: str) -> str:
     """Without what drives a terminal, turns the direction of writing, or has no width."""
     text = _STRAY_JOINER.sub("", _ESCAPE.sub("", text))
     return "".join(c for c in text if c in "\n\t\u200c\u200d" or unicodedata.category(c) not in ("Cc", "Cf"))
+
+
+def _without_links(text: str) -> str:
+    """Links as their words; in time linear in the text: a link is looked for only where a bracket still closes it."""
+    lines = []
+    for line in re.sub(r"\]\(\s+", "](", text).split("\n"):
+        closed = line.rfind(")") + 1
+        lines.append(_LINK.sub(_words_of_link, line[:closed]) + line[closed:])
+    return "\n".join(lines)
 
 
 def _words_of_link(link: re.Match[str]) -> str:
@@ -168,7 +178,7 @@ class Checker:
     """Checks claims against the passages of one answer.
 
     `strict` is for a writer that is not trusted with words of its own: nearly every content word of
-    a claim must stand in the quote itself.
+    a claim must stand in the quote itself, and the title of its passage counts for nothing.
     """
 
     def __init__(
@@ -210,8 +220,8 @@ class Checker:
     def _support(self, claim: str, quote: Evidence) -> float | str:
         """How well `quote` supports `claim`, 0..1, or why it does not.
 
-        Every number and name of the claim must stand in the quote (names: in the title too), nothing may speak
-        against it, and its other words must be there or words close to them.
+        Every number and name of the claim must stand in the quote, nothing may speak against it, and its other words
+        must be there or words close to them. Names and words may stand in the title, too, but for a strict checker.
         support = ½ · share of the claim's content words + ½ · cosine.
         """
         title = "" if self._strict else f"{quote.passage.title} {quote.passage.heading}"
@@ -220,8 +230,7 @@ class Checker:
         unsupported = f"no sentence of the passages supports it (best share of its words {lexical:.2f})"
         if lexical < _LEAST_ALIKE:
             return unsupported
-        against = _unknown(claim, quote.text, f"{quote.passage.title} {quote.passage.heading}")
-        if against := against or disagreement(claim, quote.text):
+        if against := _unknown(claim, quote.text, title) or disagreement(claim, quote.text):
             return against
         if self._limits.word < 1.0:
             lexical = self._covered(claim, quote.text, known)
@@ -231,12 +240,13 @@ class Checker:
     def _covered(self, claim: str, quote: str, known: str) -> float:
         """The share of the claim's content words that are in what is known, or close to a word that only the quote has.
 
-        A word that stands where the quote has another one needs to be close to that one, wherever else it stands.
+        A word that stands where the quote has another content word needs to be close to that one, wherever else it
+        stands.
         """
         held, said = stems(known), stems(claim)
         wanted = _plain_words(claim)
         free = [word for word in _plain_words(quote) if stem(word) not in said]
-        exchanged = dict(replaced(claim, quote))
+        exchanged = {word: other for word, other in replaced(claim, quote) if content_words(other)}
         missing = [word for word in wanted if stem(word) not in held or word in exchanged]
         if not missing:
             return 1.0
@@ -265,7 +275,7 @@ def _plain_words(text: str) -> list[str]:
 
 
 def _unknown(claim: str, quote: str, title: str) -> str:
-    """Why a number or name of the claim speaks against the quote; names may stand in the title, too."""
+    """Why a number or name of the claim speaks against the quote; names may stand in the title."""
     if missing := numbers(claim) - numbers(quote):
         return f"the number {min(missing)} is not in the passage"
     known = set(words(quote)) | set(words(title))

@@ -30,6 +30,7 @@ PUBLIC = """
 LAYERS = [
     {"types", "errors"},
     {"settings", "terms", "sentences", "formats", "kept"},
+    {"roles"},
     {"clauses", "spelling", "answertype", "disagreement", "prompts", "embedding", "llm", "conversation", "schema"},
     {"splitting", "units"},
     {"documents", "folders", "fulltext", "database"},
@@ -59,8 +60,15 @@ INSIDERS = {
     "eval/reader/score.py": {"rag.reading", "rag.settings", "rag.types"},
     "eval/reader/train.py": {"rag.embedding", "rag.reading", "rag.settings"},
     # It makes the limits of rag/grounding.py: it asks the checker as the chain does.
-    "eval/changes.py": {"rag.terms"},
-    "eval/fit_grounding.py": {"rag.embedding", "rag.evidence", "rag.grounding", "rag.sentences", "rag.types"},
+    "eval/changes.py": {"rag.disagreement", "rag.terms"},
+    "eval/fit_grounding.py": {
+        "rag.embedding",
+        "rag.evidence",
+        "rag.grounding",
+        "rag.sentences",
+        "rag.types",
+        "rag.units",
+    },
     # Drafts are made of sentences, as the assistant cuts them, and shown on a terminal, which documents must not drive.
     "eval/conftest.py": {"rag.terminal"},  # what comes from outside is printed as one plain line
     "eval/draft.py": {"rag.terminal"},

@@ -52,6 +52,30 @@ def test_markers_are_read_as_models_write_them(reply: str, expected: list[tuple[
     assert [tuple(claim) for claim in claims(reply)] == expected
 
 
+@pytest.mark.parametrize(
+    "piece",
+    """[ [a]( ![]( [a](_ [a](b| [a](b_ [1, [[ <!-- <a_= <a_b= | _| >_ -_ 1._ <think> \x1b[ ` ** ( ) ._[1]_""".split(),
+)
+def test_a_hostile_reply_is_read_in_time(piece: str) -> None:
+    reply = piece.replace("_", " ").replace("|", "\n") * (200_000 // len(piece))
+    for end in ("", ">", "\nHe won [1]."):
+        claims(reply + end)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("[He](https://x.example/ 'x') won [1].", "He won."),
+        ("[He](\n https://x.example/) won [1].", "He won."),
+        ("[He](https://x.example/?a[0]=1) won [1].", "He won."),
+        ("He ![x](https://x.example/a) won [1](https://x.example/).", "He won."),
+        ("He (the elder) won [1]. See [x](", "He (the elder) won."),
+    ],
+)
+def test_of_a_link_only_the_words_are_left(reply: str, expected: str) -> None:
+    assert claims(reply)[0].text == expected
+
+
 def test_a_claim_is_complete_when_the_next_one_has_begun() -> None:
     reply = "He won. [1] She lost [2]. They tied"
     complete = [[c.text for c in completed_claims(reply[:end])] for end in range(len(reply) + 1)]
@@ -99,6 +123,17 @@ def test_strict_takes_no_words_of_its_own(encoder: SentenceEncoder) -> None:
     assert isinstance(strict.check(Claim("Ann Lee was appointed head of the River Guard in 1903.", (1,))), Support)
     chatty = Claim("The passage tells the story of how Ann Lee was appointed head of the River Guard.", (1,))
     assert isinstance(strict.check(chatty), Dropped)
+
+
+def test_the_title_speaks_for_names_and_words_alike_and_in_strict_for_neither(encoder: SentenceEncoder) -> None:
+    text = "She was appointed head of the river guard in 1903."
+    passages = [Passage(1, 1, "a.txt", "Minister Ann", 0, len(text), text)]
+    named = Claim(text.replace("She", "Ann"), (1,))
+    titled = Claim(text.replace("She", "The minister"), (1,))
+    free = Checker(passages, EvidenceFinder(encoder), encoder)
+    strict = Checker(passages, EvidenceFinder(encoder), encoder, strict=True)
+    assert all(isinstance(free.check(claim), Support) for claim in (named, titled))
+    assert all(isinstance(strict.check(claim), Dropped) for claim in (named, titled))
 
 
 @pytest.mark.parametrize(
