@@ -56,4 +56,4 @@ def test_how_much_all_is_about_it_is_said_of_the_documents_that_are_asked(
             turns.find(Turn(question, documents=only)).features.topical for only in ([], ["owls.txt"], ["mill.txt"])
         )
     assert mill < 0.8 < owls
-    assert mill < everything
+    assert everything == 0  # the two have nothing in common

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eval.fit_confidence import unseen_by_reader
-from eval.reader.examples import held_out
+from eval.reader.examples import fold, held_out
 from rag import Assistant, Settings
 
 SEEN = next(title for title in ("Mills", "Owls", "Bread", "Bridges") if not held_out(title))
@@ -25,9 +25,9 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def unseen(documents: Path, asked: dict[str, object]) -> bool:
+def unseen(documents: Path, asked: dict[str, object], *without: int) -> bool:
     with Assistant.open(Settings(documents=documents, index_dir=documents.parent / "index", llm="none")) as assistant:
-        return unseen_by_reader(asked, assistant)
+        return unseen_by_reader(asked, assistant, *without)
 
 
 @pytest.mark.parametrize("name", ["1", "v1.2"])
@@ -40,9 +40,16 @@ def test_of_a_collection_the_title_decides_whatever_its_ids_are(
     assert unseen(file, question("Who climbs the tower?", name)) is expected
 
 
-def test_files_were_never_seen(folder: Path) -> None:
+def test_a_reader_without_another_fold_saw_other_titles(folder: Path) -> None:
+    file = folder / "all.jsonl"
+    file.write_text(json.dumps({"id": "1", "title": SEEN, "text": TEXT}))
+    without = [n for n in range(5) if unseen(file, question("Who climbs the tower?", "1"), n)]
+    assert without == [fold(SEEN)]
+
+
+def test_files_were_never_seen_and_are_the_packaged_readers(folder: Path) -> None:
     (folder / "tower.md").write_text(f"# {SEEN}\n\n{TEXT}")
-    assert unseen(folder, question("Who climbs the tower?", "tower.md"))
+    assert [unseen(folder, question("Who climbs the tower?", "tower.md"), n) for n in (0, 1)] == [True, False]
 
 
 def test_where_nothing_is_found_nothing_was_seen(folder: Path) -> None:
