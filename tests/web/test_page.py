@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from rag.assistant import Assistant
 from rag.errors import LLMUnavailable
 from rag.settings import Settings
 from rag.types import Answer, Citation, Passage, Sentence
-from rag.web import build, example_questions, launch
+from rag.web import example_questions, serve
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -40,19 +39,10 @@ Page = Any  # playwright's, which may not be installed
 Visit = Callable[..., Page]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def served(assistant: Any, examples: tuple[str, ...] | list[str] = ()) -> Iterator[str]:
-    page = build(assistant, examples)
-    try:
-        yield launch(page, port=free_port())
-    finally:
-        page.close(verbose=False)
+    with serve(assistant, examples, port=0) as server:
+        yield server.address
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,57 @@
+"""MCP: `ask`, `search`, `documents` and `ingest` as tools, over streamable HTTP at /mcp.
+
+Not through Gradio's own MCP server: that one pins pydantic, asks the page over HTTP again for each call (without the
+caller's credentials), and gives a generator's results one text at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from ..errors import RagError
+from .api import Api
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+PATH = "/mcp"
+_INSTRUCTIONS = (
+    "Answers questions from the user's own documents. Every sentence of an answer is backed by an exact quote, "
+    "or the answer says that it was not found: then say so too, and do not fill the gap."
+)
+
+
+def mcp_app(api: Api) -> Starlette:
+    """An app with the one route PATH; its lifespan has to run. Raises RagError when the extra is not installed."""
+    try:
+        from mcp.server.fastmcp import FastMCP
+        from mcp.server.transport_security import TransportSecuritySettings
+    except ImportError as error:
+        raise RagError("MCP is not installed; run \"pip install 'rag-quoted[mcp]'\", or leave out --mcp") from error
+    server = FastMCP(
+        "rag-quoted",
+        instructions=_INSTRUCTIONS,
+        streamable_http_path=PATH,
+        stateless_http=True,  # a tool call stands for itself: no session to keep or to steal
+        json_response=True,
+        log_level="WARNING",
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the guard does it
+    )
+    for tool in (api.ask, api.search, api.documents, api.ingest):
+        server.add_tool(_in_thread(tool))
+    app: Starlette = server.streamable_http_app()
+    return app
+
+
+def _in_thread(tool: Callable[..., Any]) -> Callable[..., Any]:
+    """The tool without holding up the server while it works; the types of its arguments are known by name."""
+
+    @wraps(tool)
+    async def run(*arguments: Any, **named: Any) -> Any:
+        return await asyncio.to_thread(tool, *arguments, **named)
+
+    run.__annotations__ = get_type_hints(tool)
+    return run
