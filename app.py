@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 
 from rag import RagError, Settings
-from rag.web import run
+from rag.web import run, users_for
 
 
 def main() -> int:
     """Serve the page until Ctrl+C; 3 when something is broken."""
     try:
-        run(Settings(), announce=lambda line: print(line, flush=True))
+        settings = Settings()
+        run(settings, users_for(settings), announce=lambda line: print(line, flush=True))
     except RagError as error:
         print(error, file=sys.stderr)
         return 3

@@ -189,15 +189,16 @@ def serve(
 
     Whoever is named in RAG_AUTH (name:password,name2:password2) may use it.
     """
-    from .web import UsersNeeded, run
+    from .web import UsersNeeded, run, users_for
 
     settings = _settings(context)
-    _pull_language_model(settings)
     try:
-        run(settings, host=host, port=port, no_auth=no_auth, mcp=mcp, announce=_announce)
+        users = users_for(settings, host, no_auth=no_auth)
     except UsersNeeded as error:
         complain(str(error))
         raise typer.Exit(USAGE) from error
+    _pull_language_model(settings)
+    run(settings, users, host=host, port=port, mcp=mcp, announce=_announce)
 
 
 def _announce(line: str) -> None:

@@ -2,6 +2,6 @@
 
 from .opening import Opening
 from .page import build, example_questions
-from .server import LOCAL, Server, UsersNeeded, run, serve
+from .server import Server, UsersNeeded, run, serve, users_for
 
-__all__ = ["LOCAL", "Opening", "Server", "UsersNeeded", "build", "example_questions", "run", "serve"]
+__all__ = ["Opening", "Server", "UsersNeeded", "build", "example_questions", "run", "serve", "users_for"]

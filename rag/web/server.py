@@ -25,7 +25,7 @@ from .completions import add_completions
 from .guard import UPLOAD_BYTES, Guard, Users, is_loopback
 from .opening import Opening
 from .page import build, example_questions, look
-from .tools import mcp_app
+from .tools import mcp_app, need_mcp
 
 LOCAL = "127.0.0.1"
 
@@ -86,15 +86,19 @@ class Server:
 
 def run(
     settings: Settings,
+    users: Users | None,
     *,
     host: str = LOCAL,
     port: int | None = None,
-    no_auth: bool = False,
     mcp: bool = False,
     announce: Callable[[str], None],
 ) -> None:
-    """Serve the page over `settings.documents` until Ctrl-C; `announce` gets the line that says where."""
-    users = users_for(settings, host, no_auth=no_auth)
+    """Serve the page over `settings.documents` until Ctrl-C; `announce` gets the line that says where.
+
+    The index opens meanwhile. Raises RagError as `serve` does.
+    """
+    if mcp:
+        need_mcp()  # before anything is begun
     with (
         Opening(lambda report: Assistant.open(settings, report=report)) as opening,
         serve(opening, example_questions(settings.documents), host=host, port=port, users=users, mcp=mcp) as server,
@@ -103,7 +107,7 @@ def run(
         server.wait()
 
 
-def users_for(settings: Settings, host: str, *, no_auth: bool = False) -> Users | None:
+def users_for(settings: Settings, host: str = LOCAL, *, no_auth: bool = False) -> Users | None:
     """Who may use a page on `host`; None is everybody. Raises UsersNeeded where that has to be said."""
     if no_auth:
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import wraps
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from ..errors import RagError
@@ -24,13 +25,18 @@ _INSTRUCTIONS = (
 )
 
 
+def need_mcp() -> None:
+    """Raises RagError when the extra is not installed."""
+    if find_spec("mcp") is None:
+        raise RagError("MCP is not installed; run \"pip install 'rag-quoted[mcp]'\", or leave out --mcp")
+
+
 def mcp_app(api: Api) -> Starlette:
-    """An app with the one route PATH; its lifespan has to run. Raises RagError when the extra is not installed."""
-    try:
-        from mcp.server.fastmcp import FastMCP
-        from mcp.server.transport_security import TransportSecuritySettings
-    except ImportError as error:
-        raise RagError("MCP is not installed; run \"pip install 'rag-quoted[mcp]'\", or leave out --mcp") from error
+    """An app with the one route PATH; its lifespan has to run."""
+    need_mcp()
+    from mcp.server.fastmcp import FastMCP
+    from mcp.server.transport_security import TransportSecuritySettings
+
     server = FastMCP(
         "rag-quoted",
         instructions=_INSTRUCTIONS,

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from rag.assistant import Assistant
 from rag.errors import LLMUnavailable
+from rag.ingest import Progress
 from rag.settings import Settings
 from rag.types import Answer, Citation, Passage, Sentence
-from rag.web import example_questions, serve
+from rag.web import Opening, example_questions, serve
+from rag.web.guard import Users
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -40,8 +43,8 @@ Visit = Callable[..., Page]
 
 
 @contextmanager
-def served(assistant: Any, examples: tuple[str, ...] | list[str] = ()) -> Iterator[str]:
-    with serve(assistant, examples, port=0) as server:
+def served(assistant: Any, examples: tuple[str, ...] | list[str] = (), users: Users | None = None) -> Iterator[str]:
+    with serve(assistant, examples, port=0, users=users) as server:
         yield server.address
 
 
@@ -261,6 +264,9 @@ class Scripted:
     def document(self, document_id: int) -> Any:
         raise LLMUnavailable("gone")
 
+    def close(self) -> None:
+        pass
+
     def stream(self, question: str, *, history: Any) -> Iterator[Answer]:
         self.histories.append(history)
         return self._stream()
@@ -374,6 +380,45 @@ def contrast(page: Page, selector: str) -> float:
 def _luminance(colour: list[float]) -> float:
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in colour[:3])]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+# -- while there is no index, and for users only ----------------------------------------------------------------------
+
+
+def test_the_page_waits_for_its_index_and_a_question_with_it(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    opened = threading.Event()
+
+    def slowly(report: Any) -> Any:
+        report(Progress(2, 2, 9, 5))
+        opened.wait(60)
+        return scripted
+
+    with Opening(slowly) as opening, served(opening) as url:
+        page = visit(url)
+        page.locator("#header").get_by_text("The index is being made: 2 of 5 documents read.").wait_for()
+        page.get_by_label("Your question").fill("first")
+        page.get_by_label("Your question").press("Enter")
+        page.locator(".turn .notice").get_by_text("2 of 5 documents read").wait_for()
+        opened.set()
+        page.locator(".turn .chip").nth(1).wait_for()
+        assert page.locator(".turn .notice").count() == 0
+        page.locator("#header").get_by_text("No documents yet").wait_for()
+
+
+def test_the_page_says_why_there_is_no_index(visit: Visit, tmp_path: Path) -> None:
+    settings = Settings(documents=tmp_path / "nowhere", index_dir=tmp_path / "index", llm="none")
+    with Opening(lambda report: Assistant.open(settings, report=report)) as opening, served(opening) as url:
+        page = visit(url)
+        page.locator("#header").get_by_text("nowhere' does not exist").wait_for()
+        assert "does not exist" in ask(page, "first").locator(".notice").inner_text()
+
+
+def test_a_browser_that_knows_a_name_sees_the_page(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    with served(scripted, users=Users(SecretStr("ada:horse"))) as url:
+        page = visit(url, http_credentials={"username": "ada", "password": "horse"})
+        assert ask(page, "first").locator(".chip").count() == 2
 
 
 # -- without a browser -------------------------------------------------------------------------------------------------

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +22,8 @@ from pydantic import SecretStr
 from rag.assistant import Assistant
 from rag.errors import RagError, SettingsError
 from rag.settings import Settings
-from rag.web import Opening, Server, UsersNeeded, serve
+from rag.web import Opening, Server, UsersNeeded, serve, users_for
 from rag.web.guard import Users
-from rag.web.server import users_for
 
 WHO = "Who is the head of the Counter-Terrorism Service?"
 ADA, BOB = ("ada", "correct: horse"), ("bob", "päss")
@@ -311,3 +315,53 @@ def test_it_closes_while_a_browser_is_listening(seed_assistant: Assistant) -> No
         assert [line for line in lines if line not in ("", "data: ALIVE")] == []
         closing.join(20)
         assert not closing.is_alive()
+
+
+# -- from the command line ---------------------------------------------------------------------------------------------
+
+
+def rag(assistant: Assistant, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    settings = assistant.settings
+    over = ["--documents", str(settings.documents), "--index-dir", str(settings.index_dir), "--llm", "none"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "rag.cli", *over, "serve", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "auth", "code", "line"),
+    [
+        (["--host", "0.0.0.0"], "", 2, "others can reach 0.0.0.0: set RAG_AUTH to name:password"),
+        (["--host", "0.0.0.0"], "ada", 3, "setting 'auth' is not 'name:password,name2:password2'"),
+        (["--host", "192.0.2.1", "--no-auth"], "", 3, "cannot serve on 192.0.2.1"),
+    ],
+)
+def test_serve_says_in_one_line_why_it_does_not(
+    seed_assistant: Assistant, arguments: list[str], auth: str, code: int, line: str
+) -> None:
+    with rag(seed_assistant, *arguments, **{"RAG_AUTH": auth} if auth else {}) as child:
+        out, err = child.communicate(timeout=60)
+    assert (child.returncode, out) == (code, "")
+    assert err.startswith(f"rag: {line}")
+    assert err.count("\n") == 1
+
+
+def test_serve_asks_for_a_name_and_stops_on_ctrl_c(seed_assistant: Assistant) -> None:
+    with rag(seed_assistant, "--host", "0.0.0.0", "--port", "0", RAG_AUTH="ada:horse") as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        line = child.stdout.readline()
+        found = re.fullmatch(r"Ask your documents at http://0\.0\.0\.0:(\d+)/ \(Ctrl-C stops\)\n", line)
+        assert found is not None
+        url = f"http://127.0.0.1:{found[1]}/health"
+        assert httpx.get(url).status_code == 401
+        while (health := httpx.get(url, auth=("ada", "horse")).json())["status"] == "starting":
+            time.sleep(0.1)
+        assert health == {"status": "ready", "documents": 2}
+        child.send_signal(signal.SIGINT)
+        assert child.wait(30) == 130
+        assert child.stderr.read() == ""
