@@ -33,6 +33,13 @@ UPLOAD_BYTES = 20_000_000  # of one file
 _BODY_BYTES = {"/v1": 1_000_000, "/gradio_api/upload": 10 * UPLOAD_BYTES}
 _OTHER_BODY_BYTES = 30_000_000  # a file of UPLOAD_BYTES, as base64 in JSON
 
+# Routes of Gradio that we do not use: they fetch from elsewhere, or are for those who write Gradio apps.
+_CLOSED = re.compile(
+    r"/gradio_api/(proxy=|file=https?:|vibe-|undo-vibe-|run-history|runs|deep_link|dev/|process_recording|profiling)"
+    r"|/monitoring",
+    re.IGNORECASE,
+)
+
 _FAILURES = 10  # logins of one address
 _SECONDS = 60.0  # within which they count
 _ADDRESSES = 10_000  # remembered at once
@@ -117,6 +124,8 @@ class Guard:
             return _refused(403, "another website asked for this; it is served to its own page only")
         if self._users and (refusal := _login(self._users, headers, scope)):
             return refusal
+        if _CLOSED.match(scope["path"]):
+            return _refused(404, "there is nothing here")
         declared = headers.get("content-length", "0")
         return _refused(413, _too_large(limit)) if not declared.isdigit() or int(declared) > limit else None
 

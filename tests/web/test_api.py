@@ -16,12 +16,14 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from jsonschema import Draft202012Validator
+from pydantic import SecretStr
 
 from rag.assistant import Assistant
 from rag.errors import LLMUnavailable, RagError
 from rag.settings import Settings
 from rag.types import Answer, Citation, Passage, Sentence
 from rag.web import serve
+from rag.web.guard import Users
 
 WHO = "Who is the head of the Counter-Terrorism Service?"
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "answer.schema.json").read_text(encoding="utf-8"))
@@ -303,6 +305,25 @@ def test_a_wrong_completion_request_is_told_in_openais_form(url: str, body: str,
     error = answer.json()["error"]
     assert line in error["message"]
     assert error["type"] == "invalid_request_error"
+
+
+# -- for users only ----------------------------------------------------------------------------------------------------
+
+
+def test_clients_say_who_they_are(seed_assistant: Assistant) -> None:
+    with serve(seed_assistant, port=0, users=Users(SecretStr("ada:horse"))) as server:
+        client = Client(
+            server.address, headers={"Authorization": "Bearer ada:horse"}, verbose=False, analytics_enabled=False
+        )
+        check(client.predict(WHO, api_name="/ask"), seed_assistant)
+        client.close()
+        with openai.OpenAI(base_url=f"{server.address}v1", api_key="ada:horse") as gpt:
+            assert [model.id for model in gpt.models.list()] == ["rag-quoted"]
+        with (
+            openai.OpenAI(base_url=f"{server.address}v1", api_key="ada:donkey") as gpt,
+            pytest.raises(openai.AuthenticationError, match="a name and a password are needed"),
+        ):
+            gpt.models.list()
 
 
 # -- MCP ---------------------------------------------------------------------------------------------------------------

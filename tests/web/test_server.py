@@ -227,6 +227,20 @@ def test_too_large_a_file_is_refused(url: str) -> None:
     assert answer.status_code == 413
 
 
+@pytest.mark.parametrize(
+    "route", ["proxy=https://a.hf.space/x", "file=http://127.0.0.1/", "FILE=HTTPS://a.b/", "vibe-code/", "deep_link"]
+)
+def test_routes_that_fetch_from_elsewhere_are_closed(url: str, route: str) -> None:
+    assert httpx.get(f"{url}gradio_api/{route}").status_code == 404
+
+
+def test_no_file_of_this_machine_is_served(url: str, seed_assistant: Assistant, seeds: Path) -> None:
+    settings = seed_assistant.settings
+    for path in ("/etc/passwd", settings.index_dir.resolve() / "index.db", next(seeds.resolve().glob("*.txt"))):
+        assert Path(path).exists()
+        assert httpx.get(f"{url}gradio_api/file={path}").status_code == 403
+
+
 # -- starting and stopping ---------------------------------------------------------------------------------------------
 
 
