@@ -98,10 +98,11 @@ def run(
     The index opens meanwhile. Raises RagError as `serve` does.
     """
     if mcp:
-        need_mcp()  # before anything is begun
+        need_mcp()
+    bound = _bind(host, port)  # what cannot be served need not be opened
     with (
         Opening(lambda report: Assistant.open(settings, report=report)) as opening,
-        serve(opening, example_questions(settings.documents), host=host, port=port, users=users, mcp=mcp) as server,
+        _served(opening, example_questions(settings.documents), bound, users, mcp) as server,
     ):
         announce(f"Ask your documents at {server.address} (Ctrl-C stops)")
         server.wait()
@@ -134,11 +135,15 @@ def serve(
     `port` None is 7860 (or GRADIO_SERVER_PORT), or the next that is free; 0 is any that is free. Raises RagError when
     none is, or when the extra for MCP is not installed.
     """
-    opening = Opening.of(assistant)
+    if mcp:
+        need_mcp()
+    return _served(Opening.of(assistant), examples, _bind(host, port), users, mcp)
+
+
+def _served(opening: Opening, examples: Sequence[str], bound: socket.socket, users: Users | None, mcp: bool) -> Server:
     page = build(opening, examples)
-    app = _app(opening, page, mcp=mcp)
-    guard = Guard(app, users, local=is_loopback(host))
-    return Server(page, guard, _bind(host, port))
+    guard = Guard(_app(opening, page, mcp=mcp), users, local=is_loopback(bound.getsockname()[0]))
+    return Server(page, guard, bound)
 
 
 def _app(opening: Opening, page: gr.Blocks, *, mcp: bool) -> FastAPI:

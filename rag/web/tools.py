@@ -1,7 +1,7 @@
 """MCP: `ask`, `search`, `documents` and `ingest` as tools, over streamable HTTP at /mcp.
 
-Not through Gradio's own MCP server: that one pins pydantic, asks the page over HTTP again for each call (without the
-caller's credentials), and gives a generator's results one text at a time.
+Not through Gradio's own MCP server: its extra pins pydantic below the version in use, and for queued functions it opens
+a client of itself over HTTP, without the caller's credentials.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ def need_mcp() -> None:
 
 
 def mcp_app(api: Api) -> Starlette:
-    """An app with the one route PATH; its lifespan has to run."""
-    need_mcp()
+    """An app with the one route PATH; its lifespan has to run. Needs the extra: see `need_mcp`."""
     from mcp.server.fastmcp import FastMCP
     from mcp.server.transport_security import TransportSecuritySettings
 

@@ -358,7 +358,7 @@ def test_serve_says_in_one_line_why_it_does_not(
     seed_assistant: Assistant, arguments: list[str], auth: str, code: int, line: str
 ) -> None:
     with rag(seed_assistant, *arguments, **{"RAG_AUTH": auth} if auth else {}) as child:
-        out, err = child.communicate(timeout=60)
+        out, err = child.communicate(timeout=180)
     assert (child.returncode, out) == (code, "")
     assert err.startswith(f"rag: {line}")
     assert err.count("\n") == 1
@@ -377,5 +377,5 @@ def test_serve_asks_for_a_name_and_stops_on_ctrl_c(seed_assistant: Assistant) ->
             time.sleep(0.1)
         assert health == {"status": "ready", "documents": 2}
         child.send_signal(signal.SIGINT)
-        assert child.wait(30) == 130
+        assert child.wait(120) == 130
         assert child.stderr.read() == ""
