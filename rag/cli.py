@@ -180,18 +180,30 @@ def chat(context: typer.Context) -> None:
 @app.command()
 def serve(
     context: typer.Context,
-    port: Annotated[int | None, typer.Option(help="On 127.0.0.1; 7860 or the next that is free.")] = None,
+    port: Annotated[int | None, typer.Option(help="7860 or the next that is free; 0: any.", min=0, max=65535)] = None,
+    host: Annotated[str, typer.Option(help="Where to listen; others than this machine need RAG_AUTH.")] = "127.0.0.1",
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="Let in everybody who can reach it.")] = False,
+    mcp: Annotated[bool, typer.Option("--mcp", help="Serve MCP tools at /mcp too (extra 'mcp').")] = False,
 ) -> None:
-    """Open the web page."""
-    settings = _settings(context)
-    _pull_language_model(settings)
-    with _opened(settings) as assistant:
-        from .web import build, example_questions, launch
+    """Open the web page, and the same to programs: REST, OpenAI's chat completions, MCP.
 
-        page = build(assistant, example_questions(settings.documents))
-        address = launch(page, port=port)
-        Screen().line(f"Ask your documents at {address} (Ctrl-C stops)")
-        page.block_thread()
+    Whoever is named in RAG_AUTH (name:password,name2:password2) may use it.
+    """
+    from .web import UsersNeeded, run, users_for
+
+    settings = _settings(context)
+    try:
+        users = users_for(settings, host, no_auth=no_auth)
+    except UsersNeeded as error:
+        complain(str(error))
+        raise typer.Exit(USAGE) from error
+    _pull_language_model(settings)
+    run(settings, users, host=host, port=port, mcp=mcp, announce=_announce)
+
+
+def _announce(line: str) -> None:
+    Screen().line(line)
+    sys.stdout.flush()
 
 
 @app.command()

@@ -23,15 +23,16 @@ from ..assistant import Assistant
 from ..errors import QuestionInvalid, RagError
 from ..types import Answer
 from . import render
+from .api import Api, endpoints
+from .completions import AT_ONCE, WAITING
+from .opening import Opening
 from .render import Turn
 
 logger = logging.getLogger(__name__)
 
-_HOST = "127.0.0.1"
 _EXAMPLES = ".examples"
 _SHOWN_CHARS = 1000  # of a question that is too long
-_AT_ONCE = 4  # questions answered side by side
-_WAITING = 64  # and in line behind them
+_TICK_SECONDS = 0.5  # between two looks at an index that is being opened
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _IDLE = gr.update(submit_btn="Ask", stop_btn=False)
 _BUSY = gr.update(submit_btn=False, stop_btn="Stop")
@@ -48,16 +49,18 @@ def example_questions(documents: Path) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
+def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Blocks:
     """The page, not yet served. `examples` are questions to click on."""
+    opening = Opening.of(assistant)
 
-    def top() -> str:
-        return render.header(len(assistant.documents()), assistant.model)
+    def top() -> list[Any]:
+        return [_top(opening), gr.Timer(active=opening.status == "starting")]
 
     page = gr.Blocks(title="Ask your documents", analytics_enabled=False, fill_height=True, fill_width=True)
     with page:
         turns = gr.State(())
-        header = _html("header", top())
+        timer = gr.Timer(_TICK_SECONDS, active=False)
+        header = _html("header", _top(opening))
         with gr.Row(elem_id="desk", scale=1):
             with gr.Column(elem_id="talk", scale=3):
                 chat = _html("chat", render.chat((), examples), js=_packaged("chat.js"))
@@ -72,38 +75,20 @@ def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
                 )
             with gr.Column(elem_id="beside", scale=2):
                 panel = _html("sources", render.sources(()), js=_packaged("sources.js"))
-        _connect(assistant, turns, chat, panel, box)
-        page.load(top, None, header, **_QUIET)
-    page.queue(max_size=_WAITING, default_concurrency_limit=_AT_ONCE)
+        endpoints(Api(opening))  # before the page's own events, which would take their names
+        _connect(opening, turns, chat, panel, box)
+        for event in (page.load, timer.tick):
+            event(top, None, [header, timer], **_QUIET)
+    page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE)
     return page
 
 
-def launch(page: gr.Blocks, *, port: int | None = None) -> str:
-    """Serve `page` on this machine only, in threads of its own, and return its address.
-
-    `port` None is 7860 (or GRADIO_SERVER_PORT), or the next that is free. Raises RagError when none is.
-    """
-    try:
-        _, url, _ = page.launch(
-            server_name=_HOST,
-            server_port=port,
-            share=False,
-            quiet=True,
-            prevent_thread_lock=True,
-            inbrowser=False,
-            footer_links=[],
-            run_history=False,
-            enable_monitoring=False,
-            ssr_mode=False,
-            theme=gr.themes.Default(
-                primary_hue="teal", neutral_hue="slate", radius_size="lg", font=["sans-serif"], font_mono=["monospace"]
-            ),
-            css=_packaged("page.css"),
-        )
-    except OSError as error:  # no free port
-        chosen = f"port {port}" if port else "port 7860 or GRADIO_SERVER_PORT"
-        raise RagError(f"cannot serve on {chosen}: it is taken; choose another with --port") from error
-    return url
+def look() -> dict[str, Any]:
+    """What Gradio wants to know about the page when it is served."""
+    theme = gr.themes.Default(
+        primary_hue="teal", neutral_hue="slate", radius_size="lg", font=["sans-serif"], font_mono=["monospace"]
+    )
+    return {"theme": theme, "css": _packaged("page.css")}
 
 
 def _packaged(name: str) -> str:
@@ -114,7 +99,13 @@ def _html(name: str, value: str, *, js: str | None = None) -> gr.HTML:
     return gr.HTML(value, elem_id=name, js_on_load=js, apply_default_css=False)
 
 
-def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTML, box: gr.Textbox) -> None:
+def _top(opening: Opening) -> str:
+    if opening.status != "ready":
+        return render.opening(opening.line)
+    return render.header(len(opening.assistant.documents()), opening.assistant.model)
+
+
+def _connect(opening: Opening, turns: gr.State, chat: gr.HTML, panel: gr.HTML, box: gr.Textbox) -> None:
     """What happens when somebody asks, clicks on an example, or stops."""
 
     # Async, because a stop cannot interrupt Gradio while it waits for a plain generator: a slow LLM would hold it up.
@@ -123,7 +114,7 @@ def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTM
         if not question:
             yield [gr.skip() for _ in outputs]  # Gradio empties what a generator never yields
         else:
-            async for turn in _answered(assistant, question, earlier):
+            async for turn in _answered(opening, question, earlier):
                 yield [*_shown((*earlier, turn)), _BUSY if turn.running else gr.skip()]
 
     async def ask_example(earlier: Turns, event: gr.EventData) -> AsyncIterator[list[Any]]:
@@ -148,11 +139,15 @@ def _shown(turns: Turns) -> list[Any]:
     return [turns, render.chat(turns), render.sources(turns)]
 
 
-async def _answered(assistant: Assistant, question: str, earlier: Turns) -> AsyncIterator[Turn]:
+async def _answered(opening: Opening, question: str, earlier: Turns) -> AsyncIterator[Turn]:
     """The turn that `question` opens, again and again until it is done."""
+    while opening.status == "starting":
+        yield Turn(question[:_SHOWN_CHARS], running=True, notice=opening.line)
+        await asyncio.sleep(_TICK_SECONDS)
     try:
+        assistant = opening.assistant
         answers = assistant.stream(question, history=render.history(earlier))
-    except QuestionInvalid as error:
+    except (QuestionInvalid, RagError) as error:
         yield Turn(question if len(question) <= _SHOWN_CHARS else f"{question[:_SHOWN_CHARS]}…", notice=str(error))
         return
     turn = Turn(question, running=True)

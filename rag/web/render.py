@@ -54,6 +54,11 @@ def header(documents: int, model: str) -> str:
     return f"<h1>Ask your documents</h1><p>{escape(line)}</p>"
 
 
+def opening(line: str) -> str:
+    """The top of the page while there is no index to ask: how far it is, or why there is none."""
+    return f'<h1>Ask your documents</h1><p class="notice" role="status" dir="auto">{escape(_sentence(line))}</p>'
+
+
 def chat(turns: Sequence[Turn], examples: Sequence[str] = ()) -> str:
     """The conversation so far; before it starts, what to do and `examples` to click on."""
     if not turns:

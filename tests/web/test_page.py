@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from rag.assistant import Assistant
 from rag.errors import LLMUnavailable
+from rag.ingest import Progress
 from rag.settings import Settings
 from rag.types import Answer, Citation, Passage, Sentence
-from rag.web import build, example_questions, launch
+from rag.web import Opening, example_questions, serve
+from rag.web.guard import Users
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -40,19 +42,10 @@ Page = Any  # playwright's, which may not be installed
 Visit = Callable[..., Page]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
-def served(assistant: Any, examples: tuple[str, ...] | list[str] = ()) -> Iterator[str]:
-    page = build(assistant, examples)
-    try:
-        yield launch(page, port=free_port())
-    finally:
-        page.close(verbose=False)
+def served(assistant: Any, examples: tuple[str, ...] | list[str] = (), users: Users | None = None) -> Iterator[str]:
+    with serve(assistant, examples, port=0, users=users) as server:
+        yield server.address
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +264,9 @@ class Scripted:
     def document(self, document_id: int) -> Any:
         raise LLMUnavailable("gone")
 
+    def close(self) -> None:
+        pass
+
     def stream(self, question: str, *, history: Any) -> Iterator[Answer]:
         self.histories.append(history)
         return self._stream()
@@ -384,6 +380,45 @@ def contrast(page: Page, selector: str) -> float:
 def _luminance(colour: list[float]) -> float:
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in colour[:3])]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+# -- while there is no index, and for users only ----------------------------------------------------------------------
+
+
+def test_the_page_waits_for_its_index_and_a_question_with_it(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    opened = threading.Event()
+
+    def slowly(report: Any) -> Any:
+        report(Progress(2, 2, 9, 5))
+        opened.wait(60)
+        return scripted
+
+    with Opening(slowly) as opening, served(opening) as url:
+        page = visit(url)
+        page.locator("#header").get_by_text("The index is being made: 2 of 5 documents read.").wait_for()
+        page.get_by_label("Your question").fill("first")
+        page.get_by_label("Your question").press("Enter")
+        page.locator(".turn .notice").get_by_text("2 of 5 documents read").wait_for()
+        opened.set()
+        page.locator(".turn .chip").nth(1).wait_for()
+        assert page.locator(".turn .notice").count() == 0
+        page.locator("#header").get_by_text("No documents yet").wait_for()
+
+
+def test_the_page_says_why_there_is_no_index(visit: Visit, tmp_path: Path) -> None:
+    settings = Settings(documents=tmp_path / "nowhere", index_dir=tmp_path / "index", llm="none")
+    with Opening(lambda report: Assistant.open(settings, report=report)) as opening, served(opening) as url:
+        page = visit(url)
+        page.locator("#header").get_by_text("nowhere' does not exist").wait_for()
+        assert "does not exist" in ask(page, "first").locator(".notice").inner_text()
+
+
+def test_a_browser_that_knows_a_name_sees_the_page(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    with served(scripted, users=Users(SecretStr("ada:horse"))) as url:
+        page = visit(url, http_credentials={"username": "ada", "password": "horse"})
+        assert ask(page, "first").locator(".chip").count() == 2
 
 
 # -- without a browser -------------------------------------------------------------------------------------------------
