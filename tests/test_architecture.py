@@ -66,6 +66,7 @@ INSIDERS = {
     "eval/draft.py": {"rag.terminal"},
     "eval/proposing.py": {"rag.prompts", "rag.sentences", "rag.types"},
     "eval/judge.py": {"rag.prompts"},  # prompts are checked values, this one too
+    "eval/performance/page.py": {"rag.web"},
     # A million vectors without texts can only be put into the store itself; raw and stock speed need the weights.
     "eval/performance/ingest.py": {"rag.embedding", "rag.store", "rag.types"},
 }

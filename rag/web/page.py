@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
@@ -22,8 +22,9 @@ import gradio as gr
 from ..assistant import Assistant
 from ..errors import QuestionInvalid, RagError
 from ..types import Answer
-from . import render
+from . import render, viewer
 from .render import Turn
+from .sources import VIEWER, sources
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,8 @@ def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
                     submit_btn="Ask",
                 )
             with gr.Column(elem_id="beside", scale=2):
-                panel = _html("sources", render.sources(()), js=_packaged("sources.js"))
+                panel = _html("sources", sources(()), js=_packaged("sources.js"))
+                _html("viewer", VIEWER, js=_packaged("viewer.js"), serves=_readers(assistant))
         _connect(assistant, turns, chat, panel, box)
         page.load(top, None, header, **_QUIET)
     page.queue(max_size=_WAITING, default_concurrency_limit=_AT_ONCE)
@@ -110,8 +112,20 @@ def _packaged(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _html(name: str, value: str, *, js: str | None = None) -> gr.HTML:
-    return gr.HTML(value, elem_id=name, js_on_load=js, apply_default_css=False)
+def _html(name: str, value: str, *, js: str | None = None, serves: Sequence[Callable[..., Any]] = ()) -> gr.HTML:
+    return gr.HTML(value, elem_id=name, js_on_load=js, server_functions=[*serves], apply_default_css=False)
+
+
+def _readers(assistant: Assistant) -> list[Callable[..., Any]]:
+    """What the viewer asks the server for: outside the queue, behind the page's own login."""
+
+    def open_at(asked: dict[str, Any]) -> dict[str, Any]:
+        return viewer.open_at(assistant.document, asked)
+
+    def read_on(asked: dict[str, Any]) -> dict[str, Any]:
+        return viewer.read_on(assistant.document, asked)
+
+    return [open_at, read_on]
 
 
 def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTML, box: gr.Textbox) -> None:
@@ -145,7 +159,7 @@ def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTM
 
 
 def _shown(turns: Turns) -> list[Any]:
-    return [turns, render.chat(turns), render.sources(turns)]
+    return [turns, render.chat(turns), sources(turns)]
 
 
 async def _answered(assistant: Assistant, question: str, earlier: Turns) -> AsyncIterator[Turn]:

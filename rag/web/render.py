@@ -7,18 +7,12 @@ that a document says stays a "[12]".
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
 from ..terms import around
-from ..types import Answer, Citation, Message, Passage, Sentence
-
-_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
-_NO_SOURCES = (
-    '<h2>Sources</h2><p class="small">The passages behind an answer appear here, with its words marked in them.</p>'
-)
+from ..types import Answer, Message, Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +60,6 @@ def chat(turns: Sequence[Turn], examples: Sequence[str] = ()) -> str:
     return f'<div role="log" aria-label="Questions and answers">{shown}</div>'
 
 
-def sources(turns: Sequence[Turn]) -> str:
-    """The cards beside the chat: those of the last answer that has any; those of earlier ones wait hidden."""
-    sections = [
-        (number, _section(turn.question, turn.answer, turn.lines, number))
-        for number, turn in enumerate(turns, start=1)
-        if turn.answer and (turn.answer.citations or turn.answer.nearest)
-    ]
-    if not sections:
-        return _NO_SOURCES
-    last, _ = sections[-1]
-    return "".join(
-        f'<section class="sources" id="sources-{number}" tabindex="-1"{"" if number == last else " hidden"}>'
-        f"{section}</section>"
-        for number, section in sections
-    )
-
-
 # -- the chat ----------------------------------------------------------------------------------------------------------
 
 
@@ -110,7 +87,7 @@ def _refusal(answer: Answer, number: int) -> Iterator[str]:
     yield f'<p class="said">{escape(answer.text)}</p>'
     yield _small(_sentence(answer.reason))
     if answer.nearest:
-        yield f'<button type="button" class="goto see" value="sources-{number}">See the nearest passages</button>'
+        yield f'<button type="button" class="see" value="sources-{number}">See the nearest passages</button>'
 
 
 def _said(answer: Answer, number: int) -> Iterator[str]:
@@ -137,10 +114,15 @@ def _emphasised(text: str, short: str | None) -> str:
 
 def _chips(sentence: Sentence, titles: Mapping[int, str], number: int) -> str:
     return "".join(
-        f'<button type="button" class="goto chip" value="{_card_id(number, marker)}" '
+        f'<button type="button" class="goto chip" value="{card_id(number, marker)}" '
         f'aria-label="Source {marker}: {escape(titles.get(marker, ""))}">[{marker}]</button>'
         for marker in sentence.citations
     )
+
+
+def card_id(number: int, marker: int) -> str:
+    """The card of a citation, in the panel of sources."""
+    return f"source-{number}-{marker}"
 
 
 def _small(line: str) -> str:
@@ -150,56 +132,3 @@ def _small(line: str) -> str:
 def _sentence(line: str) -> str:
     """`line` with a capital and a full stop."""
     return line[:1].upper() + line[1:] + ("" if line.endswith((".", "!", "?")) else ".") if line else ""
-
-
-# -- the sources -------------------------------------------------------------------------------------------------------
-
-
-def _section(question: str, answer: Answer, lines: Mapping[int, int], number: int) -> str:
-    if answer.refused:
-        cards = [_card(passage, None, _words(passage.text)) for passage in answer.nearest]
-    else:
-        cards = [_cited(citation, lines.get(citation.marker), number) for citation in answer.citations]
-    heading = "Nearest passages" if answer.refused else "Sources"
-    return f'<h2>{heading}</h2><p class="small" dir="auto">{escape(question)}</p>{"".join(cards)}'
-
-
-def _cited(citation: Citation, line: int | None, number: int) -> str:
-    card = _card_id(number, citation.marker)
-    back = (
-        f'<button type="button" class="back" value="{card}" aria-label="Back to the answer" '
-        f'title="Back to the answer">[{citation.marker}]</button>'
-    )
-    return _card(citation.passage, line, marked(citation), attributes=f' id="{card}" tabindex="-1"', marker=back)
-
-
-def _card(passage: Passage, line: int | None, words: str, *, attributes: str = "", marker: str = "") -> str:
-    return (
-        f'<article class="card"{attributes}><header>{marker}<div><h3 dir="auto">{escape(passage.title)}</h3>'
-        f'<p class="small" dir="auto">{escape(where(passage, line))}</p></div></header>'
-        f'<blockquote dir="auto">{words}</blockquote></article>'
-    )
-
-
-def _card_id(number: int, marker: int) -> str:
-    return f"source-{number}-{marker}"
-
-
-def marked(citation: Citation) -> str:
-    """The passage with the quote marked at its exact place. No mark rather than a wrong one."""
-    words = citation.passage.text
-    start, end = citation.start - citation.passage.start, citation.end - citation.passage.start
-    if start < 0 or words[start:end] != citation.quote:
-        return _words(words)
-    return f"{_words(words[:start])}<mark>{_words(words[start:end])}</mark>{_words(words[end:])}"
-
-
-def _words(words: str) -> str:
-    """A document's text, character for character; blank lines are wrapped, so that many can look like one."""
-    return _BLANK_LINES.sub(r'<span class="gap">\g<0></span>', escape(words))
-
-
-def where(passage: Passage, line: int | None) -> str:
-    """Where a quote stands, as a reader would look it up: source, page or line, heading."""
-    place = f"page {passage.page}" if passage.page else f"line {line:,}" if line else ""
-    return " · ".join(part for part in (passage.source, place, passage.heading) if part)

@@ -2,92 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import HOSTILE, Visit, ask, contrast, in_view, served
 
 from rag.assistant import Assistant
 from rag.errors import LLMUnavailable
 from rag.settings import Settings
-from rag.types import Answer, Citation, Passage, Sentence
-from rag.web import build, example_questions, launch
-
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on PATH")
+from rag.types import Answer, Citation, Document, Passage, Sentence
+from rag.web import example_questions
 
 WHO = "Who is the head of the Counter-Terrorism Service?"
-HOSTILE = (
-    "<img src=x onerror=alert(1)>",
-    "<script>alert(1)</script>",
-    "<svg onload=alert(1)><a href='javascript:alert(1)'>x</a></svg>",
-    "![pixel](http://example.com/pixel.png)",
-    "[click](javascript:alert(1)) <http://example.com> [ref]: http://example.com",
-    "</p></article></div><iframe src=http://example.com></iframe>",
-    "`${alert(1)}` {{constructor.constructor('alert(1)')()}} $$\\href{http://example.com}{x}$$",
-    '" onmouseover="alert(1)" x="',
-    "&lt;b&gt; &amp;",
-    "\u202egnirts\u202c **bold** _it_ # no heading",
-)
-
-Page = Any  # playwright's, which may not be installed
-Visit = Callable[..., Page]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def served(assistant: Any, examples: tuple[str, ...] | list[str] = ()) -> Iterator[str]:
-    page = build(assistant, examples)
-    try:
-        yield launch(page, port=free_port())
-    finally:
-        page.close(verbose=False)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser: Any) -> Iterator[Visit]:
-    """Opens pages; at the end, none may have reached another origin, logged an error or shown a dialog."""
-    faults: list[str] = []
-    contexts = []
-
-    def open_page(url: str, **options: Any) -> Page:
-        context = browser.new_context(reduced_motion="reduce", **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        page.on("request", lambda r: r.url.startswith((url, "data:", "blob:")) or faults.append(f"asked for {r.url}"))
-        page.on("response", lambda r: r.status < 400 or faults.append(f"{r.status} for {r.url}"))
-        page.on("console", lambda m: m.type in ("error", "warning") and faults.append(f"{m.type}: {m.text}"))
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.goto(url)
-        page.get_by_label("Your question").wait_for()
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert faults == []
 
 
 @pytest.fixture(scope="module")
@@ -96,60 +25,36 @@ def seeds_url(seed_assistant: Assistant, seeds: Path) -> Iterator[str]:
         yield url
 
 
-def ask(page: Page, question: str) -> Page:
-    """Ask, wait for the end of the answer, and return its turn."""
-    turns = page.locator(".turn").count()
-    box = page.get_by_label("Your question")
-    box.fill(question)
-    box.press("Enter")
-    turn = page.locator(".turn").nth(turns)
-    turn.wait_for()
-    page.get_by_role("button", name="Ask").wait_for()
-    return turn
-
-
-def in_view(page: Page, selector: str) -> bool:
-    """Whether the first such element is wholly inside the window and inside what scrolls around it."""
-    return bool(
-        page.evaluate(
-            """selector => {
-                const node = document.querySelector(selector);
-                const inside = (a, b) => a.top >= b.top - 1 && a.bottom <= b.bottom + 1;
-                const box = node.getBoundingClientRect();
-                for (let up = node.parentElement; up; up = up.parentElement) {
-                    if (up.scrollHeight > up.clientHeight && getComputedStyle(up).overflowY !== "visible"
-                        && !inside(box, up.getBoundingClientRect())) return false;
-                }
-                return inside(box, {top: 0, bottom: innerHeight});
-            }""",
-            selector,
-        )
-    )
-
-
 # -- the real chain over the seeds -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("width", [1280, 390, 360])
-def test_a_chip_opens_its_card_with_the_exact_quote_marked(
+def test_a_chip_opens_the_whole_document_with_the_exact_quote_marked(
     visit: Visit, seeds_url: str, seed_assistant: Assistant, width: int
 ) -> None:
     citation = seed_assistant.ask(WHO).citations[0]
     page = visit(seeds_url, viewport={"width": width, "height": 800})
     turn = ask(page, WHO)
     assert "Quoted from your documents" in turn.inner_text()
-    turn.locator(".chip").first.click()
-    card = page.locator(".card.open")
-    assert card.count() == 1
+    card = page.locator("#source-1-1")
     assert card.locator("mark").evaluate("mark => mark.textContent") == citation.quote
     assert card.locator("blockquote").evaluate("quote => quote.textContent") == citation.passage.text
+    turn.locator(".chip").first.click()
+    mark = page.locator(".paper mark")
+    mark.wait_for()
+    assert mark.evaluate("mark => mark.textContent") == citation.quote
     text = seed_assistant.document(citation.passage.document_id).text
+    assert page.locator(".paper").evaluate("paper => paper.textContent") == text
     line = text[: citation.start].count("\n") + 1
-    assert card.locator("header").inner_text().endswith(f"{citation.passage.source} · line {line}")
-    assert in_view(page, ".card.open mark")
+    assert page.locator(".viewer .where").inner_text() == f"{citation.passage.source} · line {line}"
+    assert page.locator(".viewer .title").inner_text() == citation.passage.title
+    assert in_view(page, ".paper mark")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    card.get_by_label("Back to the answer").click()
+    page.get_by_role("button", name="Back", exact=True).click()
+    assert page.locator(".viewer").is_hidden()
     assert in_view(page, ".chip")
+    assert page.evaluate("document.activeElement.className").endswith("chip")
+    card.get_by_label("Back to the answer").click()
     assert page.evaluate("document.activeElement.className").endswith("chip")
 
 
@@ -166,10 +71,12 @@ def test_examples_ask_and_a_chip_of_an_earlier_answer_opens_its_own_card(visit: 
     ask(page, "Why did Iran raise the red card?")
     assert page.locator("#sources-2").is_visible()
     page.locator("#chat button[value='source-1-1']").first.click()
+    page.locator(".paper mark").wait_for()
+    ask(page, "thanks")
+    assert page.locator(".paper mark").is_visible()  # small talk takes nothing away
+    page.keyboard.press("Escape")
     assert page.locator("#source-1-1.open").is_visible()
     assert page.locator("#sources-2").is_hidden()
-    ask(page, "thanks")
-    assert page.locator("#source-1-1.open").is_visible()  # small talk takes nothing away
 
 
 def test_the_keyboard_alone_is_enough(visit: Visit, seeds_url: str) -> None:
@@ -183,7 +90,15 @@ def test_the_keyboard_alone_is_enough(visit: Visit, seeds_url: str) -> None:
         if page.evaluate("document.activeElement.value") == "source-1-1":
             break
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "source-1-1"
+    page.locator(".paper mark").wait_for()
+    assert page.evaluate("document.activeElement.matches('.paper mark')")
+    page.keyboard.press("Shift+Tab")  # the paper, which arrows scroll
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.matches('.viewer .next')")
+    page.keyboard.press("Enter")
+    page.get_by_text("Citation 2 of").wait_for()
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.value") == "source-1-1"
 
 
 def test_an_empty_question_does_nothing(visit: Visit, seeds_url: str) -> None:
@@ -233,8 +148,11 @@ def test_hostile_documents_and_questions_are_shown_as_text(visit: Visit, tmp_pat
             turn = ask(page, f"What is called {words}?")
             assert turn.locator(".asked").evaluate("node => node.textContent") == f"What is called {words}?"
             turn.locator(".chip").first.click()
-            assert page.locator(".card.open h3").inner_text() == "Treasures of <b>Bold</b> Island"
-            assert name in page.locator(".card.open header").inner_text()
+            page.locator(".paper mark").wait_for()
+            assert page.locator(".viewer .title").inner_text() == "Treasures of <b>Bold</b> Island"
+            assert name in page.locator(".viewer .where").inner_text()
+            text = page.locator(".paper").evaluate("node => node.textContent")
+            assert text == assistant.document(assistant.documents()[0].id).text
         shown = page.locator("#sources").evaluate("node => node.textContent")
         assert all(words in shown for words in HOSTILE)
         foreign = "#desk :is(img, script, iframe, svg, a, b, em, strong, code, .katex):not(button *)"
@@ -268,8 +186,8 @@ class Scripted:
     def documents(self) -> list[Any]:
         return []
 
-    def document(self, document_id: int) -> Any:
-        raise LLMUnavailable("gone")
+    def document(self, document_id: int) -> Document:
+        return Document("root", "a.txt", "Title", "text/plain", "", PASSAGE.text, id=1)
 
     def stream(self, question: str, *, history: Any) -> Iterator[Answer]:
         self.histories.append(history)
@@ -309,8 +227,8 @@ def test_sentences_stream_and_a_chip_keeps_its_focus(visit: Visit, scripted: Scr
             "Written by Bard, every sentence checked",
             "It took long.",
         ]
-        assert page.locator("#source-1-1.open").is_visible()
-        assert page.evaluate("document.activeElement.id") == "source-1-1"
+        assert page.locator(".paper mark").evaluate("mark => mark.textContent") == "One is here."
+        assert page.evaluate("document.activeElement.matches('.paper mark')")
         assert box.input_value() == "typed meanwhile"
         ask(page, "second")
         assert scripted.histories == [
@@ -364,26 +282,6 @@ def test_dark_and_light_text_is_readable(visit: Visit, scripted: Scripted) -> No
             for selector in (".asked", ".said", ".small", ".chip", ".card blockquote", ".card .small", ".card mark"):
                 assert contrast(page, selector) >= 4.5, (scheme, selector)
             assert contrast(page, "#ask button") >= 4.5, scheme
-
-
-def contrast(page: Page, selector: str) -> float:
-    """The contrast ratio of the first such element by WCAG 2: (lighter + .05) / (darker + .05)."""
-    colours = page.locator(selector).first.evaluate(
-        """node => {
-            const rgb = colour => colour.match(/[0-9.]+/g).map(Number);
-            const background = of => rgb(getComputedStyle(of).backgroundColor);
-            let behind = node;
-            while (behind.parentElement && background(behind)[3] === 0) behind = behind.parentElement;
-            return [rgb(getComputedStyle(node).color), background(behind)];
-        }"""
-    )
-    darker, lighter = sorted(_luminance(colour) for colour in colours)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: list[float]) -> float:
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in colour[:3])]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 # -- without a browser -------------------------------------------------------------------------------------------------

@@ -1,0 +1,92 @@
+"""What the browser tests share: a page served, a question asked, what can be seen of it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rag.web import build, launch
+
+Page = Any  # playwright's, which may not be installed
+Visit = Callable[..., Page]
+
+HOSTILE = (
+    "<img src=x onerror=alert(1)>",
+    "<script>alert(1)</script>",
+    "<svg onload=alert(1)><a href='javascript:alert(1)'>x</a></svg>",
+    "![pixel](http://example.com/pixel.png)",
+    "[click](javascript:alert(1)) <http://example.com> [ref]: http://example.com",
+    "</p></article></div><iframe src=http://example.com></iframe>",
+    "`${alert(1)}` {{constructor.constructor('alert(1)')()}} $$\\href{http://example.com}{x}$$",
+    '" onmouseover="alert(1)" x="',
+    "&lt;b&gt; &amp;",
+    "\u202egnirts\u202c **bold** _it_ # no heading",
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(assistant: Any, examples: tuple[str, ...] | list[str] = ()) -> Iterator[str]:
+    page = build(assistant, examples)
+    try:
+        yield launch(page, port=free_port())
+    finally:
+        page.close(verbose=False)
+
+
+def ask(page: Page, question: str) -> Page:
+    """Ask, wait for the end of the answer, and return its turn."""
+    turns = page.locator(".turn").count()
+    box = page.get_by_label("Your question")
+    box.fill(question)
+    box.press("Enter")
+    turn = page.locator(".turn").nth(turns)
+    turn.wait_for()
+    page.get_by_role("button", name="Ask").wait_for()
+    return turn
+
+
+def in_view(page: Page, selector: str) -> bool:
+    """Whether the first such element is wholly inside the window and inside what scrolls around it."""
+    return bool(
+        page.evaluate(
+            """selector => {
+                const node = document.querySelector(selector);
+                const inside = (a, b) => a.top >= b.top - 1 && a.bottom <= b.bottom + 1;
+                const box = node.getBoundingClientRect();
+                for (let up = node.parentElement; up; up = up.parentElement) {
+                    if (up.scrollHeight > up.clientHeight && getComputedStyle(up).overflowY !== "visible"
+                        && !inside(box, up.getBoundingClientRect())) return false;
+                }
+                return inside(box, {top: 0, bottom: innerHeight});
+            }""",
+            selector,
+        )
+    )
+
+
+def contrast(page: Page, selector: str) -> float:
+    """The contrast ratio of the first such element by WCAG 2: (lighter + .05) / (darker + .05)."""
+    colours = page.locator(selector).first.evaluate(
+        """node => {
+            const rgb = colour => colour.match(/[0-9.]+/g).map(Number);
+            const background = of => rgb(getComputedStyle(of).backgroundColor);
+            let behind = node;
+            while (behind.parentElement && background(behind)[3] === 0) behind = behind.parentElement;
+            return [rgb(getComputedStyle(node).color), background(behind)];
+        }"""
+    )
+    darker, lighter = sorted(_luminance(colour) for colour in colours)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: list[float]) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in colour[:3])]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
