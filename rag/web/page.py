@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
@@ -21,7 +21,7 @@ import gradio as gr
 
 from ..assistant import Assistant
 from ..errors import QuestionInvalid, RagError
-from ..types import Answer
+from ..types import Answer, Step
 from . import render, viewer
 from .render import Turn
 from .sources import VIEWER, sources
@@ -32,6 +32,7 @@ _HOST = "127.0.0.1"
 _EXAMPLES = ".examples"
 _SHOWN_CHARS = 1000  # of a question that is too long
 _AT_ONCE = 4  # questions answered side by side
+_GLANCE_SECONDS = 0.15  # between two looks at which step is at work
 _WAITING = 64  # and in line behind them
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _IDLE = gr.update(submit_btn="Ask", stop_btn=False)
@@ -140,6 +141,12 @@ def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTM
             async for turn in _answered(assistant, question, earlier):
                 yield [*_shown((*earlier, turn)), _BUSY if turn.running else gr.skip()]
 
+    async def ask_anew(earlier: Turns, event: gr.EventData) -> AsyncIterator[list[Any]]:
+        """Ask question `turn` (from 1) again, in other words perhaps; it and what followed it are dropped."""
+        kept = earlier[: max(0, int(event.turn) - 1)]
+        async for shown in ask(event.question or earlier[len(kept)].question, kept):
+            yield shown
+
     async def ask_example(earlier: Turns, event: gr.EventData) -> AsyncIterator[list[Any]]:
         async for shown in ask(event.question, earlier):
             yield shown
@@ -153,8 +160,9 @@ def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTM
     outputs = [turns, chat, panel, box]
     asked = box.submit(ask, [box, turns], outputs, **_QUIET)
     clicked = chat.example_select(ask_example, [turns], outputs, **_QUIET)
-    box.stop(None, cancels=[asked, clicked], **_QUIET)
-    for event in (asked, clicked):
+    again = chat.ask_anew(ask_anew, [turns], outputs, **_QUIET)
+    box.stop(None, cancels=[asked, clicked, again], **_QUIET)
+    for event in (asked, clicked, again):
         event.then(settle, [turns], outputs, queue=False, **_QUIET)
 
 
@@ -164,16 +172,20 @@ def _shown(turns: Turns) -> list[Any]:
 
 async def _answered(assistant: Assistant, question: str, earlier: Turns) -> AsyncIterator[Turn]:
     """The turn that `question` opens, again and again until it is done."""
+    steps: list[Step] = ["searching"]
     try:
-        answers = assistant.stream(question, history=render.history(earlier))
+        answers = assistant.stream(question, history=render.history(earlier), report=steps.append)
     except QuestionInvalid as error:
         yield Turn(question if len(question) <= _SHOWN_CHARS else f"{question[:_SHOWN_CHARS]}…", notice=str(error))
         return
     turn = Turn(question, running=True)
     yield turn
     try:
-        while (answer := await asyncio.to_thread(next, answers, None)) is not None:
-            turn = replace(turn, answer=answer, lines=await asyncio.to_thread(_lines, assistant, answer, turn.lines))
+        async for answer in _glancing(answers):
+            turn = replace(turn, step=steps[-1])
+            if answer:
+                lines = await asyncio.to_thread(_lines, assistant, answer, turn.lines)
+                turn = replace(turn, answer=answer, lines=lines)
             yield turn
         yield replace(turn, running=False)
     except RagError as error:
@@ -181,6 +193,20 @@ async def _answered(assistant: Assistant, question: str, earlier: Turns) -> Asyn
     except Exception:  # the page stays usable whatever broke
         logger.exception("the answer broke")
         yield replace(turn, running=False, notice="something broke; the terminal says what")
+
+
+async def _glancing(answers: Iterator[Answer]) -> AsyncIterator[Answer | None]:
+    """The answers as they come; None now and then while the next one is waited for."""
+    while True:
+        coming = asyncio.ensure_future(asyncio.to_thread(next, answers, None))
+        try:
+            while not (await asyncio.wait([coming], timeout=_GLANCE_SECONDS))[0]:
+                yield None
+            if (answer := await coming) is None:
+                return
+            yield answer
+        finally:
+            coming.cancel()
 
 
 def _lines(assistant: Assistant, answer: Answer, known: Mapping[int, int]) -> dict[int, int]:

@@ -12,7 +12,19 @@ from dataclasses import dataclass, field
 from html import escape
 
 from ..terms import around
-from ..types import Answer, Message, Sentence
+from ..types import Answer, Message, Sentence, Step
+from .markdown import as_markdown
+
+_STEPS: Mapping[Step, str] = {
+    "searching": "Searching the documents",
+    "reading": "Reading what was found",
+    "writing": "Writing",
+    "checking": "Checking against the documents",
+}
+_STATUS = {
+    "verified": "Checked: the words of its source support this sentence",
+    "quoted": "Quoted: these are the words of its source",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +32,7 @@ class Turn:
     """A question and what became of it.
 
     `lines` is the line (from 1) at which the quote of each marker starts in its document; `notice` is a sentence of
-    the page itself: too long, stopped, something broke.
+    the page itself: too long, stopped, something broke; `step` is what a running one is about.
     """
 
     question: str
@@ -28,6 +40,7 @@ class Turn:
     lines: Mapping[int, int] = field(default_factory=dict)
     notice: str = ""
     running: bool = False
+    step: Step = "searching"
 
 
 def history(turns: Sequence[Turn]) -> list[Message]:
@@ -52,11 +65,8 @@ def chat(turns: Sequence[Turn], examples: Sequence[str] = ()) -> str:
     """The conversation so far; before it starts, what to do and `examples` to click on."""
     if not turns:
         return _welcome(examples)
-    shown = "".join(
-        f'<article class="turn"><h2 class="asked" dir="auto">{escape(turn.question)}</h2>'
-        f'<div class="reply">{"".join(_reply(turn, number))}</div></article>'
-        for number, turn in enumerate(turns, start=1)
-    )
+    busy = any(turn.running for turn in turns)
+    shown = "".join(_turn(turn, number, busy) for number, turn in enumerate(turns, start=1))
     return f'<div role="log" aria-label="Questions and answers">{shown}</div>'
 
 
@@ -71,14 +81,38 @@ def _welcome(examples: Sequence[str]) -> str:
     )
 
 
+def _turn(turn: Turn, number: int, busy: bool) -> str:
+    """A question with what can be done with it (while no other is being answered), and its answer."""
+    edit = "" if busy else _tool("edit", "Edit", f"Edit question {number}", str(number))
+    reply = "".join(_reply(turn, number))
+    tools = "" if busy else "".join(_tools(turn, number))
+    return (
+        f'<article class="turn"><div class="ask"><h2 class="asked" dir="auto">{escape(turn.question)}</h2>{edit}</div>'
+        f'<div class="reply">{reply}</div><div class="tools">{tools}</div></article>'
+    )
+
+
+def _tools(turn: Turn, number: int) -> Iterator[str]:
+    if turn.answer:
+        yield _tool("copy", "Copy", f"Copy answer {number} as Markdown with footnotes", as_markdown(turn.answer))
+    yield _tool("retry", "Try again", f"Try question {number} again", str(number))
+
+
+def _tool(kind: str, name: str, label: str, value: str) -> str:
+    return (
+        f'<button type="button" class="tool {kind}" title="{escape(label)}" aria-label="{escape(label)}" '
+        f'value="{escape(value)}">{name}</button>'
+    )
+
+
 def _reply(turn: Turn, number: int) -> Iterator[str]:
     if answer := turn.answer:
         if answer.standalone_question != answer.question:
             yield _small(f"Understood as: {answer.standalone_question}")
         yield from _refusal(answer, number) if answer.refused else _said(answer, number)
         yield from (_small(_sentence(note)) for note in answer.notes)
-    elif turn.running:
-        yield '<p class="waiting">Reading the documents</p>'
+    if turn.running:
+        yield f'<p class="waiting" role="status">{_STEPS[turn.step]}</p>'
     if turn.notice:
         yield f'<p class="notice" dir="auto">{escape(_sentence(turn.notice))}</p>'
 
@@ -93,7 +127,7 @@ def _refusal(answer: Answer, number: int) -> Iterator[str]:
 def _said(answer: Answer, number: int) -> Iterator[str]:
     titles = {citation.marker: citation.passage.title for citation in answer.citations}
     said = [
-        f"{_emphasised(sentence.text, answer.short)} {_chips(sentence, titles, number)}"
+        f"{_emphasised(sentence.text, answer.short)} {_chips(sentence, titles, number)}{_status(sentence)}"
         for sentence in answer.sentences
     ]
     if not said:  # small talk
@@ -123,6 +157,12 @@ def _chips(sentence: Sentence, titles: Mapping[int, str], number: int) -> str:
 def card_id(number: int, marker: int) -> str:
     """The card of a citation, in the panel of sources."""
     return f"source-{number}-{marker}"
+
+
+def _status(sentence: Sentence) -> str:
+    """A quiet mark; its sign is drawn, so that who copies the sentence copies only it."""
+    said = _STATUS[sentence.status]
+    return f'<span class="status {sentence.status}" role="img" aria-label="{said}" title="{said}"></span>'
 
 
 def _small(line: str) -> str:

@@ -49,7 +49,7 @@ def ask(page: Page, question: str) -> Page:
     box.press("Enter")
     turn = page.locator(".turn").nth(turns)
     turn.wait_for()
-    page.get_by_role("button", name="Ask").wait_for()
+    page.get_by_role("button", name="Ask", exact=True).wait_for()
     return turn
 
 

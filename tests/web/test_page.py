@@ -13,8 +13,9 @@ from chromium import HOSTILE, Visit, ask, contrast, in_view, served
 from rag.assistant import Assistant
 from rag.errors import LLMUnavailable
 from rag.settings import Settings
-from rag.types import Answer, Citation, Document, Passage, Sentence
+from rag.types import Answer, Citation, Document, Passage, Sentence, StepReport
 from rag.web import example_questions
+from rag.web.markdown import as_markdown
 
 WHO = "Who is the head of the Counter-Terrorism Service?"
 
@@ -180,6 +181,9 @@ class Scripted:
 
     def __init__(self) -> None:
         self.go_on = threading.Event()
+        self.begin = threading.Event()
+        self.begin.set()
+        self.questions: list[str] = []
         self.histories: list[Any] = []
         self.error: Exception | None = None
 
@@ -189,12 +193,16 @@ class Scripted:
     def document(self, document_id: int) -> Document:
         return Document("root", "a.txt", "Title", "text/plain", "", PASSAGE.text, id=1)
 
-    def stream(self, question: str, *, history: Any) -> Iterator[Answer]:
+    def stream(self, question: str, *, history: Any, report: StepReport) -> Iterator[Answer]:
+        self.questions.append(question)
         self.histories.append(history)
-        return self._stream()
+        return self._stream(report)
 
-    def _stream(self) -> Iterator[Answer]:
+    def _stream(self, report: StepReport) -> Iterator[Answer]:
+        report("writing")
+        self.begin.wait(60)
         yield written(FIRST)
+        report("checking")
         self.go_on.wait(60)
         if self.error:
             raise self.error
@@ -271,6 +279,59 @@ def test_a_failure_is_a_sentence_and_the_page_stays_usable(
         assert turn.locator(".notice").inner_text() == notice
         scripted.error = None
         assert ask(page, "second").locator(".chip").count() == 2
+
+
+def test_the_steps_are_told_while_one_waits(visit: Visit, scripted: Scripted) -> None:
+    scripted.begin.clear()
+    with served(scripted) as url:
+        page = visit(url)
+        page.get_by_label("Your question").fill("first")
+        page.get_by_label("Your question").press("Enter")
+        page.get_by_role("status").get_by_text("Writing").wait_for()
+        scripted.begin.set()
+        page.get_by_role("status").get_by_text("Checking against the documents").wait_for()
+        assert page.locator(".chip").count() == 1
+        assert page.locator(".tool").count() == 0  # while it is answered, nothing is edited
+        scripted.go_on.set()
+        page.get_by_role("button", name="Ask", exact=True).wait_for()
+        assert page.locator(".waiting").count() == 0
+        marks = page.get_by_role("img", name="Checked: the words of its source support this sentence")
+        assert marks.count() == 2
+
+
+def test_an_edited_question_drops_what_followed_it(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    with served(scripted) as url:
+        page = visit(url)
+        for question in ("first", "second", "third"):
+            ask(page, question)
+        page.get_by_label("Edit question 2").click()
+        area = page.get_by_label("The question, edited")
+        assert area.input_value() == "second"
+        area.press("Escape")
+        assert page.evaluate("document.activeElement.matches('.edit')")
+        page.get_by_label("Edit question 2").click()
+        area.fill("other <b>words</b>")
+        area.press("Enter")
+        page.wait_for_function("document.querySelectorAll('.turn').length === 2")
+        page.get_by_role("button", name="Ask", exact=True).wait_for()
+        assert page.locator(".asked").all_inner_texts() == ["first", "other <b>words</b>"]
+        page.get_by_label("Try question 1 again").click()
+        page.wait_for_function("document.querySelectorAll('.turn').length === 1")
+        page.get_by_role("button", name="Ask", exact=True).wait_for()
+        assert scripted.questions == ["first", "second", "third", "other <b>words</b>", "first"]
+        assert [len(history) for history in scripted.histories] == [0, 2, 4, 2, 0]
+
+
+def test_an_answer_is_copied_as_markdown_with_footnotes(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    with served(scripted) as url:
+        page = visit(url, permissions=["clipboard-read", "clipboard-write"])
+        ask(page, "first")
+        page.get_by_label("Copy answer 1").click()
+        page.get_by_text("Copied").wait_for()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied.replace("\r", "") == as_markdown(written(FIRST, SECOND, notes=("it took long",)))
 
 
 def test_dark_and_light_text_is_readable(visit: Visit, scripted: Scripted) -> None:
