@@ -16,6 +16,33 @@ function emptyBox() {
   box().dispatchEvent(new Event("input", { bubbles: true }));
 }
 
+// -- examples: where none are written, some are made from the documents, once the page is there ---------------------
+
+let examples = [];
+
+function offer() {
+  const place = element.querySelector(".examples");
+  if (!place || place.childElementCount) return;
+  for (const question of examples) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "example", dir: "auto", textContent: question });
+    place.append(button);
+  }
+}
+
+async function fetchExamples() {
+  const place = element.querySelector(".examples");
+  if (!place || place.childElementCount) return;
+  try {
+    examples = await server.offered({});
+  } catch {
+    return; // the page does without
+  }
+  offer();
+}
+
+fetchExamples();
+
 // A new question comes into view; a growing answer stays there, unless the reader has scrolled away.
 watch("value", () => {
   const turns = element.querySelectorAll(".turn");
@@ -23,6 +50,7 @@ watch("value", () => {
   // A question that was not accepted stays in the box, to be mended.
   if (turns.length > count && !turns[turns.length - 1].querySelector(".notice")) emptyBox();
   count = turns.length;
+  offer();
 });
 
 // The button that was clicked goes away with its focus. A finger would only be shown a keyboard.

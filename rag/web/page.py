@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -23,13 +22,14 @@ from ..assistant import Assistant
 from ..errors import QuestionInvalid, RagError
 from ..types import Answer, Step
 from . import render, viewer
+from .examples import MadeExamples
 from .render import Turn
 from .sources import VIEWER, sources
+from .theme import css, theme
 
 logger = logging.getLogger(__name__)
 
 _HOST = "127.0.0.1"
-_EXAMPLES = ".examples"
 _SHOWN_CHARS = 1000  # of a question that is too long
 _AT_ONCE = 4  # questions answered side by side
 _GLANCE_SECONDS = 0.15  # between two looks at which step is at work
@@ -41,17 +41,12 @@ _BUSY = gr.update(submit_btn=False, stop_btn="Stop")
 Turns = tuple[Turn, ...]
 
 
-def example_questions(documents: Path) -> list[str]:
-    """The questions in `documents/.examples`, one a line; none where the folder has no such file."""
-    path = documents / _EXAMPLES
-    if not path.is_file():
-        return []
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
-
-
 def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
-    """The page, not yet served. `examples` are questions to click on."""
+    """The page, not yet served. `examples` are questions to click on; without any, some are made from the documents."""
+    made = MadeExamples(assistant)
+
+    async def offered(_: Any) -> list[str]:
+        return await asyncio.to_thread(made.get)
 
     def top() -> str:
         return render.header(len(assistant.documents()), assistant.model)
@@ -62,7 +57,7 @@ def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
         header = _html("header", top())
         with gr.Row(elem_id="desk", scale=1):
             with gr.Column(elem_id="talk", scale=3):
-                chat = _html("chat", render.chat((), examples), js=_packaged("chat.js"))
+                chat = _html("chat", render.chat((), examples), js=_packaged("chat.js"), serves=[offered])
                 box = gr.Textbox(
                     elem_id="ask",
                     label="Your question",
@@ -98,10 +93,8 @@ def launch(page: gr.Blocks, *, port: int | None = None) -> str:
             run_history=False,
             enable_monitoring=False,
             ssr_mode=False,
-            theme=gr.themes.Default(
-                primary_hue="teal", neutral_hue="slate", radius_size="lg", font=["sans-serif"], font_mono=["monospace"]
-            ),
-            css=_packaged("page.css"),
+            theme=theme(),
+            css=css(),
         )
     except OSError as error:  # no free port
         chosen = f"port {port}" if port else "port 7860 or GRADIO_SERVER_PORT"

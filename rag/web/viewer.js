@@ -211,9 +211,9 @@ function close() {
   document.querySelector("#beside").classList.remove("reading");
 }
 
-function moveTo(node) {
+function moveTo(node, block = "center") {
   node.focus({ preventScroll: true });
-  node.scrollIntoView({ block: "center", behavior: still.matches ? "auto" : "smooth" });
+  node.scrollIntoView({ block, behavior: still.matches ? "auto" : "smooth" });
 }
 
 // To what opened the viewer, or to the chip of the card that is open, if the chat was drawn anew.
@@ -244,7 +244,7 @@ document.addEventListener("click", (event) => {
     front = button.value;
     drawCards();
     const section = panel.querySelector(`#${CSS.escape(front)}`);
-    if (section) moveTo(section);
+    if (section) moveTo(section, "start");
   } else if (button.matches("#sources .back")) {
     const chip = document.querySelector(`#chat button.chip[value="${CSS.escape(button.value)}"]`);
     if (chip) moveTo(chip);

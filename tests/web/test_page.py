@@ -334,22 +334,40 @@ def test_an_answer_is_copied_as_markdown_with_footnotes(visit: Visit, scripted: 
         assert copied.replace("\r", "") == as_markdown(written(FIRST, SECOND, notes=("it took long",)))
 
 
+CHAT = ("#header h1", "#header p", ".asked", ".said", ".small", ".chip", ".tool", ".status", "#ask button")
+CARDS = (".sources h2", ".card h3 .goto", ".card blockquote", ".card .small", ".card .back", ".card mark")
+DOCUMENT = (
+    ".viewer .title",
+    ".viewer .where",
+    ".viewer .nth",
+    ".viewer .close",
+    ".viewer .next",
+    ".leaf",
+    ".leaf mark",
+)
+
+
 def test_dark_and_light_text_is_readable(visit: Visit, scripted: Scripted) -> None:
     scripted.go_on.set()
     with served(scripted) as url:
         for scheme in ("light", "dark"):
             page = visit(url, color_scheme=scheme)
             ask(page, "first")
-            for selector in (".asked", ".said", ".small", ".chip", ".card blockquote", ".card .small", ".card mark"):
+            for selector in (*CHAT, *CARDS):
                 assert contrast(page, selector) >= 4.5, (scheme, selector)
-            assert contrast(page, "#ask button") >= 4.5, scheme
+            page.locator(".chip").first.click()
+            page.locator(".paper mark").wait_for()
+            for selector in DOCUMENT:
+                assert contrast(page, selector) >= 4.5, (scheme, selector)
 
 
-# -- without a browser -------------------------------------------------------------------------------------------------
-
-
-def test_example_questions_are_the_lines_of_a_file(tmp_path: Path) -> None:
-    assert example_questions(tmp_path) == []
-    assert example_questions(tmp_path / "one.jsonl") == []
-    (tmp_path / ".examples").write_text("# for the page\nWho?\n\n  Why?  \n", encoding="utf-8")
-    assert example_questions(tmp_path) == ["Who?", "Why?"]
+@pytest.mark.parametrize("width", [360, 1920])
+def test_nothing_is_wider_than_the_window(visit: Visit, scripted: Scripted, width: int) -> None:
+    scripted.go_on.set()
+    with served(scripted) as url:
+        page = visit(url, viewport={"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        ask(page, f"first {'longword' * 60}")
+        page.get_by_label("Edit question 1").click()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.locator("#ask textarea").bounding_box()["width"] > 200
