@@ -30,7 +30,7 @@ from .splitting import SPLITTER_VERSION, chunks
 from .store import SCHEMA_VERSION, Store
 from .terms import around
 from .turn import Found, Turn, TurnFinder
-from .types import Answer, Document, Hit, IngestReport, Message, SearchMode
+from .types import Answer, Document, Hit, IngestReport, Message, SearchMode, StepReport
 from .writing import Author, NothingFoundError
 
 logger = logging.getLogger(__name__)
@@ -129,10 +129,20 @@ class Assistant:
         history: Sequence[Message] = (),
         documents: Collection[str] = (),
         exclude: Collection[str] = (),
+        report: StepReport = lambda step: None,
     ) -> Iterator[Answer]:
-        """Yield cumulative Answers, a sentence more each time; the last one is complete."""
+        """Yield cumulative Answers, a sentence more each time; the last one is complete.
+
+        `report` is called with what is being done between them: "searching", "reading", "writing", "checking".
+        """
         question = valid_question(question, self.settings)
-        return self._stream(Turn(question, history, _sources(documents), _sources(exclude)))
+        return self._stream(Turn(question, history, _sources(documents), _sources(exclude)), report, self._writer)
+
+    def quote(self, question: str) -> Answer:
+        """`ask` without any LLM: the documents' own words answer, or it is refused."""
+        turn = Turn(valid_question(question, self.settings))
+        *_, answer = self._stream(turn, lambda step: None, None)
+        return answer
 
     async def aask(self, question: str, **options: Any) -> Answer:
         """`ask` in a thread."""
@@ -216,12 +226,12 @@ class Assistant:
 
     # -- the chain -------------------------------------------------------------------------------------------------
 
-    def _stream(self, turn: Turn) -> Iterator[Answer]:
+    def _stream(self, turn: Turn, report: StepReport, writer: Writer | None) -> Iterator[Answer]:
         started = time.monotonic()
         if reply := conversation.smalltalk(turn.question, turn.history):
             yield Answer(turn.question, turn.question, reply, "smalltalk", confidence=1.0, model="none")
             return
-        found = self._turns.find(turn)
+        found = self._turns.find(turn, report)
         searched = time.monotonic()
         base = Answer(
             turn.question,
@@ -230,14 +240,14 @@ class Assistant:
             mode="quoted",
             passages=found.passages,
             confidence=round(found.confidence, 4),
-            model=self.model,
+            model=writer.name if writer else "none",
             timings={"search": round(searched - started, 4)},
             notes=(self._note,) if self._note else (),
         )
         if not any(found.rankings) or found.confidence < self.settings.refuse_below:
             yield self._refusal(base, self._why_refused(found))
             return
-        for answer in self._answers(base, found):
+        for answer in self._answers(base, found, report, writer):
             now = time.monotonic()
             spent = {"search": searched - started, "answer": now - searched, "total": now - started}
             yield replace(answer, timings={step: round(seconds, 4) for step, seconds in spent.items()})
@@ -264,14 +274,14 @@ class Assistant:
             passages=(),
         )
 
-    def _answers(self, base: Answer, found: Found) -> Iterator[Answer]:
+    def _answers(self, base: Answer, found: Found, report: StepReport, writer: Writer | None) -> Iterator[Answer]:
         quotes = choose(*found.rankings)
         base = replace(base, short=short_answer(found.query.text, quotes))
         notes = base.notes
         composer = Composer()
-        if self._writer:
+        if writer:
             try:
-                author = Author(self._writer, self._answer_prompt, self._finder, self._encoder)
+                author = Author(writer, self._answer_prompt, self._finder, self._encoder, report)
                 for _ in author.write(found.query.text, found.passages, quotes, composer):
                     yield _composed(base, composer, "written")
             except NothingFoundError:

@@ -5,12 +5,14 @@ Offsets are Python character offsets into `Document.text`, half-open: `text[star
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypedDict
 
 Mode = Literal["written", "quoted", "refused", "smalltalk"]
 SearchMode = Literal["hybrid", "dense", "keyword"]
+Step = Literal["searching", "reading", "writing", "checking"]  # of the chain, as they come
+StepReport = Callable[[Step], None]
 
 
 class Message(TypedDict):

@@ -10,29 +10,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from ..assistant import Assistant
 from ..errors import QuestionInvalid, RagError
-from ..types import Answer
-from . import render
+from ..types import Answer, Step
+from . import render, viewer
 from .api import Api, endpoints
 from .completions import AT_ONCE, WAITING
+from .examples import MadeExamples
 from .opening import Opening
 from .render import Turn
+from .sources import VIEWER, sources
+from .theme import css, theme
 
 logger = logging.getLogger(__name__)
 
-_EXAMPLES = ".examples"
 _SHOWN_CHARS = 1000  # of a question that is too long
 _TICK_SECONDS = 0.5  # between two looks at an index that is being opened
+_GLANCE_SECONDS = 0.15  # between two looks at which step is at work
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _IDLE = gr.update(submit_btn="Ask", stop_btn=False)
 _BUSY = gr.update(submit_btn=False, stop_btn="Stop")
@@ -40,18 +42,13 @@ _BUSY = gr.update(submit_btn=False, stop_btn="Stop")
 Turns = tuple[Turn, ...]
 
 
-def example_questions(documents: Path) -> list[str]:
-    """The questions in `documents/.examples`, one a line; none where the folder has no such file."""
-    path = documents / _EXAMPLES
-    if not path.is_file():
-        return []
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
-
-
 def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Blocks:
-    """The page, not yet served. `examples` are questions to click on."""
+    """The page, not yet served. `examples` are questions to click on; without any, some are made from the documents."""
     opening = Opening.of(assistant)
+    made = MadeExamples(opening)
+
+    async def offered(_: Any) -> list[str]:
+        return await asyncio.to_thread(made.get)
 
     def top() -> list[Any]:
         return [_top(opening), gr.Timer(active=opening.status == "starting")]
@@ -63,7 +60,7 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
         header = _html("header", _top(opening))
         with gr.Row(elem_id="desk", scale=1):
             with gr.Column(elem_id="talk", scale=3):
-                chat = _html("chat", render.chat((), examples), js=_packaged("chat.js"))
+                chat = _html("chat", render.chat((), examples), js=_packaged("chat.js"), serves=[offered])
                 box = gr.Textbox(
                     elem_id="ask",
                     label="Your question",
@@ -74,7 +71,8 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
                     submit_btn="Ask",
                 )
             with gr.Column(elem_id="beside", scale=2):
-                panel = _html("sources", render.sources(()), js=_packaged("sources.js"))
+                panel = _html("sources", sources(()), js=_packaged("sources.js"))
+                _html("viewer", VIEWER, js=_packaged("viewer.js"), serves=_readers(opening))
         endpoints(Api(opening))  # before the page's own events, which would take their names
         _connect(opening, turns, chat, panel, box)
         for event in (page.load, timer.tick):
@@ -85,18 +83,27 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
 
 def look() -> dict[str, Any]:
     """What Gradio wants to know about the page when it is served."""
-    theme = gr.themes.Default(
-        primary_hue="teal", neutral_hue="slate", radius_size="lg", font=["sans-serif"], font_mono=["monospace"]
-    )
-    return {"theme": theme, "css": _packaged("page.css")}
+    return {"theme": theme(), "css": css()}
 
 
 def _packaged(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _html(name: str, value: str, *, js: str | None = None) -> gr.HTML:
-    return gr.HTML(value, elem_id=name, js_on_load=js, apply_default_css=False)
+def _html(name: str, value: str, *, js: str | None = None, serves: Sequence[Callable[..., Any]] = ()) -> gr.HTML:
+    return gr.HTML(value, elem_id=name, js_on_load=js, server_functions=[*serves], apply_default_css=False)
+
+
+def _readers(opening: Opening) -> list[Callable[..., Any]]:
+    """What the viewer asks the server for: outside the queue, behind the page's own login."""
+
+    def open_at(asked: dict[str, Any]) -> dict[str, Any]:
+        return viewer.open_at(opening.assistant.document, asked)
+
+    def read_on(asked: dict[str, Any]) -> dict[str, Any]:
+        return viewer.read_on(opening.assistant.document, asked)
+
+    return [open_at, read_on]
 
 
 def _top(opening: Opening) -> str:
@@ -117,6 +124,12 @@ def _connect(opening: Opening, turns: gr.State, chat: gr.HTML, panel: gr.HTML, b
             async for turn in _answered(opening, question, earlier):
                 yield [*_shown((*earlier, turn)), _BUSY if turn.running else gr.skip()]
 
+    async def ask_anew(earlier: Turns, event: gr.EventData) -> AsyncIterator[list[Any]]:
+        """Ask question `turn` (from 1) again, in other words perhaps; it and what followed it are dropped."""
+        kept = earlier[: max(0, int(event.turn) - 1)]
+        async for shown in ask(event.question or earlier[len(kept)].question, kept):
+            yield shown
+
     async def ask_example(earlier: Turns, event: gr.EventData) -> AsyncIterator[list[Any]]:
         async for shown in ask(event.question, earlier):
             yield shown
@@ -130,13 +143,14 @@ def _connect(opening: Opening, turns: gr.State, chat: gr.HTML, panel: gr.HTML, b
     outputs = [turns, chat, panel, box]
     asked = box.submit(ask, [box, turns], outputs, **_QUIET)
     clicked = chat.example_select(ask_example, [turns], outputs, **_QUIET)
-    box.stop(None, cancels=[asked, clicked], **_QUIET)
-    for event in (asked, clicked):
+    again = chat.ask_anew(ask_anew, [turns], outputs, **_QUIET)
+    box.stop(None, cancels=[asked, clicked, again], **_QUIET)
+    for event in (asked, clicked, again):
         event.then(settle, [turns], outputs, queue=False, **_QUIET)
 
 
 def _shown(turns: Turns) -> list[Any]:
-    return [turns, render.chat(turns), render.sources(turns)]
+    return [turns, render.chat(turns), sources(turns)]
 
 
 async def _answered(opening: Opening, question: str, earlier: Turns) -> AsyncIterator[Turn]:
@@ -144,17 +158,21 @@ async def _answered(opening: Opening, question: str, earlier: Turns) -> AsyncIte
     while opening.status == "starting":
         yield Turn(question[:_SHOWN_CHARS], running=True, notice=opening.line)
         await asyncio.sleep(_TICK_SECONDS)
+    steps: list[Step] = ["searching"]
     try:
         assistant = opening.assistant
-        answers = assistant.stream(question, history=render.history(earlier))
+        answers = assistant.stream(question, history=render.history(earlier), report=steps.append)
     except (QuestionInvalid, RagError) as error:
         yield Turn(question if len(question) <= _SHOWN_CHARS else f"{question[:_SHOWN_CHARS]}…", notice=str(error))
         return
     turn = Turn(question, running=True)
     yield turn
     try:
-        while (answer := await asyncio.to_thread(next, answers, None)) is not None:
-            turn = replace(turn, answer=answer, lines=await asyncio.to_thread(_lines, assistant, answer, turn.lines))
+        async for answer in _glancing(answers):
+            turn = replace(turn, step=steps[-1])
+            if answer:
+                lines = await asyncio.to_thread(_lines, assistant, answer, turn.lines)
+                turn = replace(turn, answer=answer, lines=lines)
             yield turn
         yield replace(turn, running=False)
     except RagError as error:
@@ -162,6 +180,20 @@ async def _answered(opening: Opening, question: str, earlier: Turns) -> AsyncIte
     except Exception:  # the page stays usable whatever broke
         logger.exception("the answer broke")
         yield replace(turn, running=False, notice="something broke; the terminal says what")
+
+
+async def _glancing(answers: Iterator[Answer]) -> AsyncIterator[Answer | None]:
+    """The answers as they come; None now and then while the next one is waited for."""
+    while True:
+        coming = asyncio.ensure_future(asyncio.to_thread(next, answers, None))
+        try:
+            while not (await asyncio.wait([coming], timeout=_GLANCE_SECONDS))[0]:
+                yield None
+            if (answer := await coming) is None:
+                return
+            yield answer
+        finally:
+            coming.cancel()
 
 
 def _lines(assistant: Assistant, answer: Answer, known: Mapping[int, int]) -> dict[int, int]:

@@ -22,9 +22,10 @@ from ..errors import RagError
 from ..settings import Settings
 from .api import Api
 from .completions import add_completions
+from .examples import example_questions
 from .guard import UPLOAD_BYTES, Guard, Users, is_loopback
 from .opening import Opening
-from .page import build, example_questions, look
+from .page import build, look
 from .tools import mcp_app, need_mcp
 
 LOCAL = "127.0.0.1"
