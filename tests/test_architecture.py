@@ -39,7 +39,7 @@ LAYERS = [
     {"store"},
     {"pipeline", "reading"},
     {"ingest", "retrieval"},
-    {"evidence"},
+    {"evidence", "uploads"},
     {"quoting", "grounding"},
     {"confidence"},
     {"writing", "turn"},
