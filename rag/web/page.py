@@ -22,7 +22,8 @@ import gradio as gr
 from ..assistant import Assistant
 from ..errors import QuestionInvalid, RagError
 from ..types import Answer
-from . import render
+from ..uploads import MAX_BYTES
+from . import documents, render
 from .render import Turn
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ _IDLE = gr.update(submit_btn="Ask", stop_btn=False)
 _BUSY = gr.update(submit_btn=False, stop_btn="Stop")
 
 Turns = tuple[Turn, ...]
+Sources = tuple[str, ...]
 
 
 def example_questions(documents: Path) -> list[str]:
@@ -56,11 +58,14 @@ def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
 
     page = gr.Blocks(title="Ask your documents", analytics_enabled=False, fill_height=True, fill_width=True)
     with page:
-        turns = gr.State(())
-        header = _html("header", top())
+        turns, only = gr.State(()), gr.State(())  # `only` are the sources that are asked; all, if empty
+        with gr.Row(elem_id="top"):
+            header = _html("header", top())
+            shelf = documents.place(page, assistant, _packaged("documents.js"))
         with gr.Row(elem_id="desk", scale=1):
             with gr.Column(elem_id="talk", scale=3):
                 chat = _html("chat", render.chat((), examples), js=_packaged("chat.js"))
+                scope = _html("scope", "")
                 box = gr.Textbox(
                     elem_id="ask",
                     label="Your question",
@@ -72,7 +77,9 @@ def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
                 )
             with gr.Column(elem_id="beside", scale=2):
                 panel = _html("sources", render.sources(()), js=_packaged("sources.js"))
-        _connect(assistant, turns, chat, panel, box)
+        _connect(assistant, turns, only, chat, panel, box)
+        shelf.choose_documents(_choose, None, [only, scope], queue=False, **_QUIET)
+        shelf.documents_changed(top, None, header, queue=False, **_QUIET)
         page.load(top, None, header, **_QUIET)
     page.queue(max_size=_WAITING, default_concurrency_limit=_AT_ONCE)
     return page
@@ -98,7 +105,8 @@ def launch(page: gr.Blocks, *, port: int | None = None) -> str:
             theme=gr.themes.Default(
                 primary_hue="teal", neutral_hue="slate", radius_size="lg", font=["sans-serif"], font_mono=["monospace"]
             ),
-            css=_packaged("page.css"),
+            css=_packaged("page.css") + _packaged("documents.css"),
+            max_file_size=MAX_BYTES,
         )
     except OSError as error:  # no free port
         chosen = f"port {port}" if port else "port 7860 or GRADIO_SERVER_PORT"
@@ -114,20 +122,27 @@ def _html(name: str, value: str, *, js: str | None = None) -> gr.HTML:
     return gr.HTML(value, elem_id=name, js_on_load=js, apply_default_css=False)
 
 
-def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTML, box: gr.Textbox) -> None:
+def _choose(event: gr.EventData) -> tuple[Sources, str]:
+    only = documents.chosen(event)
+    return only, documents.scope(only)
+
+
+def _connect(
+    assistant: Assistant, turns: gr.State, only: gr.State, chat: gr.HTML, panel: gr.HTML, box: gr.Textbox
+) -> None:
     """What happens when somebody asks, clicks on an example, or stops."""
 
     # Async, because a stop cannot interrupt Gradio while it waits for a plain generator: a slow LLM would hold it up.
-    async def ask(question: str, earlier: Turns) -> AsyncIterator[list[Any]]:
+    async def ask(question: str, earlier: Turns, only: Sources) -> AsyncIterator[list[Any]]:
         question = question.encode(errors="replace").decode().strip()  # a lone surrogate cannot be sent back
         if not question:
             yield [gr.skip() for _ in outputs]  # Gradio empties what a generator never yields
         else:
-            async for turn in _answered(assistant, question, earlier):
+            async for turn in _answered(assistant, question, earlier, only):
                 yield [*_shown((*earlier, turn)), _BUSY if turn.running else gr.skip()]
 
-    async def ask_example(earlier: Turns, event: gr.EventData) -> AsyncIterator[list[Any]]:
-        async for shown in ask(event.question, earlier):
+    async def ask_example(earlier: Turns, only: Sources, event: gr.EventData) -> AsyncIterator[list[Any]]:
+        async for shown in ask(event.question, earlier, only):
             yield shown
 
     def settle(now: Turns) -> list[Any]:
@@ -137,8 +152,8 @@ def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTM
         return [gr.skip(), gr.skip(), gr.skip(), _IDLE]
 
     outputs = [turns, chat, panel, box]
-    asked = box.submit(ask, [box, turns], outputs, **_QUIET)
-    clicked = chat.example_select(ask_example, [turns], outputs, **_QUIET)
+    asked = box.submit(ask, [box, turns, only], outputs, **_QUIET)
+    clicked = chat.example_select(ask_example, [turns, only], outputs, **_QUIET)
     box.stop(None, cancels=[asked, clicked], **_QUIET)
     for event in (asked, clicked):
         event.then(settle, [turns], outputs, queue=False, **_QUIET)
@@ -148,10 +163,10 @@ def _shown(turns: Turns) -> list[Any]:
     return [turns, render.chat(turns), render.sources(turns)]
 
 
-async def _answered(assistant: Assistant, question: str, earlier: Turns) -> AsyncIterator[Turn]:
-    """The turn that `question` opens, again and again until it is done."""
+async def _answered(assistant: Assistant, question: str, earlier: Turns, only: Sources) -> AsyncIterator[Turn]:
+    """The turn that `question` to the documents `only` opens, again and again until it is done."""
     try:
-        answers = assistant.stream(question, history=render.history(earlier))
+        answers = assistant.stream(question, history=render.history(earlier), documents=only)
     except QuestionInvalid as error:
         yield Turn(question if len(question) <= _SHOWN_CHARS else f"{question[:_SHOWN_CHARS]}…", notice=str(error))
         return
@@ -159,6 +174,7 @@ async def _answered(assistant: Assistant, question: str, earlier: Turns) -> Asyn
     yield turn
     try:
         while (answer := await asyncio.to_thread(next, answers, None)) is not None:
+            answer = documents.scoped(answer, only)
             turn = replace(turn, answer=answer, lines=await asyncio.to_thread(_lines, assistant, answer, turn.lines))
             yield turn
         yield replace(turn, running=False)

@@ -271,7 +271,7 @@ class Scripted:
     def document(self, document_id: int) -> Any:
         raise LLMUnavailable("gone")
 
-    def stream(self, question: str, *, history: Any) -> Iterator[Answer]:
+    def stream(self, question: str, *, history: Any, documents: Any = ()) -> Iterator[Answer]:
         self.histories.append(history)
         return self._stream()
 
