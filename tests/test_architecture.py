@@ -31,7 +31,7 @@ LAYERS = [
     {"types", "errors"},
     {"settings", "terms", "sentences", "formats", "kept"},
     {"clauses", "spelling", "answertype", "disagreement", "prompts", "embedding", "llm", "conversation", "schema"},
-    {"splitting", "units"},
+    {"splitting", "units", "feedback"},
     {"documents", "folders", "fulltext", "database"},
     {"rows", "worker"},
     {"nearest", "sandbox", "integrity"},

@@ -23,7 +23,7 @@ from ..assistant import Assistant
 from ..errors import QuestionInvalid, RagError
 from ..types import Answer
 from ..uploads import MAX_BYTES
-from . import documents, render
+from . import documents, feedback, render
 from .render import Turn
 
 logger = logging.getLogger(__name__)
@@ -77,6 +77,7 @@ def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
                 )
             with gr.Column(elem_id="beside", scale=2):
                 panel = _html("sources", render.sources(()), js=_packaged("sources.js"))
+        feedback.place(assistant, turns, _packaged("feedback.js"))
         _connect(assistant, turns, only, chat, panel, box)
         shelf.choose_documents(_choose, None, [only, scope], queue=False, **_QUIET)
         shelf.documents_changed(top, None, header, queue=False, **_QUIET)
@@ -105,7 +106,7 @@ def launch(page: gr.Blocks, *, port: int | None = None) -> str:
             theme=gr.themes.Default(
                 primary_hue="teal", neutral_hue="slate", radius_size="lg", font=["sans-serif"], font_mono=["monospace"]
             ),
-            css=_packaged("page.css") + _packaged("documents.css"),
+            css="".join(map(_packaged, ("page.css", "documents.css", "feedback.css"))),
             max_file_size=MAX_BYTES,
         )
     except OSError as error:  # no free port

@@ -14,6 +14,7 @@ from html import escape
 
 from ..terms import around
 from ..types import Answer, Citation, Message, Passage, Sentence
+from . import feedback
 
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 _NO_SOURCES = (
@@ -60,7 +61,8 @@ def chat(turns: Sequence[Turn], examples: Sequence[str] = ()) -> str:
         return _welcome(examples)
     shown = "".join(
         f'<article class="turn"><h2 class="asked" dir="auto">{escape(turn.question)}</h2>'
-        f'<div class="reply">{"".join(_reply(turn, number))}</div></article>'
+        f'<div class="reply">{"".join(_reply(turn, number))}</div>'
+        f"{feedback.row(turn.answer) if turn.answer and not turn.running else ''}</article>"
         for number, turn in enumerate(turns, start=1)
     )
     return f'<div role="log" aria-label="Questions and answers">{shown}</div>'
