@@ -155,7 +155,9 @@ async function sendOne({ file, line }) {
   }
   try {
     tell(`${file.name}: sending…`, "reading", line);
-    const { path } = await upload(new File([file], "upload", { type: "application/octet-stream" }));
+    // A name of its own: Gradio would keep the same file, sent from two tabs, in one place.
+    const name = `upload-${Math.random().toString(36).slice(2)}`;
+    const { path } = await upload(new File([file], name, { type: "application/octet-stream" }));
     tell(`${file.name}: being read…`, "reading", line);
     const reply = await server.document_add({ name: file.name, path });
     if (reply.failed) tell(reply.failed.includes(file.name) ? reply.failed : `${file.name}: ${reply.failed}`, "failed", line);

@@ -58,7 +58,7 @@ class Desk:
 
     def listing(self, wanted: str) -> Reply:
         """The list, of those documents whose title or source holds `wanted`."""
-        listed = self._assistant.listing()
+        listed = self._tidied.listing()
         found = [each for each in listed if _matches(each, wanted.casefold())]
         indexed = {each.document.source for each in listed}
         failed = [failure for failure in self._assistant.failed if failure.source not in indexed]

@@ -14,6 +14,7 @@ import pytest
 from test_page import CHROMIUM, HOSTILE, Page, Visit, ask, browser, contrast, served, visit  # noqa: F401
 
 from rag.assistant import Assistant
+from rag.errors import DocumentUnreadable
 from rag.settings import Settings
 from rag.web import documents
 
@@ -34,6 +35,7 @@ def assistant(tmp_path: Path) -> Iterator[Assistant]:
         yield assistant
 
 
+# Tests ask for it before `visit`, so that the pages close first: an open panel looks for news.
 @pytest.fixture
 def url(assistant: Assistant) -> Iterator[str]:
     with served(assistant) as url:
@@ -77,7 +79,7 @@ def row(panel: Page, source: str) -> Page:
     return panel.locator("li.document").filter(has=panel.page.locator(f"input[value='{source}']"))
 
 
-def test_a_pdf_is_uploaded_asked_about_and_cited_with_its_page(visit: Visit, url: str, owl: Path) -> None:
+def test_a_pdf_is_uploaded_asked_about_and_cited_with_its_page(url: str, visit: Visit, owl: Path) -> None:
     page = visit(url)
     panel = open_panel(page)
     assert panel.locator("li.document").count() == 2
@@ -94,7 +96,7 @@ def test_a_pdf_is_uploaded_asked_about_and_cited_with_its_page(visit: Visit, url
     assert "owl.pdf · page 2" in page.locator("#sources").inner_text()
 
 
-def test_of_two_files_the_bad_one_is_told_in_a_sentence(visit: Visit, url: str, owl: Path, tmp_path: Path) -> None:
+def test_of_two_files_the_bad_one_is_told_in_a_sentence(url: str, visit: Visit, owl: Path, tmp_path: Path) -> None:
     page = visit(url)
     panel = open_panel(page)
     bad = tmp_path / "bad.pdf"
@@ -114,7 +116,7 @@ def test_of_two_files_the_bad_one_is_told_in_a_sentence(visit: Visit, url: str, 
     assert panel.locator("li.document").count() == 3
 
 
-def test_files_are_dropped_anywhere(visit: Visit, url: str) -> None:
+def test_files_are_dropped_anywhere(url: str, visit: Visit) -> None:
     page = visit(url)
     page.evaluate("""() => {
         const data = new DataTransfer();
@@ -127,7 +129,7 @@ def test_files_are_dropped_anywhere(visit: Visit, url: str) -> None:
     panel.get_by_text("eel _b_.txt: added: 1 passage to ask about").wait_for()
 
 
-def test_a_removed_document_answers_no_more_until_it_is_brought_back(visit: Visit, url: str, owl: Path) -> None:
+def test_a_removed_document_answers_no_more_until_it_is_brought_back(url: str, visit: Visit, owl: Path) -> None:
     page = visit(url)
     panel = open_panel(page)
     upload(panel, owl)
@@ -149,7 +151,7 @@ def test_a_removed_document_answers_no_more_until_it_is_brought_back(visit: Visi
     panel.get_by_text("Its file stays: if it is still there, the next ingest adds it again.").wait_for()
 
 
-def test_a_document_of_another_process_appears(visit: Visit, url: str, assistant: Assistant, tmp_path: Path) -> None:
+def test_a_document_of_another_process_appears(url: str, visit: Visit, assistant: Assistant, tmp_path: Path) -> None:
     page = visit(url)
     panel = open_panel(page)
     assert panel.locator("li.document").count() == 2
@@ -162,7 +164,7 @@ def test_a_document_of_another_process_appears(visit: Visit, url: str, assistant
     assert page.locator("#header p").inner_text().startswith("3 documents")
 
 
-def test_only_the_chosen_documents_are_asked_and_the_page_says_so(visit: Visit, url: str) -> None:
+def test_only_the_chosen_documents_are_asked_and_the_page_says_so(url: str, visit: Visit) -> None:
     page = visit(url)
     panel = open_panel(page)
     panel.get_by_role("checkbox", name="newt").check()
@@ -180,7 +182,7 @@ def test_only_the_chosen_documents_are_asked_and_the_page_says_so(visit: Visit, 
     assert panel.locator(":checked").count() == 0
 
 
-def test_two_tabs_choose_and_remove_side_by_side(visit: Visit, url: str) -> None:
+def test_two_tabs_choose_and_remove_side_by_side(url: str, visit: Visit) -> None:
     one, two = visit(url), visit(url)
     first, second = open_panel(one), open_panel(two)
     first.get_by_role("checkbox", name="newt").check()
@@ -193,7 +195,7 @@ def test_two_tabs_choose_and_remove_side_by_side(visit: Visit, url: str) -> None
     assert one.get_by_role("button", name="Undo").count() == 0
 
 
-def test_hostile_names_and_titles_are_shown_as_text(visit: Visit, url: str) -> None:
+def test_hostile_names_and_titles_are_shown_as_text(url: str, visit: Visit) -> None:
     page = visit(url)
     panel = open_panel(page)
     files = [
@@ -213,7 +215,7 @@ def test_hostile_names_and_titles_are_shown_as_text(visit: Visit, url: str) -> N
 
 
 @pytest.mark.parametrize("width", [360, 1920])
-def test_the_keyboard_alone_opens_ticks_and_closes(visit: Visit, url: str, width: int) -> None:
+def test_the_keyboard_alone_opens_ticks_and_closes(url: str, visit: Visit, width: int) -> None:
     page = visit(url, viewport={"width": width, "height": 800})
     page.get_by_role("button", name="Documents", exact=True).focus()
     page.keyboard.press("Enter")
@@ -252,3 +254,37 @@ def test_what_could_not_be_read_is_listed_with_its_reason(tmp_path: Path) -> Non
         html = documents.Desk(assistant, set()).listing("")["html"]
     assert '<li class="failed" dir="auto"><span class="name">broken.pdf</span> ' in html
     assert "No documents yet." in html
+
+
+class Reading:
+    """Stands where the Assistant stands, and looks at the list while a file is being read."""
+
+    failed = ()
+
+    def __init__(self, arrived: set[str]) -> None:
+        self.desk = documents.Desk(self, arrived)  # type: ignore[arg-type]
+        self.seen: list[dict[str, Any]] = []
+
+    def forget_removed(self) -> None: ...
+
+    def listing(self) -> list[Any]:
+        return []
+
+    def stamp(self) -> str:
+        return "one"
+
+    def upload(self, name: str, file: str) -> Any:
+        self.seen.append(self.desk.listing(""))
+        raise DocumentUnreadable(f"{name} is damaged; save it again")
+
+
+def test_what_is_being_read_is_in_everybodys_list(tmp_path: Path) -> None:
+    file = tmp_path / "received"
+    file.write_text("text")
+    reading = Reading({str(file)})
+    with pytest.raises(DocumentUnreadable):
+        reading.desk.add("<b>.txt", str(file))
+    (seen,) = reading.seen
+    assert '<li class="reading" dir="auto"><span class="name">&lt;b&gt;.txt</span> being read…</li>' in seen["html"]
+    assert seen["stamp"] != reading.desk.stamp()["stamp"] == "one"
+    assert not file.exists()  # what Gradio received is not left behind
