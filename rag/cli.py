@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from io import TextIOWrapper
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,6 +78,8 @@ app = typer.Typer(
 )
 models = typer.Typer(help="Fetch models ahead of time.", no_args_is_help=True)
 app.add_typer(models, name="models")
+feedback = typer.Typer(help="What people said about answers on the page.", invoke_without_command=True)
+app.add_typer(feedback, name="feedback")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Question = Annotated[str, typer.Argument(metavar="QUESTION")]
@@ -297,6 +300,52 @@ def rebuild(context: typer.Context) -> None:
     with waiting("rebuilding the index …"):
         Assistant.rebuild(settings)
     Screen().line(f"the index in {settings.index_dir} is rebuilt")
+
+
+# -- feedback ----------------------------------------------------------------------------------------------------------
+
+
+@feedback.callback()
+def list_feedback(context: typer.Context, json: Json = False) -> None:
+    """List what people said about answers on the page.
+
+    It lies in feedback.db in the index folder; deleting that file deletes it.
+    """
+    if context.invoked_subcommand:
+        return
+    from .feedback import Feedback
+
+    judgements = Feedback(_settings(context).index_dir).judgements()
+    if json:
+        print_json([asdict(judgement) for judgement in judgements])
+    elif judgements:
+        rows = [(j.time[:16].replace("T", " "), j.verdict, j.question, j.note or "–") for j in judgements]
+        Screen().rows(("time", "verdict", "question", "note"), rows)
+    else:
+        Screen().line("nobody has judged an answer yet")
+
+
+@feedback.command()
+def export(
+    context: typer.Context, file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="A file to make.")]
+) -> None:
+    """Write it as gold questions for 'pytest eval/ --gold FILE.jsonl'.
+
+    What was judged good is gold; the rest are drafts, which the evaluation refuses until a person has mended them.
+    """
+    from .feedback import Feedback
+
+    lines = [judgement.gold() for judgement in Feedback(_settings(context).index_dir).judgements()]
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.writelines(f"{dumps(line, ensure_ascii=False)}\n" for line in lines)
+    except FileExistsError:
+        complain(f"{file} is there already; name another file")
+        raise typer.Exit(USAGE) from None
+    except OSError as error:
+        raise RagError(f"{file} cannot be written ({error.strerror}); name another file") from error
+    drafts = sum("draft" in line for line in lines)
+    Screen().line(f"{len(lines) - drafts} gold questions and {drafts} drafts in {file}")
 
 
 # -- the environment ---------------------------------------------------------------------------------------------------

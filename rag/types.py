@@ -54,6 +54,15 @@ class Document:
     id: int = 0
 
 
+class Listed(NamedTuple):
+    """A stored document (its text left out) as a list shows it; `changed` is when it was stored: ISO, UTC, or ""."""
+
+    document: Document
+    characters: int
+    passages: int
+    changed: str
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A cut of a document that has not been stored: where a passage starts and ends."""

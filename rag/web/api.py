@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import inspect
 import logging
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,17 +21,14 @@ from pydantic import ValidationError, validate_call
 from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other
 
 from ..errors import RagError
-from ..settings import Settings
 from ..types import Answer, Hit, IngestReport, SearchMode
-from .guard import UPLOAD_BYTES
+from ..uploads import MAX_BYTES
 from .opening import Opening
 
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-_UPLOADS = "uploads"
-_NAME_BYTES = 200
 _MOST_HITS = 100
 
 
@@ -138,12 +134,11 @@ class Api:
             text: The document's text, for formats that are text.
             content: In place of `text`: the bytes of the file in base64, for example of a PDF.
         """
-        assistant = self._opening.assistant
-        path = _upload(assistant.settings, name, _bytes(text, content))
-        report = assistant.ingest([path])
-        if report.failed:
-            path.unlink(missing_ok=True)
-        return report.to_dict()
+        data = _bytes(text, content)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "upload")
+            file.write_bytes(data)
+            return self._opening.assistant.upload(name, file).to_dict()
 
 
 def endpoints(api: Api) -> None:
@@ -211,34 +206,6 @@ def _bytes(text: str, content: str) -> bytes:
         data = base64.b64decode(content, validate=True) if content else text.encode("utf-8", "replace")
     except ValueError as error:
         raise ValueError("'content' is not base64; send the bytes of the file in base64") from error
-    if len(data) > UPLOAD_BYTES:
-        raise ValueError(f"the document is larger than {UPLOAD_BYTES / 1e6:.0f} MB; put it on the server's disk")
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"the document is larger than {MAX_BYTES / 1e6:.0f} MB; put it on the server's disk")
     return data
-
-
-def _upload(settings: Settings, name: str, data: bytes) -> Path:
-    """Keep `data` in the index's own folder of uploads, as a whole or not at all."""
-    if not _is_plain(name):
-        raise ValueError("the name is not a plain file name; give one such as 'notes.md'")
-    folder = settings.index_dir / _UPLOADS
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
-
-
-def _is_plain(name: str) -> bool:
-    """Whether `name` stays in its folder on every system: no separators, no drive, nothing hidden or invisible."""
-    return (
-        name == name.strip(". ")
-        and 0 < len(name.encode("utf-8", "replace")) <= _NAME_BYTES
-        and name.isprintable()
-        and not set(name) & set('/\\:*?"<>|')
-    )

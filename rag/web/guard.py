@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from ..errors import SettingsError
+from ..uploads import MAX_BYTES
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -29,9 +30,8 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-UPLOAD_BYTES = 20_000_000  # of one file
-_BODY_BYTES = {"/v1": 1_000_000, "/gradio_api/upload": 10 * UPLOAD_BYTES}
-_OTHER_BODY_BYTES = 30_000_000  # a file of UPLOAD_BYTES, as base64 in JSON
+_BODY_BYTES = {"/v1": 1_000_000, "/gradio_api/upload": 10 * MAX_BYTES}
+_OTHER_BODY_BYTES = 30_000_000  # a file of MAX_BYTES, as base64 in JSON
 
 # Routes of Gradio that we do not use: they fetch from elsewhere, or are for those who write Gradio apps.
 _CLOSED = re.compile(

@@ -21,7 +21,7 @@ import gradio as gr
 from ..assistant import Assistant
 from ..errors import QuestionInvalid, RagError
 from ..types import Answer, Step
-from . import render, viewer
+from . import documents, feedback, render, viewer
 from .api import Api, endpoints
 from .completions import AT_ONCE, WAITING
 from .examples import MadeExamples
@@ -40,6 +40,7 @@ _IDLE = gr.update(submit_btn="Ask", stop_btn=False)
 _BUSY = gr.update(submit_btn=False, stop_btn="Stop")
 
 Turns = tuple[Turn, ...]
+Sources = tuple[str, ...]
 
 
 def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Blocks:
@@ -55,12 +56,15 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
 
     page = gr.Blocks(title="Ask your documents", analytics_enabled=False, fill_height=True, fill_width=True)
     with page:
-        turns = gr.State(())
+        turns, only = gr.State(()), gr.State(())  # `only` are the sources that are asked; all, if empty
         timer = gr.Timer(_TICK_SECONDS, active=False)
-        header = _html("header", _top(opening))
+        with gr.Row(elem_id="top"):
+            header = _html("header", _top(opening))
+            shelf = documents.place(page, opening, _packaged("documents.js"))
         with gr.Row(elem_id="desk", scale=1):
             with gr.Column(elem_id="talk", scale=3):
                 chat = _html("chat", render.chat((), examples), js=_packaged("chat.js"), serves=[offered])
+                scope = _html("scope", "")
                 box = gr.Textbox(
                     elem_id="ask",
                     label="Your question",
@@ -74,7 +78,10 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
                 panel = _html("sources", sources(()), js=_packaged("sources.js"))
                 _html("viewer", VIEWER, js=_packaged("viewer.js"), serves=_readers(opening))
         endpoints(Api(opening))  # before the page's own events, which would take their names
-        _connect(opening, turns, chat, panel, box)
+        feedback.place(opening, turns, _packaged("feedback.js"))
+        _connect(opening, turns, only, chat, panel, box)
+        shelf.choose_documents(_choose, None, [only, scope], queue=False, **_QUIET)
+        shelf.documents_changed(top, None, [header, timer], queue=False, **_QUIET)
         for event in (page.load, timer.tick):
             event(top, None, [header, timer], **_QUIET)
     page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE)
@@ -83,7 +90,7 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
 
 def look() -> dict[str, Any]:
     """What Gradio wants to know about the page when it is served."""
-    return {"theme": theme(), "css": css()}
+    return {"theme": theme(), "css": css() + _packaged("documents.css") + _packaged("feedback.css")}
 
 
 def _packaged(name: str) -> str:
@@ -112,26 +119,31 @@ def _top(opening: Opening) -> str:
     return render.header(len(opening.assistant.documents()), opening.assistant.model)
 
 
-def _connect(opening: Opening, turns: gr.State, chat: gr.HTML, panel: gr.HTML, box: gr.Textbox) -> None:
+def _choose(event: gr.EventData) -> tuple[Sources, str]:
+    only = documents.chosen(event)
+    return only, documents.scope(only)
+
+
+def _connect(opening: Opening, turns: gr.State, only: gr.State, chat: gr.HTML, panel: gr.HTML, box: gr.Textbox) -> None:
     """What happens when somebody asks, clicks on an example, or stops."""
 
     # Async, because a stop cannot interrupt Gradio while it waits for a plain generator: a slow LLM would hold it up.
-    async def ask(question: str, earlier: Turns) -> AsyncIterator[list[Any]]:
+    async def ask(question: str, earlier: Turns, only: Sources) -> AsyncIterator[list[Any]]:
         question = question.encode(errors="replace").decode().strip()  # a lone surrogate cannot be sent back
         if not question:
             yield [gr.skip() for _ in outputs]  # Gradio empties what a generator never yields
         else:
-            async for turn in _answered(opening, question, earlier):
+            async for turn in _answered(opening, question, earlier, only):
                 yield [*_shown((*earlier, turn)), _BUSY if turn.running else gr.skip()]
 
-    async def ask_anew(earlier: Turns, event: gr.EventData) -> AsyncIterator[list[Any]]:
+    async def ask_anew(earlier: Turns, only: Sources, event: gr.EventData) -> AsyncIterator[list[Any]]:
         """Ask question `turn` (from 1) again, in other words perhaps; it and what followed it are dropped."""
         kept = earlier[: max(0, int(event.turn) - 1)]
-        async for shown in ask(event.question or earlier[len(kept)].question, kept):
+        async for shown in ask(event.question or earlier[len(kept)].question, kept, only):
             yield shown
 
-    async def ask_example(earlier: Turns, event: gr.EventData) -> AsyncIterator[list[Any]]:
-        async for shown in ask(event.question, earlier):
+    async def ask_example(earlier: Turns, only: Sources, event: gr.EventData) -> AsyncIterator[list[Any]]:
+        async for shown in ask(event.question, earlier, only):
             yield shown
 
     def settle(now: Turns) -> list[Any]:
@@ -141,9 +153,9 @@ def _connect(opening: Opening, turns: gr.State, chat: gr.HTML, panel: gr.HTML, b
         return [gr.skip(), gr.skip(), gr.skip(), _IDLE]
 
     outputs = [turns, chat, panel, box]
-    asked = box.submit(ask, [box, turns], outputs, **_QUIET)
-    clicked = chat.example_select(ask_example, [turns], outputs, **_QUIET)
-    again = chat.ask_anew(ask_anew, [turns], outputs, **_QUIET)
+    asked = box.submit(ask, [box, turns, only], outputs, **_QUIET)
+    clicked = chat.example_select(ask_example, [turns, only], outputs, **_QUIET)
+    again = chat.ask_anew(ask_anew, [turns, only], outputs, **_QUIET)
     box.stop(None, cancels=[asked, clicked, again], **_QUIET)
     for event in (asked, clicked, again):
         event.then(settle, [turns], outputs, queue=False, **_QUIET)
@@ -153,15 +165,15 @@ def _shown(turns: Turns) -> list[Any]:
     return [turns, render.chat(turns), sources(turns)]
 
 
-async def _answered(opening: Opening, question: str, earlier: Turns) -> AsyncIterator[Turn]:
-    """The turn that `question` opens, again and again until it is done."""
+async def _answered(opening: Opening, question: str, earlier: Turns, only: Sources) -> AsyncIterator[Turn]:
+    """The turn that `question` to the documents `only` opens, again and again until it is done."""
     while opening.status == "starting":
         yield Turn(question[:_SHOWN_CHARS], running=True, notice=opening.line)
         await asyncio.sleep(_TICK_SECONDS)
     steps: list[Step] = ["searching"]
     try:
         assistant = opening.assistant
-        answers = assistant.stream(question, history=render.history(earlier), report=steps.append)
+        answers = assistant.stream(question, history=render.history(earlier), documents=only, report=steps.append)
     except (QuestionInvalid, RagError) as error:
         yield Turn(question if len(question) <= _SHOWN_CHARS else f"{question[:_SHOWN_CHARS]}…", notice=str(error))
         return
@@ -171,6 +183,7 @@ async def _answered(opening: Opening, question: str, earlier: Turns) -> AsyncIte
         async for answer in _glancing(answers):
             turn = replace(turn, step=steps[-1])
             if answer:
+                answer = documents.scoped(answer, only)
                 lines = await asyncio.to_thread(_lines, assistant, answer, turn.lines)
                 turn = replace(turn, answer=answer, lines=lines)
             yield turn

@@ -13,6 +13,7 @@ from html import escape
 
 from ..terms import around
 from ..types import Answer, Message, Sentence, Step
+from . import feedback
 from .markdown import as_markdown
 
 _STEPS: Mapping[Step, str] = {
@@ -91,9 +92,10 @@ def _turn(turn: Turn, number: int, busy: bool) -> str:
     edit = "" if busy else _tool("edit", "Edit", f"Edit question {number}", str(number))
     reply = "".join(_reply(turn, number))
     tools = "" if busy else "".join(_tools(turn, number))
+    judge = feedback.row(turn.answer) if turn.answer and not turn.running else ""
     return (
         f'<article class="turn"><div class="ask"><h2 class="asked" dir="auto">{escape(turn.question)}</h2>{edit}</div>'
-        f'<div class="reply">{reply}</div><div class="tools">{tools}</div></article>'
+        f'<div class="reply">{reply}</div><div class="tools">{tools}</div>{judge}</article>'
     )
 
 

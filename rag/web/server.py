@@ -20,10 +20,11 @@ from gradio.http_server import INITIAL_PORT_VALUE, TRY_NUM_PORTS
 from ..assistant import Assistant
 from ..errors import RagError
 from ..settings import Settings
+from ..uploads import MAX_BYTES
 from .api import Api
 from .completions import add_completions
 from .examples import example_questions
-from .guard import UPLOAD_BYTES, Guard, Users, is_loopback
+from .guard import Guard, Users, is_loopback
 from .opening import Opening
 from .page import build, look
 from .tools import mcp_app, need_mcp
@@ -189,7 +190,7 @@ def _mount(app: FastAPI, page: gr.Blocks) -> FastAPI:
         pwa=False,
         mcp_server=False,
         show_error=False,  # of what breaks unforeseen: the terminal says it
-        max_file_size=UPLOAD_BYTES,
+        max_file_size=MAX_BYTES,
         **look(),
     )
     mounted: Any = app.routes[-1]

@@ -152,33 +152,18 @@ def test_a_text_is_ingested_asked_about_and_replaced(own: Assistant) -> None:
         assert answer["citations"][0]["quote"] == "The keeper of Herbert is called Ada Lovelace."
         again = client.predict("keeper.md", "The keeper of Herbert is called Grace.\n", api_name="/ingest")
         assert again["updated"] == ["keeper.md"]
-        broken = client.predict("broken.pdf", "", PDF, api_name="/ingest")
-        assert [failure["source"] for failure in broken["failed"]] == ["broken.pdf"]
+        with pytest.raises(AppError, match=r"^broken\.pdf"):
+            client.predict("broken.pdf", "", PDF, api_name="/ingest")
         assert not (own.settings.index_dir / "uploads" / "broken.pdf").exists()
         client.close()
     assert [each.source for each in own.documents()] == ["keeper.md", "walrus.txt"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "",
-        "..",
-        "../a.txt",
-        "/etc/passwd",
-        "a/b.txt",
-        "a\\b.txt",
-        ".ragignore",
-        "c:a.txt",
-        "a\0.txt",
-        "a\n.txt",
-        "a" * 201,
-    ],
-)
-def test_only_plain_names_are_ingested(client: Client, seed_assistant: Assistant, name: str) -> None:
-    with pytest.raises(AppError, match="not a plain file name"):
+@pytest.mark.parametrize("name", ["", "..", "/etc/passwd", ".ragignore", f"{'a' * 201}.txt", "page.exe"])
+def test_what_is_no_name_of_a_document_is_not_ingested(client: Client, seed_assistant: Assistant, name: str) -> None:
+    with pytest.raises(AppError, match=r"name|kind"):
         client.predict(name, "text", api_name="/ingest")
-    assert not (seed_assistant.settings.index_dir / "uploads").exists()
+    assert not list((seed_assistant.settings.index_dir / "uploads").glob("*"))
 
 
 # -- OpenAI's chat completions -----------------------------------------------------------------------------------------

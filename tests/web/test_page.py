@@ -89,7 +89,7 @@ def test_the_keyboard_alone_is_enough(visit: Visit, seeds_url: str) -> None:
     page.keyboard.press("Enter")
     page.locator(".turn .chip").first.wait_for()
     page.get_by_role("button", name="Ask").wait_for()
-    for _ in range(5):  # back over the chips
+    for _ in range(12):  # back over the verdicts and the chips
         page.keyboard.press("Shift+Tab")
         if page.evaluate("document.activeElement.value") == "source-1-1":
             break
@@ -199,7 +199,7 @@ class Scripted:
     def close(self) -> None:
         pass
 
-    def stream(self, question: str, *, history: Any, report: StepReport) -> Iterator[Answer]:
+    def stream(self, question: str, *, history: Any, report: StepReport, documents: Any = ()) -> Iterator[Answer]:
         self.questions.append(question)
         self.histories.append(history)
         return self._stream(report)

@@ -176,7 +176,7 @@ def test_nothing_that_others_wrote_becomes_html() -> None:
     )
     refused = replace(REFUSED, text=HOSTILE, reason=HOSTILE, nearest=(passage,))
     turns = (Turn(HOSTILE, answer, {1: 1}, notice=HOSTILE), Turn(HOSTILE, refused))
-    ours = {"div", "article", "h2", "h3", "p", "button", "section", "header", "blockquote", "mark", "span"}
+    ours = {"div", "article", "input", "h2", "h3", "p", "button", "section", "header", "blockquote", "mark", "span"}
     for html in (chat(turns), sources(turns), chat((), [HOSTILE]), header(1, HOSTILE)):
         page = Page(html)
         assert {tag for tag, _ in page.tags} <= ours | {"h1"}
