@@ -95,7 +95,7 @@ def _turn(turn: Turn, number: int, busy: bool) -> str:
     judge = feedback.row(turn.answer) if turn.answer and not turn.running else ""
     return (
         f'<article class="turn"><div class="ask"><h2 class="asked" dir="auto">{escape(turn.question)}</h2>{edit}</div>'
-        f'<div class="reply">{reply}</div><div class="tools">{tools}</div>{judge}</article>'
+        f'<div class="reply">{reply}</div><div class="tools">{tools}{judge}</div></article>'
     )
 
 

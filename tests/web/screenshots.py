@@ -37,11 +37,17 @@ def viewer(page: Any) -> None:
     page.locator(".paper mark").wait_for()
 
 
+def documents(page: Any) -> None:
+    page.get_by_role("button", name="Documents").click()
+    page.locator("li.document").first.wait_for()
+
+
 WIDE = {"viewport": {"width": 1280, "height": 720}}
 PICTURES = {
     "chat": (chat, {"viewport": {"width": 1280, "height": 860}}),
     "refusal": (refusal, WIDE),
     "viewer": (viewer, WIDE),
+    "documents": (documents, WIDE),
     "phone": (viewer, {"viewport": {"width": 390, "height": 780}}),
     "dark": (viewer, {**WIDE, "color_scheme": "dark"}),
 }

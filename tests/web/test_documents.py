@@ -261,7 +261,7 @@ class Reading:
     failed = ()
 
     def __init__(self, arrived: set[str]) -> None:
-        self.desk = documents.Desk(self, arrived)  # type: ignore[arg-type]
+        self.desk = documents.Desk(Opening.of(self), arrived)  # type: ignore[arg-type]
         self.seen: list[dict[str, Any]] = []
 
     def forget_removed(self) -> None: ...
