@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-app
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: app test check lint types eval bench-ingest build clean
+.PHONY: app test check lint types eval bench-ingest bench-page screenshots build clean
 
 app: $(INSTALLED)  ## install, index seeds/, serve http://127.0.0.1:7860
 	$(BIN)/python app.py
@@ -32,6 +32,12 @@ EVALDATA ?= ../shared/evaldata
 bench-ingest: $(INSTALLED_DEV)  ## faults (kills, full disks, damage, rivals: nothing may be lost), then speed
 	PYTHONPATH=.:tests $(BIN)/python -m faults
 	$(BIN)/python -m eval.performance.ingest $(EVALDATA)/wiki/documents.jsonl $(EVALDATA)/wiki/questions.jsonl
+
+bench-page: $(INSTALLED_DEV)  ## from a click on a chip to the marked sentence, in a document of 500 pages
+	$(BIN)/python -m eval.performance.page
+
+screenshots: $(INSTALLED_DEV)  ## docs/screenshots/*.png, of the real page over seeds/ (needs Chromium)
+	PYTHONPATH=.:tests/web $(BIN)/python -m screenshots docs/screenshots
 
 build: $(INSTALLED_DEV)  ## dist/*.whl and dist/*.tar.gz
 	$(BIN)/python -m build

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import sys
 
-from rag import Assistant, RagError, Settings
-from rag.web import build, example_questions, launch
+from rag import RagError, Settings
+from rag.web import run, users_for
 
 
 def main() -> int:
     """Serve the page until Ctrl+C; 3 when something is broken."""
     try:
-        with Assistant.open(Settings()) as assistant:
-            page = build(assistant, example_questions(assistant.settings.documents))
-            print(f"Ask your documents at {launch(page)} (Ctrl+C stops)", flush=True)
-            page.block_thread()
+        settings = Settings()
+        run(settings, users_for(settings), announce=lambda line: print(line, flush=True))
     except RagError as error:
         print(error, file=sys.stderr)
         return 3
+    except KeyboardInterrupt:
+        pass
     return 0
 
 

@@ -178,7 +178,8 @@ def _question(line: str, where: str) -> Question:
     if row.get("answerable") is True and "answers" not in row:
         raise ValueError("'answers' is missing (null where there is only a reference)")
     if row.get("draft"):
-        raise ValueError("is a draft that nobody has reviewed; accept or reject it with 'python -m eval.draft'")
+        cure = "accept or reject it with 'python -m eval.draft', or mend the line and delete its 'draft'"
+        raise ValueError(f"is a draft that nobody has reviewed; {cure}")
     for unknown in set(row) - _FIELDS:  # notes of one's own are welcome, misspelt fields are not
         if meant := get_close_matches(unknown, _FIELDS, n=1, cutoff=0.8):
             raise ValueError(f"'{unknown}' is no field of a gold question; '{meant[0]}' is")

@@ -12,12 +12,13 @@ from pathlib import Path
 import rag
 from rag.prompts import Prompt, parse_prompt
 from rag.sentences import sentences
+from rag.templates import proposals
 from rag.types import Span
 
 from .chat import Chat, as_data, json_object
 from .drafts import Draft
 from .metrics import normalise
-from .templates import may_be_answered, names_after, near_misses, proposals
+from .near import may_be_answered, names_after, near_misses
 
 _Name = tuple[str, str]  # with the preposition before it
 _NEAR_EVERY = 4  # one draft of so many is a question that nothing answers

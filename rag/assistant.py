@@ -30,7 +30,8 @@ from .splitting import SPLITTER_VERSION, chunks
 from .store import SCHEMA_VERSION, Store
 from .terms import around
 from .turn import Found, Turn, TurnFinder
-from .types import Answer, Document, Hit, IngestReport, Message, SearchMode
+from .types import Answer, Document, Failure, Hit, IngestReport, Listed, Message, SearchMode, StepReport
+from .uploads import Removed, Uploads
 from .writing import Author, NothingFoundError
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ class Assistant:
         self._finder = EvidenceFinder(encoder, reader)
         self._turns = TurnFinder(store, self._retriever, self._finder, writer, settings)
         self._ingester = Ingester(store, encoder, settings)
+        self._uploads = Uploads(store, self._ingester, settings.index_dir)
+        self.failed: tuple[Failure, ...] = ()  # what could not be read when this was opened
         self._answer_prompt = load_prompt("answer", frozenset({"passages", "question"}))
 
     @classmethod
@@ -86,7 +89,8 @@ class Assistant:
             )
             assistant = cls(settings, store, encoder, writer, note)
             try:
-                assistant._ingester.ingest_default(report)
+                assistant.failed = assistant._ingester.ingest_default(report).failed
+                assistant._uploads.restore()
             except IndexLocked:
                 logger.warning("another process is writing to the index; answering from its last complete state")
             opened.pop_all()
@@ -129,10 +133,20 @@ class Assistant:
         history: Sequence[Message] = (),
         documents: Collection[str] = (),
         exclude: Collection[str] = (),
+        report: StepReport = lambda step: None,
     ) -> Iterator[Answer]:
-        """Yield cumulative Answers, a sentence more each time; the last one is complete."""
+        """Yield cumulative Answers, a sentence more each time; the last one is complete.
+
+        `report` is called with what is being done between them: "searching", "reading", "writing", "checking".
+        """
         question = valid_question(question, self.settings)
-        return self._stream(Turn(question, history, _sources(documents), _sources(exclude)))
+        return self._stream(Turn(question, history, _sources(documents), _sources(exclude)), report, self._writer)
+
+    def quote(self, question: str) -> Answer:
+        """`ask` without any LLM: the documents' own words answer, or it is refused."""
+        turn = Turn(valid_question(question, self.settings))
+        *_, answer = self._stream(turn, lambda step: None, None)
+        return answer
 
     async def aask(self, question: str, **options: Any) -> Answer:
         """`ask` in a thread."""
@@ -178,11 +192,42 @@ class Assistant:
         return self._store.document(document_id)
 
     def remove(self, source: str) -> None:
-        """Remove a document from the index (never from the disk). Raises DocumentsNotFound."""
-        ids = [document.id for document in self._store.documents() if document.source == source]
-        if not ids:
+        """Remove a document from the index; of the files only an upload's copy goes. Raises DocumentsNotFound."""
+        found = [document for document in self._store.documents() if document.source == source]
+        if not found:
             raise DocumentsNotFound(f"no document '{source}' is in the index; 'rag documents' lists what is")
-        self._store.remove(ids)
+        self._uploads.delete(found)
+
+    def upload(self, name: str, file: str | Path) -> IngestReport:
+        """Add the file that somebody calls `name`, at most 20 MB; a copy is kept in the index folder.
+
+        The source is `name` without what no file should be called; the same name again updates the document. Raises
+        DocumentUnreadable with a plain sentence, and then nothing has changed.
+        """
+        return self._uploads.add(name, Path(file))
+
+    def listing(self) -> list[Listed]:
+        """All documents with their sizes and times, the last stored first."""
+        return self._store.listing()
+
+    def stamp(self) -> str:
+        """What is another one after every change of the index, by any process; it costs one small read."""
+        return self._store.stamp()
+
+    def take_out(self, document_id: int) -> Removed:
+        """Remove a document so that `put_back` can undo it. Raises DocumentsNotFound."""
+        return self._uploads.take_out(document_id)
+
+    def put_back(self, removed: Removed) -> None:
+        """Undo `take_out`: id, text, spans and vectors are as they were. Its file is not needed.
+
+        Raises DocumentUnreadable when a document of its name was added meanwhile.
+        """
+        self._uploads.put_back(removed)
+
+    def forget_removed(self) -> None:
+        """Delete the files of removed uploads that wait for `put_back`."""
+        self._uploads.forget_removed()
 
     @property
     def model(self) -> str:
@@ -216,12 +261,12 @@ class Assistant:
 
     # -- the chain -------------------------------------------------------------------------------------------------
 
-    def _stream(self, turn: Turn) -> Iterator[Answer]:
+    def _stream(self, turn: Turn, report: StepReport, writer: Writer | None) -> Iterator[Answer]:
         started = time.monotonic()
         if reply := conversation.smalltalk(turn.question, turn.history):
             yield Answer(turn.question, turn.question, reply, "smalltalk", confidence=1.0, model="none")
             return
-        found = self._turns.find(turn)
+        found = self._turns.find(turn, report)
         searched = time.monotonic()
         base = Answer(
             turn.question,
@@ -230,14 +275,14 @@ class Assistant:
             mode="quoted",
             passages=found.passages,
             confidence=round(found.confidence, 4),
-            model=self.model,
+            model=writer.name if writer else "none",
             timings={"search": round(searched - started, 4)},
             notes=(self._note,) if self._note else (),
         )
         if not any(found.rankings) or found.confidence < self.settings.refuse_below:
             yield self._refusal(base, self._why_refused(found))
             return
-        for answer in self._answers(base, found):
+        for answer in self._answers(base, found, report, writer):
             now = time.monotonic()
             spent = {"search": searched - started, "answer": now - searched, "total": now - started}
             yield replace(answer, timings={step: round(seconds, 4) for step, seconds in spent.items()})
@@ -264,14 +309,14 @@ class Assistant:
             passages=(),
         )
 
-    def _answers(self, base: Answer, found: Found) -> Iterator[Answer]:
+    def _answers(self, base: Answer, found: Found, report: StepReport, writer: Writer | None) -> Iterator[Answer]:
         quotes = choose(*found.rankings)
         base = replace(base, short=short_answer(found.query.text, quotes))
         notes = base.notes
         composer = Composer()
-        if self._writer:
+        if writer:
             try:
-                author = Author(self._writer, self._answer_prompt, self._finder, self._encoder)
+                author = Author(writer, self._answer_prompt, self._finder, self._encoder, report)
                 for _ in author.write(found.query.text, found.passages, quotes, composer):
                     yield _composed(base, composer, "written")
             except NothingFoundError:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from io import TextIOWrapper
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,6 +78,8 @@ app = typer.Typer(
 )
 models = typer.Typer(help="Fetch models ahead of time.", no_args_is_help=True)
 app.add_typer(models, name="models")
+feedback = typer.Typer(help="What people said about answers on the page.", invoke_without_command=True)
+app.add_typer(feedback, name="feedback")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Question = Annotated[str, typer.Argument(metavar="QUESTION")]
@@ -180,18 +183,30 @@ def chat(context: typer.Context) -> None:
 @app.command()
 def serve(
     context: typer.Context,
-    port: Annotated[int | None, typer.Option(help="On 127.0.0.1; 7860 or the next that is free.")] = None,
+    port: Annotated[int | None, typer.Option(help="7860 or the next that is free; 0: any.", min=0, max=65535)] = None,
+    host: Annotated[str, typer.Option(help="Where to listen; others than this machine need RAG_AUTH.")] = "127.0.0.1",
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="Let in everybody who can reach it.")] = False,
+    mcp: Annotated[bool, typer.Option("--mcp", help="Serve MCP tools at /mcp too (extra 'mcp').")] = False,
 ) -> None:
-    """Open the web page."""
-    settings = _settings(context)
-    _pull_language_model(settings)
-    with _opened(settings) as assistant:
-        from .web import build, example_questions, launch
+    """Open the web page, and the same to programs: REST, OpenAI's chat completions, MCP.
 
-        page = build(assistant, example_questions(settings.documents))
-        address = launch(page, port=port)
-        Screen().line(f"Ask your documents at {address} (Ctrl-C stops)")
-        page.block_thread()
+    Whoever is named in RAG_AUTH (name:password,name2:password2) may use it.
+    """
+    from .web import UsersNeeded, run, users_for
+
+    settings = _settings(context)
+    try:
+        users = users_for(settings, host, no_auth=no_auth)
+    except UsersNeeded as error:
+        complain(str(error))
+        raise typer.Exit(USAGE) from error
+    _pull_language_model(settings)
+    run(settings, users, host=host, port=port, mcp=mcp, announce=_announce)
+
+
+def _announce(line: str) -> None:
+    Screen().line(line)
+    sys.stdout.flush()
 
 
 @app.command()
@@ -285,6 +300,52 @@ def rebuild(context: typer.Context) -> None:
     with waiting("rebuilding the index …"):
         Assistant.rebuild(settings)
     Screen().line(f"the index in {settings.index_dir} is rebuilt")
+
+
+# -- feedback ----------------------------------------------------------------------------------------------------------
+
+
+@feedback.callback()
+def list_feedback(context: typer.Context, json: Json = False) -> None:
+    """List what people said about answers on the page.
+
+    It lies in feedback.db in the index folder; deleting that file deletes it.
+    """
+    if context.invoked_subcommand:
+        return
+    from .feedback import Feedback
+
+    judgements = Feedback(_settings(context).index_dir).judgements()
+    if json:
+        print_json([asdict(judgement) for judgement in judgements])
+    elif judgements:
+        rows = [(j.time[:16].replace("T", " "), j.verdict, j.question, j.note or "–") for j in judgements]
+        Screen().rows(("time", "verdict", "question", "note"), rows)
+    else:
+        Screen().line("nobody has judged an answer yet")
+
+
+@feedback.command()
+def export(
+    context: typer.Context, file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="A file to make.")]
+) -> None:
+    """Write it as gold questions for 'pytest eval/ --gold FILE.jsonl'.
+
+    What was judged good is gold; the rest are drafts, which the evaluation refuses until a person has mended them.
+    """
+    from .feedback import Feedback
+
+    lines = [judgement.gold() for judgement in Feedback(_settings(context).index_dir).judgements()]
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.writelines(f"{dumps(line, ensure_ascii=False)}\n" for line in lines)
+    except FileExistsError:
+        complain(f"{file} is there already; name another file")
+        raise typer.Exit(USAGE) from None
+    except OSError as error:
+        raise RagError(f"{file} cannot be written ({error.strerror}); name another file") from error
+    drafts = sum("draft" in line for line in lines)
+    Screen().line(f"{len(lines) - drafts} gold questions and {drafts} drafts in {file}")
 
 
 # -- the environment ---------------------------------------------------------------------------------------------------

@@ -146,6 +146,19 @@ class Ingester:
             self._store.set_meta(_DEFAULT_ROOT, root)
         return ledger.report()
 
+    def add(self, file: Path, *, root: str, source: str) -> IngestReport:
+        """Add or update one document, made of `file`, whatever that is called, in one transaction.
+
+        Raises DocumentUnreadable, before anything is stored, and IndexLocked.
+        """
+        with self._store.writing(), self._sandbox:
+            document = self._sandbox.read(file, root=root, source=source)
+            known = any(d.source == source for d in self._store.documents(root))
+            with Pipeline(self._store, self._encoder) as pipeline:
+                pipeline.put([(document, self._chunks(document))])
+                pipeline.finish()
+        return IngestReport(updated=(source,)) if known else IngestReport(added=(source,))
+
     def _ingest_path(self, path: Path, root: str, ledger: _Ledger, prune: bool, report: Report | None) -> None:
         with Pipeline(self._store, self._encoder) as pipeline:
             self._update(path, root, ledger, pipeline, prune, report)
@@ -180,7 +193,7 @@ class Ingester:
                 ledger.updated.append(item.source)
             else:
                 (ledger.updated if old else ledger.added).append(item.source)
-                cut = chunks(item.text, item.media_type, self._settings.passage_words, item.pages)
+                cut = self._chunks(item)
                 batch.append((item, cut))
                 waiting += len(cut)
             if waiting >= BATCH_PASSAGES:
@@ -203,6 +216,9 @@ class Ingester:
             self._prune([d for d in gone if _full_name(d) not in unread and _is_gone(d, path, root, listed)], ledger)
         if (path.is_dir() or root == self._root(path)) and not any(key in stored for key in spared):
             self._store.set_meta(readers, READERS_VERSION)  # what is stored was made by these readers, all of it
+
+    def _chunks(self, document: Document) -> list[Chunk]:
+        return chunks(document.text, document.media_type, self._settings.passage_words, document.pages)
 
     def _is_same(self, old: Document, new: Document) -> bool:
         """Whether a document that was read again says what it said: its text too, as a newer reader may read more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from .errors import DocumentsNotFound, DocumentUnreadable, IndexDamaged
 from .fulltext import WordCounts
 from .schema import PASSAGES_OF_SOURCES
-from .types import Chunk, Document
+from .types import Chunk, Document, Listed
 
 FloatArray = npt.NDArray[np.float32]
 _STORED = np.dtype("<f2")  # of a component of a vector
@@ -25,6 +26,16 @@ PASSAGE = """
     FROM passage JOIN document ON document.id = document_id
 """
 DOCUMENT = "id, root, source, title, media_type, sha256, pages"
+_CHANGED = "'changed ' || document.id"  # the key in `meta` under which it stands when a document was stored
+
+
+class TakenOut(NamedTuple):
+    """A document that was removed, with all that putting it back needs."""
+
+    document: Document
+    chunks: tuple[Chunk, ...]
+    vectors: FloatArray
+    changed: str
 
 
 def checked(document: Document, chunks: Sequence[Chunk], vectors: FloatArray, dimension: int) -> FloatArray:
@@ -55,24 +66,88 @@ def put_document(
     document: Document,
     chunks: Sequence[Chunk],
     vectors: FloatArray,
+    *,
+    document_id: int | None = None,
+    changed: str = "",
 ) -> int:
-    """Add a document with its passages, or replace the one with its (root, source), which keeps its id."""
+    """Add a document with its passages, or replace the one with its (root, source), which keeps its id.
+
+    A new one gets `document_id`, or the next that was never used; `changed` is a time (ISO), now if empty.
+    """
     key = (document.root, document.source)
     old = connection.execute("SELECT id FROM document WHERE root = ? AND source = ?", key).fetchone()
     if old is not None:  # first, as the full-text index takes the old passages out under the old title
         delete_passages(connection, words, old[0])
     row = connection.execute(
         """
-        INSERT INTO document (root, source, title, media_type, sha256, pages, text) VALUES (?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO document (id, root, source, title, media_type, sha256, pages, text)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (root, source) DO UPDATE SET title = excluded.title, media_type = excluded.media_type,
             sha256 = excluded.sha256, pages = excluded.pages, text = excluded.text
         RETURNING id
         """,
-        (*key, document.title, document.media_type, document.sha256, json.dumps(document.pages), document.text),
+        (
+            document_id,
+            *key,
+            document.title,
+            document.media_type,
+            document.sha256,
+            json.dumps(document.pages),
+            document.text,
+        ),
     )
-    document_id = int(row.fetchone()[0])
-    put_passages(connection, words, document_id, document, chunks, vectors)
-    return document_id
+    stored_id = int(row.fetchone()[0])
+    put_passages(connection, words, stored_id, document, chunks, vectors)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    connection.execute(
+        f"INSERT OR REPLACE INTO meta SELECT {_CHANGED}, ? FROM document WHERE id = ?", (changed or now, stored_id)
+    )
+    return stored_id
+
+
+def take_out_document(connection: sqlite3.Connection, words: WordCounts, document_id: int, dimension: int) -> TakenOut:
+    """Delete a document and return what `put_back_document` needs; DocumentsNotFound when it is gone."""
+    document = get_document(connection, document_id)
+    rows = connection.execute(
+        "SELECT start, stop, page, heading, vector FROM passage WHERE document_id = ? ORDER BY id", (document.id,)
+    ).fetchall()
+    vectors = np.array([from_blob(row[-1], dimension) for row in rows], np.float32).reshape(len(rows), dimension)
+    changed = connection.execute(
+        f"SELECT value FROM document JOIN meta ON key = {_CHANGED} WHERE document.id = ?", (document.id,)
+    ).fetchone()
+    delete_documents(connection, words, [document.id])
+    return TakenOut(document, tuple(Chunk(*row[:-1]) for row in rows), vectors, changed[0] if changed else "")
+
+
+def put_back_document(connection: sqlite3.Connection, words: WordCounts, taken: TakenOut) -> None:
+    """Add the document again as it was, with its id; its passages get new ones.
+
+    DocumentUnreadable when another has its name by now.
+    """
+    document = taken.document
+    key = (document.root, document.source)
+    if connection.execute("SELECT 1 FROM document WHERE root = ? AND source = ?", key).fetchone():
+        raise DocumentUnreadable(
+            f"{document.source} was added again meanwhile; remove that one first to have the older one back"
+        )
+    put_document(
+        connection, words, document, taken.chunks, taken.vectors, document_id=document.id, changed=taken.changed
+    )
+
+
+def list_documents(connection: sqlite3.Connection) -> list[Listed]:
+    """All documents with their sizes, the last stored first."""
+    rows = connection.execute(
+        f"""
+        SELECT {DOCUMENT}, '', length(document.text),
+            (SELECT count(*) FROM passage WHERE document_id = document.id),
+            (SELECT value FROM meta WHERE key = {_CHANGED}) AS changed
+        FROM document ORDER BY changed DESC, source, root
+        """
+    )
+    return [
+        Listed(to_document(*row), characters, passages, changed or "") for *row, characters, passages, changed in rows
+    ]
 
 
 def put_passages(
@@ -104,6 +179,7 @@ def delete_documents(connection: sqlite3.Connection, words: WordCounts, document
     """Delete documents with their passages; ids that are gone are passed over."""
     for document_id in document_ids:
         delete_passages(connection, words, document_id)
+        connection.execute("DELETE FROM meta WHERE key = 'changed ' || ?", (document_id,))
         connection.execute("DELETE FROM document WHERE id = ?", (document_id,))
 
 

@@ -27,6 +27,7 @@ from .rows import (
     PASSAGE,
     Centre,
     FloatArray,
+    TakenOut,
     centre,
     centre_of,
     checked,
@@ -34,17 +35,20 @@ from .rows import (
     delete_passages,
     from_blob,
     get_document,
+    list_documents,
     passages_of_titled,
+    put_back_document,
     put_document,
     put_passages,
     rename_document,
+    take_out_document,
     to_document,
 )
 from .schema import PASSAGES_OF_SOURCES, SCHEMA_VERSION, State, count_write, read_state
-from .types import Chunk, Document, Passage, Vocabulary
+from .types import Chunk, Document, Listed, Passage, Vocabulary
 from .vectors import Vectors, forget_snapshot
 
-__all__ = ["SCHEMA_VERSION", "Centre", "FloatArray", "Store", "centre_of"]
+__all__ = ["SCHEMA_VERSION", "Centre", "FloatArray", "Store", "TakenOut", "centre_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -159,6 +163,22 @@ class Store:
             with self._write() as connection, counted_words(connection) as words:
                 delete_documents(connection, words, ids)
 
+    def take_out(self, document_id: int) -> TakenOut:
+        """Remove a document, in one transaction, and return what `put_back` needs.
+
+        DocumentsNotFound when it is gone.
+        """
+        with self._write() as connection, counted_words(connection) as words:
+            return take_out_document(connection, words, document_id, self._dimension)
+
+    def put_back(self, taken: TakenOut) -> None:
+        """Undo `take_out`, in one transaction: the same id, text, spans and vectors. Passages get new ids.
+
+        DocumentUnreadable when a document of its name was added meanwhile; that one stays.
+        """
+        with self._write() as connection, counted_words(connection) as words:
+            put_back_document(connection, words, taken)
+
     def set_meta(self, key: str, value: str) -> None:
         """Keep a small string with the index."""
         if self.meta(key) != value:  # writing what is there already would need the lock for nothing
@@ -234,6 +254,16 @@ class Store:
         with self._read() as (connection, _):
             rows = connection.execute(f"SELECT {DOCUMENT}, '' FROM document {where} ORDER BY source, root", values)
             return [to_document(*row) for row in rows]
+
+    def listing(self) -> list[Listed]:
+        """All documents with their sizes, the last stored first."""
+        with self._read() as (connection, _):
+            return list_documents(connection)
+
+    def stamp(self) -> str:
+        """What is another one after every write, of any process."""
+        with self._read() as (_, state):
+            return f"{state.identity}-{state.generation}"
 
     def document(self, document_id: int) -> Document:
         """One document, whole; DocumentsNotFound when it is gone."""

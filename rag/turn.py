@@ -16,7 +16,7 @@ from .prompts import load_prompt
 from .retrieval import CANDIDATES, Query, Retriever
 from .settings import Settings
 from .store import Store
-from .types import Hit, Message, Passage, Span
+from .types import Hit, Message, Passage, Span, StepReport
 from .units import cut
 
 _MORE_CANDIDATES = 2  # passages from the last answer of a follow-up, and from each part of a question
@@ -69,8 +69,9 @@ class TurnFinder:
         self._settings = settings
         self.prompt = load_prompt("condense", frozenset({"history", "question"}))
 
-    def find(self, turn: Turn) -> Found:
+    def find(self, turn: Turn, report: StepReport = lambda step: None) -> Found:
         """Search; further candidates are what each part of the question finds alone, and the last answer's passages."""
+        report("searching")
         question = conversation.without_pleasantries(turn.question)
         standalone = self._standalone(turn)
         asked = conversation.parts(question, standalone)
@@ -88,6 +89,7 @@ class TurnFinder:
                 known = {hit.passage.id for hit in hits}
                 lowest = hits[-1].score if hits else 0.0
                 hits += [replace(hit, score=lowest) for hit in more if hit.passage.id not in known]
+            report("reading")
             every = [tuple(self._finder.find(part, hits)) for part in parts]
             vectors = self._store.vectors([hit.passage.id for hit in hits])
         rankings = every

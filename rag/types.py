@@ -5,12 +5,14 @@ Offsets are Python character offsets into `Document.text`, half-open: `text[star
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypedDict
 
 Mode = Literal["written", "quoted", "refused", "smalltalk"]
 SearchMode = Literal["hybrid", "dense", "keyword"]
+Step = Literal["searching", "reading", "writing", "checking"]  # of the chain, as they come
+StepReport = Callable[[Step], None]
 
 
 class Message(TypedDict):
@@ -50,6 +52,15 @@ class Document:
     text: str
     pages: tuple[int, ...] = ()
     id: int = 0
+
+
+class Listed(NamedTuple):
+    """A stored document (its text left out) as a list shows it; `changed` is when it was stored: ISO, UTC, or ""."""
+
+    document: Document
+    characters: int
+    passages: int
+    changed: str
 
 
 @dataclass(frozen=True, slots=True)

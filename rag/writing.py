@@ -22,7 +22,7 @@ from .llm import Writer
 from .prompts import Prompt
 from .sentences import LIST_ITEM
 from .terms import names, numbers, words
-from .types import Dropped, Passage
+from .types import Dropped, Passage, StepReport
 
 _MOST_TOKENS = 400
 _MOST_CHARACTERS = 8_000  # about four times as much
@@ -37,7 +37,15 @@ class NothingFoundError(Exception):
 class Author:
     """Lets an LLM write and keeps what the passages support. Nothing unchecked leaves it."""
 
-    def __init__(self, writer: Writer, prompt: Prompt, finder: EvidenceFinder, encoder: Encoder) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        prompt: Prompt,
+        finder: EvidenceFinder,
+        encoder: Encoder,
+        report: StepReport = lambda step: None,
+    ) -> None:
+        self._report = report
         self._writer = writer
         self._prompt = prompt
         self._finder = finder
@@ -50,6 +58,7 @@ class Author:
 
         Raises LLMUnavailable, and NothingFoundError when a capable LLM says that the passages do not answer.
         """
+        self._report("writing")
         if self._writer.capable:
             yield from self._freely(question, passages, into)
         else:
@@ -69,7 +78,9 @@ class Author:
                 if claim in seen:
                     continue
                 seen.add(claim)
+                self._report("checking")
                 outcome = checker.check(claim)
+                self._report("writing")
                 if isinstance(outcome, Dropped) and not into.sentences and says_not_found(claim.text):
                     raise NothingFoundError
                 if _kept(outcome, claim, into):
@@ -89,6 +100,7 @@ class Author:
                 reply += piece
                 if completed_claims(reply):
                     break
+        self._report("checking")
         checker = Checker(passages, self._finder, self._encoder, strict=True)
         for claim in claims(reply)[:1]:
             if _kept(_complete(checker.check(claim), claim, quotes[0]), claim, into):

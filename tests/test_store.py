@@ -56,6 +56,39 @@ def test_passages_are_cut_from_the_document(store: Store) -> None:
     assert all(p.text == document.text[p.start : p.end] and p.document_id == document_id for p in passages)
 
 
+def test_a_document_taken_out_is_put_back_as_it_was(folder: Path, store: Store) -> None:
+    first, second = item("a", "owl", "seal"), item("b", "elk")
+    chunk = Chunk(0, 3, page=7, heading="Birds")
+    store.replace([(first[0], [chunk, *first[1][1:]], first[2]), second])
+    listed, whole, vectors = store.listing(), store.document(1), store.vectors([1, 2])
+    assert [(d.document.source, d.characters, d.passages) for d in listed] == [("a", 8, 2), ("b", 3, 1)]
+    assert all(d.changed.endswith("+00:00") for d in listed)
+    stamp = store.stamp()
+    taken = store.take_out(1)
+    assert store.stamp() != stamp
+    with open_store(folder) as other:
+        assert stored(other) == {3: ("b", "elk")}
+        assert found_text(other, "owl", "elk") == ["elk"]
+        assert [i for i, _ in other.dense(vectors[0], 5)] == [3]
+        assert other.count() == (1, 1)
+    store.put_back(taken)
+    assert store.listing() == listed
+    assert store.document(1) == whole
+    assert [(p.id, p.start, p.end, p.page, p.heading) for p in store.passages([1, 2, 4, 5])] == [
+        (4, 0, 3, 7, "Birds"),
+        (5, 4, 8, None, ""),
+    ]
+    assert np.array_equal(store.vectors([4, 5]), vectors)
+    assert found_text(store, "owl", "elk") == ["elk", "owl"]
+    store.verify()
+    with pytest.raises(DocumentUnreadable, match="a was added again meanwhile"):
+        store.put_back(taken)
+    store.remove([1])
+    assert store.replace([item("c", "owl")]) == [3]  # its id is still nobody else's
+    with pytest.raises(DocumentsNotFound):
+        store.take_out(1)
+
+
 def test_the_list_of_documents_has_no_text(store: Store) -> None:
     store.replace([item("b", "two"), item("a", "one", root="other"), item("a", "three")])
     assert [(d.source, d.root, d.text) for d in store.documents()] == [

@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rag.sentences import sentences
+from rag.templates import proposals
 from rag.types import Span
-
-from ..templates import proposals
 
 _WINDOW_WORDS = 130  # as long as a passage
 _NEGATIVES = 3  # passages that look alike, for each question

@@ -1,5 +1,8 @@
-"""The web page: ask, read, and see each quote marked in its document."""
+"""The web page and its server: ask, read, and see each quote marked in its document."""
 
-from .page import build, example_questions, launch
+from .examples import example_questions
+from .opening import Opening
+from .page import build
+from .server import Server, UsersNeeded, run, serve, users_for
 
-__all__ = ["build", "example_questions", "launch"]
+__all__ = ["Opening", "Server", "UsersNeeded", "build", "example_questions", "run", "serve", "users_for"]

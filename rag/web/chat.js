@@ -8,12 +8,40 @@ view.addEventListener("scroll", () => {
   atEnd = view.scrollHeight - view.scrollTop - view.clientHeight < 80;
 });
 
+const box = () => document.querySelector("#ask textarea");
+
 // Gradio drops an update of the box when another follows at once, so it is emptied here, as somebody typing would.
 function emptyBox() {
-  const box = document.querySelector("#ask textarea");
-  box.value = "";
-  box.dispatchEvent(new Event("input", { bubbles: true }));
+  box().value = "";
+  box().dispatchEvent(new Event("input", { bubbles: true }));
 }
+
+// -- examples: where none are written, some are made from the documents, once the page is there ---------------------
+
+let examples = [];
+
+function offer() {
+  const place = element.querySelector(".examples");
+  if (!place || place.childElementCount) return;
+  for (const question of examples) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "example", dir: "auto", textContent: question });
+    place.append(button);
+  }
+}
+
+async function fetchExamples() {
+  const place = element.querySelector(".examples");
+  if (!place || place.childElementCount) return;
+  try {
+    examples = await server.offered({});
+  } catch {
+    return; // the page does without
+  }
+  offer();
+}
+
+fetchExamples();
 
 // A new question comes into view; a growing answer stays there, unless the reader has scrolled away.
 watch("value", () => {
@@ -22,12 +50,90 @@ watch("value", () => {
   // A question that was not accepted stays in the box, to be mended.
   if (turns.length > count && !turns[turns.length - 1].querySelector(".notice")) emptyBox();
   count = turns.length;
+  offer();
 });
 
+// The button that was clicked goes away with its focus. A finger would only be shown a keyboard.
+function askAnew(turn, question) {
+  trigger("ask_anew", { turn, question });
+  if (matchMedia("(hover: hover)").matches) box()?.focus();
+}
+
+// -- edit: a form in place of the question, until it is asked again or left -----------------------------------------
+
+function edit(button) {
+  const ask = button.closest(".ask");
+  const question = ask.querySelector(".asked").textContent;
+  const form = document.createElement("form");
+  const area = document.createElement("textarea");
+  area.value = question;
+  area.rows = Math.min(6, Math.ceil(question.length / 60));
+  area.dir = "auto";
+  area.setAttribute("aria-label", "The question, edited");
+  const row = document.createElement("div");
+  for (const [kind, name] of [["submit", "Send"], ["button", "Cancel"]]) {
+    const each = document.createElement("button");
+    Object.assign(each, { type: kind, textContent: name, className: "tool" });
+    row.append(each);
+  }
+  form.append(area, row);
+  const leave = () => {
+    form.remove();
+    ask.classList.remove("edited");
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (!area.value.trim()) return;
+    leave();
+    askAnew(Number(button.value), area.value);
+  });
+  form.addEventListener("click", (event) => {
+    if (event.target.type !== "button") return;
+    leave();
+    button.focus();
+  });
+  area.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      form.requestSubmit();
+    } else if (event.key === "Escape") {
+      event.stopPropagation();
+      leave();
+      button.focus();
+    }
+  });
+  ask.classList.add("edited");
+  ask.append(form);
+  area.focus();
+}
+
+// -- copy -----------------------------------------------------------------------------------------------------------
+
+// Off https and off this machine, browsers have no clipboard but the old one.
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+async function copyAnswer(button) {
+  await copy(button.value);
+  const name = button.textContent;
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = name), 1500);
+}
+
 element.addEventListener("click", (event) => {
-  const example = event.target.closest("button.example");
-  if (!example) return;
-  trigger("example_select", { question: example.textContent });
-  // The button goes away with its focus. A finger would only be shown a keyboard.
-  if (matchMedia("(hover: hover)").matches) document.querySelector("#ask textarea")?.focus();
+  const button = event.target.closest("button");
+  if (!button) return;
+  if (button.matches(".example")) {
+    trigger("example_select", { question: button.textContent });
+    if (matchMedia("(hover: hover)").matches) box()?.focus();
+  } else if (button.matches(".copy")) copyAnswer(button);
+  else if (button.matches(".retry")) askAnew(Number(button.value), "");
+  else if (button.matches(".edit")) edit(button);
 });

@@ -10,57 +10,61 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from ..assistant import Assistant
 from ..errors import QuestionInvalid, RagError
-from ..types import Answer
-from . import render
+from ..types import Answer, Step
+from . import documents, feedback, render, viewer
+from .api import Api, endpoints
+from .completions import AT_ONCE, WAITING
+from .examples import MadeExamples
+from .opening import Opening
 from .render import Turn
+from .sources import VIEWER, sources
+from .theme import css, theme
 
 logger = logging.getLogger(__name__)
 
-_HOST = "127.0.0.1"
-_EXAMPLES = ".examples"
 _SHOWN_CHARS = 1000  # of a question that is too long
-_AT_ONCE = 4  # questions answered side by side
-_WAITING = 64  # and in line behind them
+_TICK_SECONDS = 0.5  # between two looks at an index that is being opened
+_GLANCE_SECONDS = 0.15  # between two looks at which step is at work
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _IDLE = gr.update(submit_btn="Ask", stop_btn=False)
 _BUSY = gr.update(submit_btn=False, stop_btn="Stop")
 
 Turns = tuple[Turn, ...]
+Sources = tuple[str, ...]
 
 
-def example_questions(documents: Path) -> list[str]:
-    """The questions in `documents/.examples`, one a line; none where the folder has no such file."""
-    path = documents / _EXAMPLES
-    if not path.is_file():
-        return []
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
+def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Blocks:
+    """The page, not yet served. `examples` are questions to click on; without any, some are made from the documents."""
+    opening = Opening.of(assistant)
+    made = MadeExamples(opening)
 
+    async def offered(_: Any) -> list[str]:
+        return await asyncio.to_thread(made.get)
 
-def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
-    """The page, not yet served. `examples` are questions to click on."""
-
-    def top() -> str:
-        return render.header(len(assistant.documents()), assistant.model)
+    def top() -> list[Any]:
+        return [_top(opening), gr.Timer(active=opening.status == "starting")]
 
     page = gr.Blocks(title="Ask your documents", analytics_enabled=False, fill_height=True, fill_width=True)
     with page:
-        turns = gr.State(())
-        header = _html("header", top())
+        turns, only = gr.State(()), gr.State(())  # `only` are the sources that are asked; all, if empty
+        timer = gr.Timer(_TICK_SECONDS, active=False)
+        with gr.Row(elem_id="top"):
+            header = _html("header", _top(opening))
+            shelf = documents.place(page, opening, _packaged("documents.js"))
         with gr.Row(elem_id="desk", scale=1):
             with gr.Column(elem_id="talk", scale=3):
-                chat = _html("chat", render.chat((), examples), js=_packaged("chat.js"))
+                chat = _html("chat", render.chat((), examples), js=_packaged("chat.js"), serves=[offered])
+                scope = _html("scope", "")
                 box = gr.Textbox(
                     elem_id="ask",
                     label="Your question",
@@ -71,63 +75,75 @@ def build(assistant: Assistant, examples: Sequence[str] = ()) -> gr.Blocks:
                     submit_btn="Ask",
                 )
             with gr.Column(elem_id="beside", scale=2):
-                panel = _html("sources", render.sources(()), js=_packaged("sources.js"))
-        _connect(assistant, turns, chat, panel, box)
-        page.load(top, None, header, **_QUIET)
-    page.queue(max_size=_WAITING, default_concurrency_limit=_AT_ONCE)
+                panel = _html("sources", sources(()), js=_packaged("sources.js"))
+                _html("viewer", VIEWER, js=_packaged("viewer.js"), serves=_readers(opening))
+        endpoints(Api(opening))  # before the page's own events, which would take their names
+        feedback.place(opening, turns, _packaged("feedback.js"))
+        _connect(opening, turns, only, chat, panel, box)
+        shelf.choose_documents(_choose, None, [only, scope], queue=False, **_QUIET)
+        shelf.documents_changed(top, None, [header, timer], queue=False, **_QUIET)
+        for event in (page.load, timer.tick):
+            event(top, None, [header, timer], **_QUIET)
+    page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE)
     return page
 
 
-def launch(page: gr.Blocks, *, port: int | None = None) -> str:
-    """Serve `page` on this machine only, in threads of its own, and return its address.
-
-    `port` None is 7860 (or GRADIO_SERVER_PORT), or the next that is free. Raises RagError when none is.
-    """
-    try:
-        _, url, _ = page.launch(
-            server_name=_HOST,
-            server_port=port,
-            share=False,
-            quiet=True,
-            prevent_thread_lock=True,
-            inbrowser=False,
-            footer_links=[],
-            run_history=False,
-            enable_monitoring=False,
-            ssr_mode=False,
-            theme=gr.themes.Default(
-                primary_hue="teal", neutral_hue="slate", radius_size="lg", font=["sans-serif"], font_mono=["monospace"]
-            ),
-            css=_packaged("page.css"),
-        )
-    except OSError as error:  # no free port
-        chosen = f"port {port}" if port else "port 7860 or GRADIO_SERVER_PORT"
-        raise RagError(f"cannot serve on {chosen}: it is taken; choose another with --port") from error
-    return url
+def look() -> dict[str, Any]:
+    """What Gradio wants to know about the page when it is served."""
+    return {"theme": theme(), "css": css() + _packaged("documents.css") + _packaged("feedback.css")}
 
 
 def _packaged(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _html(name: str, value: str, *, js: str | None = None) -> gr.HTML:
-    return gr.HTML(value, elem_id=name, js_on_load=js, apply_default_css=False)
+def _html(name: str, value: str, *, js: str | None = None, serves: Sequence[Callable[..., Any]] = ()) -> gr.HTML:
+    return gr.HTML(value, elem_id=name, js_on_load=js, server_functions=[*serves], apply_default_css=False)
 
 
-def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTML, box: gr.Textbox) -> None:
+def _readers(opening: Opening) -> list[Callable[..., Any]]:
+    """What the viewer asks the server for: outside the queue, behind the page's own login."""
+
+    def open_at(asked: dict[str, Any]) -> dict[str, Any]:
+        return viewer.open_at(opening.assistant.document, asked)
+
+    def read_on(asked: dict[str, Any]) -> dict[str, Any]:
+        return viewer.read_on(opening.assistant.document, asked)
+
+    return [open_at, read_on]
+
+
+def _top(opening: Opening) -> str:
+    if opening.status != "ready":
+        return render.opening(opening.line)
+    return render.header(len(opening.assistant.documents()), opening.assistant.model)
+
+
+def _choose(event: gr.EventData) -> tuple[Sources, str]:
+    only = documents.chosen(event)
+    return only, documents.scope(only)
+
+
+def _connect(opening: Opening, turns: gr.State, only: gr.State, chat: gr.HTML, panel: gr.HTML, box: gr.Textbox) -> None:
     """What happens when somebody asks, clicks on an example, or stops."""
 
     # Async, because a stop cannot interrupt Gradio while it waits for a plain generator: a slow LLM would hold it up.
-    async def ask(question: str, earlier: Turns) -> AsyncIterator[list[Any]]:
+    async def ask(question: str, earlier: Turns, only: Sources) -> AsyncIterator[list[Any]]:
         question = question.encode(errors="replace").decode().strip()  # a lone surrogate cannot be sent back
         if not question:
             yield [gr.skip() for _ in outputs]  # Gradio empties what a generator never yields
         else:
-            async for turn in _answered(assistant, question, earlier):
+            async for turn in _answered(opening, question, earlier, only):
                 yield [*_shown((*earlier, turn)), _BUSY if turn.running else gr.skip()]
 
-    async def ask_example(earlier: Turns, event: gr.EventData) -> AsyncIterator[list[Any]]:
-        async for shown in ask(event.question, earlier):
+    async def ask_anew(earlier: Turns, only: Sources, event: gr.EventData) -> AsyncIterator[list[Any]]:
+        """Ask question `turn` (from 1) again, in other words perhaps; it and what followed it are dropped."""
+        kept = earlier[: max(0, int(event.turn) - 1)]
+        async for shown in ask(event.question or earlier[len(kept)].question, kept, only):
+            yield shown
+
+    async def ask_example(earlier: Turns, only: Sources, event: gr.EventData) -> AsyncIterator[list[Any]]:
+        async for shown in ask(event.question, earlier, only):
             yield shown
 
     def settle(now: Turns) -> list[Any]:
@@ -137,29 +153,39 @@ def _connect(assistant: Assistant, turns: gr.State, chat: gr.HTML, panel: gr.HTM
         return [gr.skip(), gr.skip(), gr.skip(), _IDLE]
 
     outputs = [turns, chat, panel, box]
-    asked = box.submit(ask, [box, turns], outputs, **_QUIET)
-    clicked = chat.example_select(ask_example, [turns], outputs, **_QUIET)
-    box.stop(None, cancels=[asked, clicked], **_QUIET)
-    for event in (asked, clicked):
+    asked = box.submit(ask, [box, turns, only], outputs, **_QUIET)
+    clicked = chat.example_select(ask_example, [turns, only], outputs, **_QUIET)
+    again = chat.ask_anew(ask_anew, [turns, only], outputs, **_QUIET)
+    box.stop(None, cancels=[asked, clicked, again], **_QUIET)
+    for event in (asked, clicked, again):
         event.then(settle, [turns], outputs, queue=False, **_QUIET)
 
 
 def _shown(turns: Turns) -> list[Any]:
-    return [turns, render.chat(turns), render.sources(turns)]
+    return [turns, render.chat(turns), sources(turns)]
 
 
-async def _answered(assistant: Assistant, question: str, earlier: Turns) -> AsyncIterator[Turn]:
-    """The turn that `question` opens, again and again until it is done."""
+async def _answered(opening: Opening, question: str, earlier: Turns, only: Sources) -> AsyncIterator[Turn]:
+    """The turn that `question` to the documents `only` opens, again and again until it is done."""
+    while opening.status == "starting":
+        yield Turn(question[:_SHOWN_CHARS], running=True, notice=opening.line)
+        await asyncio.sleep(_TICK_SECONDS)
+    steps: list[Step] = ["searching"]
     try:
-        answers = assistant.stream(question, history=render.history(earlier))
-    except QuestionInvalid as error:
+        assistant = opening.assistant
+        answers = assistant.stream(question, history=render.history(earlier), documents=only, report=steps.append)
+    except (QuestionInvalid, RagError) as error:
         yield Turn(question if len(question) <= _SHOWN_CHARS else f"{question[:_SHOWN_CHARS]}…", notice=str(error))
         return
     turn = Turn(question, running=True)
     yield turn
     try:
-        while (answer := await asyncio.to_thread(next, answers, None)) is not None:
-            turn = replace(turn, answer=answer, lines=await asyncio.to_thread(_lines, assistant, answer, turn.lines))
+        async for answer in _glancing(answers):
+            turn = replace(turn, step=steps[-1])
+            if answer:
+                answer = documents.scoped(answer, only)
+                lines = await asyncio.to_thread(_lines, assistant, answer, turn.lines)
+                turn = replace(turn, answer=answer, lines=lines)
             yield turn
         yield replace(turn, running=False)
     except RagError as error:
@@ -167,6 +193,20 @@ async def _answered(assistant: Assistant, question: str, earlier: Turns) -> Asyn
     except Exception:  # the page stays usable whatever broke
         logger.exception("the answer broke")
         yield replace(turn, running=False, notice="something broke; the terminal says what")
+
+
+async def _glancing(answers: Iterator[Answer]) -> AsyncIterator[Answer | None]:
+    """The answers as they come; None now and then while the next one is waited for."""
+    while True:
+        coming = asyncio.ensure_future(asyncio.to_thread(next, answers, None))
+        try:
+            while not (await asyncio.wait([coming], timeout=_GLANCE_SECONDS))[0]:
+                yield None
+            if (answer := await coming) is None:
+                return
+            yield answer
+        finally:
+            coming.cancel()
 
 
 def _lines(assistant: Assistant, answer: Answer, known: Mapping[int, int]) -> dict[int, int]:

@@ -7,18 +7,25 @@ that a document says stays a "[12]".
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
 from ..terms import around
-from ..types import Answer, Citation, Message, Passage, Sentence
+from ..types import Answer, Message, Sentence, Step
+from . import feedback
+from .markdown import as_markdown
 
-_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
-_NO_SOURCES = (
-    '<h2>Sources</h2><p class="small">The passages behind an answer appear here, with its words marked in them.</p>'
-)
+_STEPS: Mapping[Step, str] = {
+    "searching": "Searching the documents",
+    "reading": "Reading what was found",
+    "writing": "Writing",
+    "checking": "Checking against the documents",
+}
+_STATUS = {
+    "verified": "Checked: the words of its source support this sentence",
+    "quoted": "Quoted: these are the words of its source",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,7 @@ class Turn:
     """A question and what became of it.
 
     `lines` is the line (from 1) at which the quote of each marker starts in its document; `notice` is a sentence of
-    the page itself: too long, stopped, something broke.
+    the page itself: too long, stopped, something broke; `step` is what a running one is about.
     """
 
     question: str
@@ -34,6 +41,7 @@ class Turn:
     lines: Mapping[int, int] = field(default_factory=dict)
     notice: str = ""
     running: bool = False
+    step: Step = "searching"
 
 
 def history(turns: Sequence[Turn]) -> list[Message]:
@@ -54,33 +62,18 @@ def header(documents: int, model: str) -> str:
     return f"<h1>Ask your documents</h1><p>{escape(line)}</p>"
 
 
+def opening(line: str) -> str:
+    """The top of the page while there is no index to ask: how far it is, or why there is none."""
+    return f'<h1>Ask your documents</h1><p class="notice" role="status" dir="auto">{escape(_sentence(line))}</p>'
+
+
 def chat(turns: Sequence[Turn], examples: Sequence[str] = ()) -> str:
     """The conversation so far; before it starts, what to do and `examples` to click on."""
     if not turns:
         return _welcome(examples)
-    shown = "".join(
-        f'<article class="turn"><h2 class="asked" dir="auto">{escape(turn.question)}</h2>'
-        f'<div class="reply">{"".join(_reply(turn, number))}</div></article>'
-        for number, turn in enumerate(turns, start=1)
-    )
+    busy = any(turn.running for turn in turns)
+    shown = "".join(_turn(turn, number, busy) for number, turn in enumerate(turns, start=1))
     return f'<div role="log" aria-label="Questions and answers">{shown}</div>'
-
-
-def sources(turns: Sequence[Turn]) -> str:
-    """The cards beside the chat: those of the last answer that has any; those of earlier ones wait hidden."""
-    sections = [
-        (number, _section(turn.question, turn.answer, turn.lines, number))
-        for number, turn in enumerate(turns, start=1)
-        if turn.answer and (turn.answer.citations or turn.answer.nearest)
-    ]
-    if not sections:
-        return _NO_SOURCES
-    last, _ = sections[-1]
-    return "".join(
-        f'<section class="sources" id="sources-{number}" tabindex="-1"{"" if number == last else " hidden"}>'
-        f"{section}</section>"
-        for number, section in sections
-    )
 
 
 # -- the chat ----------------------------------------------------------------------------------------------------------
@@ -94,14 +87,39 @@ def _welcome(examples: Sequence[str]) -> str:
     )
 
 
+def _turn(turn: Turn, number: int, busy: bool) -> str:
+    """A question with what can be done with it (while no other is being answered), and its answer."""
+    edit = "" if busy else _tool("edit", "Edit", f"Edit question {number}", str(number))
+    reply = "".join(_reply(turn, number))
+    tools = "" if busy else "".join(_tools(turn, number))
+    judge = feedback.row(turn.answer) if turn.answer and not turn.running else ""
+    return (
+        f'<article class="turn"><div class="ask"><h2 class="asked" dir="auto">{escape(turn.question)}</h2>{edit}</div>'
+        f'<div class="reply">{reply}</div><div class="tools">{tools}{judge}</div></article>'
+    )
+
+
+def _tools(turn: Turn, number: int) -> Iterator[str]:
+    if turn.answer:
+        yield _tool("copy", "Copy", f"Copy answer {number} as Markdown with footnotes", as_markdown(turn.answer))
+    yield _tool("retry", "Try again", f"Try question {number} again", str(number))
+
+
+def _tool(kind: str, name: str, label: str, value: str) -> str:
+    return (
+        f'<button type="button" class="tool {kind}" title="{escape(label)}" aria-label="{escape(label)}" '
+        f'value="{escape(value)}">{name}</button>'
+    )
+
+
 def _reply(turn: Turn, number: int) -> Iterator[str]:
     if answer := turn.answer:
         if answer.standalone_question != answer.question:
             yield _small(f"Understood as: {answer.standalone_question}")
         yield from _refusal(answer, number) if answer.refused else _said(answer, number)
         yield from (_small(_sentence(note)) for note in answer.notes)
-    elif turn.running:
-        yield '<p class="waiting">Reading the documents</p>'
+    if turn.running:
+        yield f'<p class="waiting" role="status">{_STEPS[turn.step]}</p>'
     if turn.notice:
         yield f'<p class="notice" dir="auto">{escape(_sentence(turn.notice))}</p>'
 
@@ -110,13 +128,13 @@ def _refusal(answer: Answer, number: int) -> Iterator[str]:
     yield f'<p class="said">{escape(answer.text)}</p>'
     yield _small(_sentence(answer.reason))
     if answer.nearest:
-        yield f'<button type="button" class="goto see" value="sources-{number}">See the nearest passages</button>'
+        yield f'<button type="button" class="see" value="sources-{number}">See the nearest passages</button>'
 
 
 def _said(answer: Answer, number: int) -> Iterator[str]:
     titles = {citation.marker: citation.passage.title for citation in answer.citations}
     said = [
-        f"{_emphasised(sentence.text, answer.short)} {_chips(sentence, titles, number)}"
+        f"{_emphasised(sentence.text, answer.short)} {_chips(sentence, titles, number)}{_status(sentence)}"
         for sentence in answer.sentences
     ]
     if not said:  # small talk
@@ -137,10 +155,21 @@ def _emphasised(text: str, short: str | None) -> str:
 
 def _chips(sentence: Sentence, titles: Mapping[int, str], number: int) -> str:
     return "".join(
-        f'<button type="button" class="goto chip" value="{_card_id(number, marker)}" '
+        f'<button type="button" class="goto chip" value="{card_id(number, marker)}" '
         f'aria-label="Source {marker}: {escape(titles.get(marker, ""))}">[{marker}]</button>'
         for marker in sentence.citations
     )
+
+
+def card_id(number: int, marker: int) -> str:
+    """The card of a citation, in the panel of sources."""
+    return f"source-{number}-{marker}"
+
+
+def _status(sentence: Sentence) -> str:
+    """A quiet mark; its sign is drawn, so that who copies the sentence copies only it."""
+    said = _STATUS[sentence.status]
+    return f'<span class="status {sentence.status}" role="img" aria-label="{said}" title="{said}"></span>'
 
 
 def _small(line: str) -> str:
@@ -150,56 +179,3 @@ def _small(line: str) -> str:
 def _sentence(line: str) -> str:
     """`line` with a capital and a full stop."""
     return line[:1].upper() + line[1:] + ("" if line.endswith((".", "!", "?")) else ".") if line else ""
-
-
-# -- the sources -------------------------------------------------------------------------------------------------------
-
-
-def _section(question: str, answer: Answer, lines: Mapping[int, int], number: int) -> str:
-    if answer.refused:
-        cards = [_card(passage, None, _words(passage.text)) for passage in answer.nearest]
-    else:
-        cards = [_cited(citation, lines.get(citation.marker), number) for citation in answer.citations]
-    heading = "Nearest passages" if answer.refused else "Sources"
-    return f'<h2>{heading}</h2><p class="small" dir="auto">{escape(question)}</p>{"".join(cards)}'
-
-
-def _cited(citation: Citation, line: int | None, number: int) -> str:
-    card = _card_id(number, citation.marker)
-    back = (
-        f'<button type="button" class="back" value="{card}" aria-label="Back to the answer" '
-        f'title="Back to the answer">[{citation.marker}]</button>'
-    )
-    return _card(citation.passage, line, marked(citation), attributes=f' id="{card}" tabindex="-1"', marker=back)
-
-
-def _card(passage: Passage, line: int | None, words: str, *, attributes: str = "", marker: str = "") -> str:
-    return (
-        f'<article class="card"{attributes}><header>{marker}<div><h3 dir="auto">{escape(passage.title)}</h3>'
-        f'<p class="small" dir="auto">{escape(where(passage, line))}</p></div></header>'
-        f'<blockquote dir="auto">{words}</blockquote></article>'
-    )
-
-
-def _card_id(number: int, marker: int) -> str:
-    return f"source-{number}-{marker}"
-
-
-def marked(citation: Citation) -> str:
-    """The passage with the quote marked at its exact place. No mark rather than a wrong one."""
-    words = citation.passage.text
-    start, end = citation.start - citation.passage.start, citation.end - citation.passage.start
-    if start < 0 or words[start:end] != citation.quote:
-        return _words(words)
-    return f"{_words(words[:start])}<mark>{_words(words[start:end])}</mark>{_words(words[end:])}"
-
-
-def _words(words: str) -> str:
-    """A document's text, character for character; blank lines are wrapped, so that many can look like one."""
-    return _BLANK_LINES.sub(r'<span class="gap">\g<0></span>', escape(words))
-
-
-def where(passage: Passage, line: int | None) -> str:
-    """Where a quote stands, as a reader would look it up: source, page or line, heading."""
-    place = f"page {passage.page}" if passage.page else f"line {line:,}" if line else ""
-    return " · ".join(part for part in (passage.source, place, passage.heading) if part)

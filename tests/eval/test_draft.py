@@ -21,8 +21,9 @@ from typer.testing import CliRunner, Result
 from eval.draft import app
 from eval.drafts import Draft, DraftsFile, append, check
 from eval.gold import GoldError, located, read_gold
+from eval.near import may_be_answered, names_after, near_misses
 from eval.proposing import Library, by_model, by_templates
-from eval.templates import Proposal, may_be_answered, names_after, near_misses, proposals
+from rag.templates import Proposal, proposals
 
 HARBOUR = """The harbour of Kereva was built in 1907. Aino Saari designed the lighthouse of Kereva.
 The town council has 42 members. It meets on Monday.

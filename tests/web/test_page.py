@@ -2,92 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import HOSTILE, Visit, ask, contrast, in_view, served
+from pydantic import SecretStr
 
 from rag.assistant import Assistant
 from rag.errors import LLMUnavailable
+from rag.ingest import Progress
 from rag.settings import Settings
-from rag.types import Answer, Citation, Passage, Sentence
-from rag.web import build, example_questions, launch
-
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on PATH")
+from rag.types import Answer, Citation, Document, Passage, Sentence, StepReport
+from rag.web import Opening, example_questions
+from rag.web.guard import Users
+from rag.web.markdown import as_markdown
 
 WHO = "Who is the head of the Counter-Terrorism Service?"
-HOSTILE = (
-    "<img src=x onerror=alert(1)>",
-    "<script>alert(1)</script>",
-    "<svg onload=alert(1)><a href='javascript:alert(1)'>x</a></svg>",
-    "![pixel](http://example.com/pixel.png)",
-    "[click](javascript:alert(1)) <http://example.com> [ref]: http://example.com",
-    "</p></article></div><iframe src=http://example.com></iframe>",
-    "`${alert(1)}` {{constructor.constructor('alert(1)')()}} $$\\href{http://example.com}{x}$$",
-    '" onmouseover="alert(1)" x="',
-    "&lt;b&gt; &amp;",
-    "\u202egnirts\u202c **bold** _it_ # no heading",
-)
-
-Page = Any  # playwright's, which may not be installed
-Visit = Callable[..., Page]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def served(assistant: Any, examples: tuple[str, ...] | list[str] = ()) -> Iterator[str]:
-    page = build(assistant, examples)
-    try:
-        yield launch(page, port=free_port())
-    finally:
-        page.close(verbose=False)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser: Any) -> Iterator[Visit]:
-    """Opens pages; at the end, none may have reached another origin, logged an error or shown a dialog."""
-    faults: list[str] = []
-    contexts = []
-
-    def open_page(url: str, **options: Any) -> Page:
-        context = browser.new_context(reduced_motion="reduce", **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        page.on("request", lambda r: r.url.startswith((url, "data:", "blob:")) or faults.append(f"asked for {r.url}"))
-        page.on("response", lambda r: r.status < 400 or faults.append(f"{r.status} for {r.url}"))
-        page.on("console", lambda m: m.type in ("error", "warning") and faults.append(f"{m.type}: {m.text}"))
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.goto(url)
-        page.get_by_label("Your question").wait_for()
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert faults == []
 
 
 @pytest.fixture(scope="module")
@@ -96,60 +29,36 @@ def seeds_url(seed_assistant: Assistant, seeds: Path) -> Iterator[str]:
         yield url
 
 
-def ask(page: Page, question: str) -> Page:
-    """Ask, wait for the end of the answer, and return its turn."""
-    turns = page.locator(".turn").count()
-    box = page.get_by_label("Your question")
-    box.fill(question)
-    box.press("Enter")
-    turn = page.locator(".turn").nth(turns)
-    turn.wait_for()
-    page.get_by_role("button", name="Ask").wait_for()
-    return turn
-
-
-def in_view(page: Page, selector: str) -> bool:
-    """Whether the first such element is wholly inside the window and inside what scrolls around it."""
-    return bool(
-        page.evaluate(
-            """selector => {
-                const node = document.querySelector(selector);
-                const inside = (a, b) => a.top >= b.top - 1 && a.bottom <= b.bottom + 1;
-                const box = node.getBoundingClientRect();
-                for (let up = node.parentElement; up; up = up.parentElement) {
-                    if (up.scrollHeight > up.clientHeight && getComputedStyle(up).overflowY !== "visible"
-                        && !inside(box, up.getBoundingClientRect())) return false;
-                }
-                return inside(box, {top: 0, bottom: innerHeight});
-            }""",
-            selector,
-        )
-    )
-
-
 # -- the real chain over the seeds -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("width", [1280, 390, 360])
-def test_a_chip_opens_its_card_with_the_exact_quote_marked(
+def test_a_chip_opens_the_whole_document_with_the_exact_quote_marked(
     visit: Visit, seeds_url: str, seed_assistant: Assistant, width: int
 ) -> None:
     citation = seed_assistant.ask(WHO).citations[0]
     page = visit(seeds_url, viewport={"width": width, "height": 800})
     turn = ask(page, WHO)
     assert "Quoted from your documents" in turn.inner_text()
-    turn.locator(".chip").first.click()
-    card = page.locator(".card.open")
-    assert card.count() == 1
+    card = page.locator("#source-1-1")
     assert card.locator("mark").evaluate("mark => mark.textContent") == citation.quote
     assert card.locator("blockquote").evaluate("quote => quote.textContent") == citation.passage.text
+    turn.locator(".chip").first.click()
+    mark = page.locator(".paper mark")
+    mark.wait_for()
+    assert mark.evaluate("mark => mark.textContent") == citation.quote
     text = seed_assistant.document(citation.passage.document_id).text
+    assert page.locator(".paper").evaluate("paper => paper.textContent") == text
     line = text[: citation.start].count("\n") + 1
-    assert card.locator("header").inner_text().endswith(f"{citation.passage.source} · line {line}")
-    assert in_view(page, ".card.open mark")
+    assert page.locator(".viewer .where").inner_text() == f"{citation.passage.source} · line {line}"
+    assert page.locator(".viewer .title").inner_text() == citation.passage.title
+    assert in_view(page, ".paper mark")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    card.get_by_label("Back to the answer").click()
+    page.get_by_role("button", name="Back", exact=True).click()
+    assert page.locator(".viewer").is_hidden()
     assert in_view(page, ".chip")
+    assert page.evaluate("document.activeElement.className").endswith("chip")
+    card.get_by_label("Back to the answer").click()
     assert page.evaluate("document.activeElement.className").endswith("chip")
 
 
@@ -166,10 +75,12 @@ def test_examples_ask_and_a_chip_of_an_earlier_answer_opens_its_own_card(visit: 
     ask(page, "Why did Iran raise the red card?")
     assert page.locator("#sources-2").is_visible()
     page.locator("#chat button[value='source-1-1']").first.click()
+    page.locator(".paper mark").wait_for()
+    ask(page, "thanks")
+    assert page.locator(".paper mark").is_visible()  # small talk takes nothing away
+    page.keyboard.press("Escape")
     assert page.locator("#source-1-1.open").is_visible()
     assert page.locator("#sources-2").is_hidden()
-    ask(page, "thanks")
-    assert page.locator("#source-1-1.open").is_visible()  # small talk takes nothing away
 
 
 def test_the_keyboard_alone_is_enough(visit: Visit, seeds_url: str) -> None:
@@ -178,12 +89,20 @@ def test_the_keyboard_alone_is_enough(visit: Visit, seeds_url: str) -> None:
     page.keyboard.press("Enter")
     page.locator(".turn .chip").first.wait_for()
     page.get_by_role("button", name="Ask").wait_for()
-    for _ in range(5):  # back over the chips
+    for _ in range(12):  # back over the verdicts and the chips
         page.keyboard.press("Shift+Tab")
         if page.evaluate("document.activeElement.value") == "source-1-1":
             break
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "source-1-1"
+    page.locator(".paper mark").wait_for()
+    assert page.evaluate("document.activeElement.matches('.paper mark')")
+    page.keyboard.press("Shift+Tab")  # the paper, which arrows scroll
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.matches('.viewer .next')")
+    page.keyboard.press("Enter")
+    page.get_by_text("Citation 2 of").wait_for()
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.value") == "source-1-1"
 
 
 def test_an_empty_question_does_nothing(visit: Visit, seeds_url: str) -> None:
@@ -233,8 +152,11 @@ def test_hostile_documents_and_questions_are_shown_as_text(visit: Visit, tmp_pat
             turn = ask(page, f"What is called {words}?")
             assert turn.locator(".asked").evaluate("node => node.textContent") == f"What is called {words}?"
             turn.locator(".chip").first.click()
-            assert page.locator(".card.open h3").inner_text() == "Treasures of <b>Bold</b> Island"
-            assert name in page.locator(".card.open header").inner_text()
+            page.locator(".paper mark").wait_for()
+            assert page.locator(".viewer .title").inner_text() == "Treasures of <b>Bold</b> Island"
+            assert name in page.locator(".viewer .where").inner_text()
+            text = page.locator(".paper").evaluate("node => node.textContent")
+            assert text == assistant.document(assistant.documents()[0].id).text
         shown = page.locator("#sources").evaluate("node => node.textContent")
         assert all(words in shown for words in HOSTILE)
         foreign = "#desk :is(img, script, iframe, svg, a, b, em, strong, code, .katex):not(button *)"
@@ -262,21 +184,31 @@ class Scripted:
 
     def __init__(self) -> None:
         self.go_on = threading.Event()
+        self.begin = threading.Event()
+        self.begin.set()
+        self.questions: list[str] = []
         self.histories: list[Any] = []
         self.error: Exception | None = None
 
     def documents(self) -> list[Any]:
         return []
 
-    def document(self, document_id: int) -> Any:
-        raise LLMUnavailable("gone")
+    def document(self, document_id: int) -> Document:
+        return Document("root", "a.txt", "Title", "text/plain", "", PASSAGE.text, id=1)
 
-    def stream(self, question: str, *, history: Any) -> Iterator[Answer]:
+    def close(self) -> None:
+        pass
+
+    def stream(self, question: str, *, history: Any, report: StepReport, documents: Any = ()) -> Iterator[Answer]:
+        self.questions.append(question)
         self.histories.append(history)
-        return self._stream()
+        return self._stream(report)
 
-    def _stream(self) -> Iterator[Answer]:
+    def _stream(self, report: StepReport) -> Iterator[Answer]:
+        report("writing")
+        self.begin.wait(60)
         yield written(FIRST)
+        report("checking")
         self.go_on.wait(60)
         if self.error:
             raise self.error
@@ -309,8 +241,8 @@ def test_sentences_stream_and_a_chip_keeps_its_focus(visit: Visit, scripted: Scr
             "Written by Bard, every sentence checked",
             "It took long.",
         ]
-        assert page.locator("#source-1-1.open").is_visible()
-        assert page.evaluate("document.activeElement.id") == "source-1-1"
+        assert page.locator(".paper mark").evaluate("mark => mark.textContent") == "One is here."
+        assert page.evaluate("document.activeElement.matches('.paper mark')")
         assert box.input_value() == "typed meanwhile"
         ask(page, "second")
         assert scripted.histories == [
@@ -355,42 +287,132 @@ def test_a_failure_is_a_sentence_and_the_page_stays_usable(
         assert ask(page, "second").locator(".chip").count() == 2
 
 
+def test_the_steps_are_told_while_one_waits(visit: Visit, scripted: Scripted) -> None:
+    scripted.begin.clear()
+    with served(scripted) as url:
+        page = visit(url)
+        page.get_by_label("Your question").fill("first")
+        page.get_by_label("Your question").press("Enter")
+        page.get_by_role("status").get_by_text("Writing").wait_for()
+        scripted.begin.set()
+        page.get_by_role("status").get_by_text("Checking against the documents").wait_for()
+        assert page.locator(".chip").count() == 1
+        assert page.locator(".tool").count() == 0  # while it is answered, nothing is edited
+        scripted.go_on.set()
+        page.get_by_role("button", name="Ask", exact=True).wait_for()
+        assert page.locator(".waiting").count() == 0
+        marks = page.get_by_role("img", name="Checked: the words of its source support this sentence")
+        assert marks.count() == 2
+
+
+def test_an_edited_question_drops_what_followed_it(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    with served(scripted) as url:
+        page = visit(url)
+        for question in ("first", "second", "third"):
+            ask(page, question)
+        page.get_by_label("Edit question 2").click()
+        area = page.get_by_label("The question, edited")
+        assert area.input_value() == "second"
+        area.press("Escape")
+        assert page.evaluate("document.activeElement.matches('.edit')")
+        page.get_by_label("Edit question 2").click()
+        area.fill("other <b>words</b>")
+        area.press("Enter")
+        page.wait_for_function("document.querySelectorAll('.turn').length === 2")
+        page.get_by_role("button", name="Ask", exact=True).wait_for()
+        assert page.locator(".asked").all_inner_texts() == ["first", "other <b>words</b>"]
+        page.get_by_label("Try question 1 again").click()
+        page.wait_for_function("document.querySelectorAll('.turn').length === 1")
+        page.get_by_role("button", name="Ask", exact=True).wait_for()
+        assert scripted.questions == ["first", "second", "third", "other <b>words</b>", "first"]
+        assert [len(history) for history in scripted.histories] == [0, 2, 4, 2, 0]
+
+
+def test_an_answer_is_copied_as_markdown_with_footnotes(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    with served(scripted) as url:
+        page = visit(url, permissions=["clipboard-read", "clipboard-write"])
+        ask(page, "first")
+        page.get_by_label("Copy answer 1").click()
+        page.get_by_text("Copied").wait_for()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied.replace("\r", "") == as_markdown(written(FIRST, SECOND, notes=("it took long",)))
+
+
+CHAT = ("#header h1", "#header p", ".asked", ".said", ".small", ".chip", ".tool", ".status", "#ask button")
+CARDS = (".sources h2", ".card h3 .goto", ".card blockquote", ".card .small", ".card .back", ".card mark")
+DOCUMENT = (
+    ".viewer .title",
+    ".viewer .where",
+    ".viewer .nth",
+    ".viewer .close",
+    ".viewer .next",
+    ".leaf",
+    ".leaf mark",
+)
+
+
 def test_dark_and_light_text_is_readable(visit: Visit, scripted: Scripted) -> None:
     scripted.go_on.set()
     with served(scripted) as url:
         for scheme in ("light", "dark"):
             page = visit(url, color_scheme=scheme)
             ask(page, "first")
-            for selector in (".asked", ".said", ".small", ".chip", ".card blockquote", ".card .small", ".card mark"):
+            for selector in (*CHAT, *CARDS):
                 assert contrast(page, selector) >= 4.5, (scheme, selector)
-            assert contrast(page, "#ask button") >= 4.5, scheme
+            page.locator(".chip").first.click()
+            page.locator(".paper mark").wait_for()
+            for selector in DOCUMENT:
+                assert contrast(page, selector) >= 4.5, (scheme, selector)
 
 
-def contrast(page: Page, selector: str) -> float:
-    """The contrast ratio of the first such element by WCAG 2: (lighter + .05) / (darker + .05)."""
-    colours = page.locator(selector).first.evaluate(
-        """node => {
-            const rgb = colour => colour.match(/[0-9.]+/g).map(Number);
-            const background = of => rgb(getComputedStyle(of).backgroundColor);
-            let behind = node;
-            while (behind.parentElement && background(behind)[3] === 0) behind = behind.parentElement;
-            return [rgb(getComputedStyle(node).color), background(behind)];
-        }"""
-    )
-    darker, lighter = sorted(_luminance(colour) for colour in colours)
-    return (lighter + 0.05) / (darker + 0.05)
+@pytest.mark.parametrize("width", [360, 1920])
+def test_nothing_is_wider_than_the_window(visit: Visit, scripted: Scripted, width: int) -> None:
+    scripted.go_on.set()
+    with served(scripted) as url:
+        page = visit(url, viewport={"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        ask(page, f"first {'longword' * 60}")
+        page.get_by_label("Edit question 1").click()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.locator("#ask textarea").bounding_box()["width"] > 200
 
 
-def _luminance(colour: list[float]) -> float:
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in colour[:3])]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+# -- while there is no index, and for users only ----------------------------------------------------------------------
 
 
-# -- without a browser -------------------------------------------------------------------------------------------------
+def test_the_page_waits_for_its_index_and_a_question_with_it(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    opened = threading.Event()
+
+    def slowly(report: Any) -> Any:
+        report(Progress(2, 2, 9, 5))
+        opened.wait(60)
+        return scripted
+
+    with Opening(slowly) as opening, served(opening) as url:
+        page = visit(url)
+        page.locator("#header").get_by_text("The index is being made: 2 of 5 documents read.").wait_for()
+        page.get_by_label("Your question").fill("first")
+        page.get_by_label("Your question").press("Enter")
+        page.locator(".turn .notice").get_by_text("2 of 5 documents read").wait_for()
+        opened.set()
+        page.locator(".turn .chip").nth(1).wait_for()
+        assert page.locator(".turn .notice").count() == 0
+        page.locator("#header").get_by_text("No documents yet").wait_for()
 
 
-def test_example_questions_are_the_lines_of_a_file(tmp_path: Path) -> None:
-    assert example_questions(tmp_path) == []
-    assert example_questions(tmp_path / "one.jsonl") == []
-    (tmp_path / ".examples").write_text("# for the page\nWho?\n\n  Why?  \n", encoding="utf-8")
-    assert example_questions(tmp_path) == ["Who?", "Why?"]
+def test_the_page_says_why_there_is_no_index(visit: Visit, tmp_path: Path) -> None:
+    settings = Settings(documents=tmp_path / "nowhere", index_dir=tmp_path / "index", llm="none")
+    with Opening(lambda report: Assistant.open(settings, report=report)) as opening, served(opening) as url:
+        page = visit(url)
+        page.locator("#header").get_by_text("nowhere' does not exist").wait_for()
+        assert "does not exist" in ask(page, "first").locator(".notice").inner_text()
+
+
+def test_a_browser_that_knows_a_name_sees_the_page(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    with served(scripted, users=Users(SecretStr("ada:horse"))) as url:
+        page = visit(url, http_credentials={"username": "ada", "password": "horse"})
+        assert ask(page, "first").locator(".chip").count() == 2

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.types import Answer, Citation, Passage, Sentence
-from rag.web.render import Turn, chat, header, history, marked, sources, where
+from rag.web.render import Turn, chat, header, history
+from rag.web.sources import marked, sources, where
 
 TEXT = "Before it. The head is Al-Saadi [12].\n\n\n\nAfter <it>."
 QUOTE = "The head is Al-Saadi [12]."
@@ -121,7 +122,7 @@ def test_a_refusal_says_so_and_shows_the_nearest_passages_unmarked() -> None:
 
 def test_small_talk_is_plain() -> None:
     page = Page(chat((Turn("hello", _smalltalk()),)))
-    assert page.text == "helloHello. Ask me."
+    assert page.text == "helloEditHello. Ask me.CopyTry again"
     assert sources((Turn("hello", _smalltalk()),)) == sources(())
 
 
@@ -134,7 +135,7 @@ def test_the_standalone_question_and_notes_are_shown() -> None:
 
 def test_a_running_turn_waits_and_a_notice_is_a_sentence() -> None:
     assert Page(chat((Turn("Who?", running=True),))).all("waiting")
-    assert Page(chat((Turn("Who?", notice="stopped"),))).text == "Who?Stopped."
+    assert Page(chat((Turn("Who?", notice="stopped"),))).text == "Who?EditStopped.Try again"
 
 
 def test_the_welcome_offers_examples() -> None:
@@ -175,7 +176,7 @@ def test_nothing_that_others_wrote_becomes_html() -> None:
     )
     refused = replace(REFUSED, text=HOSTILE, reason=HOSTILE, nearest=(passage,))
     turns = (Turn(HOSTILE, answer, {1: 1}, notice=HOSTILE), Turn(HOSTILE, refused))
-    ours = {"div", "article", "h2", "h3", "p", "button", "section", "header", "blockquote", "mark", "span"}
+    ours = {"div", "article", "input", "h2", "h3", "p", "button", "section", "header", "blockquote", "mark", "span"}
     for html in (chat(turns), sources(turns), chat((), [HOSTILE]), header(1, HOSTILE)):
         page = Page(html)
         assert {tag for tag, _ in page.tags} <= ours | {"h1"}

@@ -1,0 +1,137 @@
+"""What people said about answers, kept in `feedback.db` in the index folder: a file of its own, as an index is remade.
+
+Kept are question, answer, verdict, note and time; nothing about who said it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from .errors import RagError
+from .types import Answer
+
+Verdict = Literal["up", "down", "wrong evidence"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+NOTE_CHARS = 1000
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS judgement (
+    answer_key TEXT PRIMARY KEY,
+    time TEXT NOT NULL,           -- ISO, UTC
+    verdict TEXT NOT NULL CHECK (verdict IN ('up', 'down', 'wrong evidence')),
+    note TEXT NOT NULL,
+    question TEXT NOT NULL,
+    standalone_question TEXT NOT NULL,
+    answer TEXT NOT NULL          -- JSON, as Answer.to_dict()
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What somebody said about an answer; `answer` is `Answer.to_dict()`, `key` that of `answer_key`."""
+
+    key: str
+    time: str
+    verdict: Verdict
+    note: str
+    question: str
+    standalone_question: str
+    answer: Mapping[str, Any]
+
+    def gold(self) -> dict[str, Any]:
+        """A line of a gold file (eval/README.md); one that a person has to mend first is marked as a draft.
+
+        A good answer is answerable, its quotes the evidence; a good refusal is unanswerable.
+        """
+        line: dict[str, Any] = {"id": f"feedback-{self.key}", "kind": "feedback", "question": self.standalone_question}
+        if self.standalone_question != self.question:
+            line["asked"] = self.question
+        if self.verdict == "up" and self.answer["refused"]:
+            return {**line, "answers": [], "answerable": False, "evidence": []}
+        said = " ".join(sentence["text"] for sentence in self.answer["sentences"])
+        line |= {"answers": None, "answerable": True}
+        if self.verdict == "up":
+            return {**line, "evidence": _evidence(self.answer), "reference": [said]}
+        return {
+            **line,
+            "evidence": [],
+            "reference": [said] if said and self.verdict == "wrong evidence" else [],
+            "draft": True,
+            "verdict": self.verdict,
+            "note": self.note,
+            "shown": self.answer["text"],
+        }
+
+
+def answer_key(answer: Answer) -> str:
+    """The same for the same answer to the same question."""
+    parts = (answer.question, answer.standalone_question, answer.mode, answer.text, f"{answer.confidence:.4f}")
+    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:16]
+
+
+class Feedback:
+    """The judgements of one index folder. Every method raises RagError, none of SQLite's errors."""
+
+    def __init__(self, index_dir: Path) -> None:
+        self.path = index_dir.absolute() / "feedback.db"
+
+    def add(self, answer: Answer, verdict: Verdict, note: str = "") -> None:
+        """Keep a verdict; a later one about the same answer takes its place. A note is cut after 1000 characters."""
+        row = (
+            answer_key(answer),
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            verdict,
+            note.strip()[:NOTE_CHARS],
+            answer.question,
+            answer.standalone_question,
+            json.dumps(answer.to_dict()),
+        )
+        with self._connected() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO judgement VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [part.encode(errors="replace").decode() for part in row],
+            )
+
+    def judgements(self) -> list[Judgement]:
+        """All of them, the oldest first."""
+        if not self.path.exists():
+            return []
+        with self._connected() as connection:
+            rows = connection.execute("SELECT * FROM judgement ORDER BY time, rowid").fetchall()
+        return [Judgement(k, time, verdict, note, q, s, json.loads(a)) for k, time, verdict, note, q, s, a in rows]
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """A connection whose changes are stored at the end, or not at all."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self.path, timeout=10)
+            try:
+                with connection:
+                    connection.execute(_SCHEMA)
+                    yield connection
+            finally:
+                connection.close()
+        except (sqlite3.Error, OSError) as error:
+            raise RagError(f"{self.path}: {error}; make it writable, or move it away to begin a new one") from error
+
+
+def _evidence(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = {
+        (c["passage"]["source"], c["start"]): {
+            "document": c["passage"]["source"],
+            "quote": c["quote"],
+            "start": c["start"],
+        }
+        for c in answer["citations"]
+    }
+    return list(found.values())

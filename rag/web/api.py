@@ -1,0 +1,211 @@
+"""`ask`, `search`, `documents` and `ingest` for programs: named Gradio endpoints, and the functions behind MCP's tools.
+
+Answers are `Answer.to_dict()`. What goes wrong is one plain line.
+"""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import gradio as gr
+from gradio.events import api as gradio_api
+from pydantic import ValidationError, validate_call
+from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other
+
+from ..errors import RagError
+from ..types import Answer, Hit, IngestReport, SearchMode
+from ..uploads import MAX_BYTES
+from .opening import Opening
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+_MOST_HITS = 100
+
+
+class Earlier(TypedDict):
+    """One earlier message of the conversation."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+class Listed(TypedDict):
+    """A document of the index, without its text. `source` is what `documents` and `exclude` take."""
+
+    id: int
+    source: str
+    title: str
+    media_type: str
+    sha256: str
+    pages: int
+
+
+class Api:
+    """What a program can do with the index. Raises RagError, QuestionInvalid or ValueError: one plain line each."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+
+    def stream(
+        self,
+        question: str,
+        documents: list[str] | None = None,
+        exclude: list[str] | None = None,
+        history: list[Earlier] | None = None,
+    ) -> Iterator[Answer]:
+        """Cumulative Answers; the last one is complete."""
+        return self._opening.assistant.stream(
+            question, history=history or (), documents=documents or (), exclude=exclude or ()
+        )
+
+    def ask(
+        self,
+        question: str,
+        documents: list[str] | None = None,
+        exclude: list[str] | None = None,
+        history: list[Earlier] | None = None,
+    ) -> Json:
+        """Answer a question from the indexed documents, in exact quotes or in sentences that were checked.
+
+        Each [n] in `text` is the marker of one of `citations`, whose `quote` stands in the document character for
+        character, from `start` to `end`. When the documents do not answer, `refused` is true and `nearest` shows the
+        passages that come closest.
+
+        Args:
+            question: What to find out.
+            documents: Only these documents, by their `source`. All when left out.
+            exclude: Not these documents, by their `source`.
+            history: Earlier turns, so that follow-up questions are understood: {"role", "content"} each.
+        """
+        *_, answer = self.stream(question, documents, exclude, history)
+        return answer.to_dict()
+
+    def search(
+        self,
+        question: str,
+        k: int = 10,
+        mode: SearchMode = "hybrid",
+        documents: list[str] | None = None,
+        exclude: list[str] | None = None,
+    ) -> list[Json]:
+        """List the passages of the indexed documents that fit a question best, best first, with their exact text.
+
+        Args:
+            question: What to look for.
+            k: How many passages, 1 to 100.
+            mode: By meaning and words ("hybrid"), by meaning ("dense") or by words ("keyword").
+            documents: Only these documents, by their `source`. All when left out.
+            exclude: Not these documents, by their `source`.
+        """
+        if not 1 <= k <= _MOST_HITS:
+            raise ValueError(f"k is {k}; ask for 1 to {_MOST_HITS} passages")
+        assistant = self._opening.assistant
+        return [
+            asdict(hit)
+            for hit in assistant.search(question, k, mode=mode, documents=documents or (), exclude=exclude or ())
+        ]
+
+    def documents(self) -> list[Listed]:
+        """List the documents of the index, sorted by their `source`, without their text."""
+        return [
+            Listed(
+                id=d.id, source=d.source, title=d.title, media_type=d.media_type, sha256=d.sha256, pages=len(d.pages)
+            )
+            for d in self._opening.assistant.documents()
+        ]
+
+    def ingest(self, name: str, text: str = "", content: str = "") -> Json:
+        """Add a document to the index, or replace the one that was added under the same name.
+
+        It reports which documents were added, updated, unchanged, or failed and why.
+
+        Args:
+            name: A plain file name with a suffix that tells its format, for example "notes.md".
+            text: The document's text, for formats that are text.
+            content: In place of `text`: the bytes of the file in base64, for example of a PDF.
+        """
+        data = _bytes(text, content)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "upload")
+            file.write_bytes(data)
+            return self._opening.assistant.upload(name, file).to_dict()
+
+
+def endpoints(api: Api) -> None:
+    """The named endpoints of the page that is being built: /ask (it streams), /search, /documents and /ingest."""
+    stream = _checked(api.stream)
+
+    def ask(*arguments: Any) -> Iterator[Json]:
+        with _one_line():
+            for answer in stream(*arguments):
+                yield answer.to_dict()
+
+    gradio_api(_described(ask, api.ask, Answer))
+    gradio_api(_described(_plain(api.search), api.search, list[Hit]))
+    gradio_api(_described(_plain(api.documents), api.documents, list[Listed]))
+    gradio_api(_described(_plain(api.ingest), api.ingest, IngestReport))
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    checked = _checked(function)
+
+    def run(*arguments: Any) -> Any:
+        with _one_line():
+            return checked(*arguments)
+
+    return run
+
+
+def _checked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with its arguments checked against their types, and named in what pydantic says of them."""
+    signature, checked = inspect.signature(function), validate_call(function)
+    return lambda *arguments: checked(**signature.bind(*arguments).arguments)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """What goes wrong, as one line for the client."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise gr.Error(f"{where}: {first['msg']}", print_exception=False) from error
+    except (RagError, ValueError) as error:
+        raise gr.Error(str(error), print_exception=False) from error
+    except Exception as error:
+        logger.exception("a request broke")
+        raise gr.Error("something broke; the server's terminal says what", print_exception=False) from error
+
+
+def _described(run: Callable[..., Any], like: Callable[..., Any], returns: Any) -> Callable[..., Any]:
+    """`run` with the name, the words and the arguments of `like`: from these Gradio makes the JSON schema."""
+    run.__name__, run.__doc__ = like.__name__, like.__doc__
+    run.__annotations__ = {**get_type_hints(like), "return": returns}
+    run.__signature__ = inspect.signature(like).replace(return_annotation=returns)  # type: ignore[attr-defined]
+    return run
+
+
+# -- what is uploaded --------------------------------------------------------------------------------------------------
+
+
+def _bytes(text: str, content: str) -> bytes:
+    if bool(text) == bool(content):
+        raise ValueError("give 'text', or 'content' in base64: one of them, and not empty")
+    try:
+        data = base64.b64decode(content, validate=True) if content else text.encode("utf-8", "replace")
+    except ValueError as error:
+        raise ValueError("'content' is not base64; send the bytes of the file in base64") from error
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"the document is larger than {MAX_BYTES / 1e6:.0f} MB; put it on the server's disk")
+    return data

@@ -1,0 +1,72 @@
+"""Below each answer: was it right? What is said is kept by `rag.feedback`.
+
+The chat takes `row` as HTML; `place` adds the listener, which finds the judged answer among the session's turns.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from html import escape
+from typing import Any, Protocol
+
+import gradio as gr
+
+from ..errors import RagError
+from ..feedback import NOTE_CHARS, VERDICTS, Feedback, answer_key
+from ..types import Answer
+from .opening import Opening
+
+logger = logging.getLogger(__name__)
+
+_LABELS = {"up": "Good", "down": "Bad", "wrong evidence": "Wrong evidence"}
+
+
+class _Turn(Protocol):
+    @property
+    def answer(self) -> Answer | None: ...
+
+
+def row(answer: Answer) -> str:
+    """The verdicts to choose from, and a note once one is chosen."""
+    if answer.mode == "smalltalk":
+        return ""
+    buttons = "".join(
+        f'<button type="button" value="{verdict}" aria-pressed="false">{_LABELS[verdict]}</button>'
+        for verdict in VERDICTS
+    )
+    return (
+        f'<div class="judge" role="group" aria-label="Was this answer good?" data-answer="{answer_key(answer)}">'
+        f"{buttons}"
+        f'<span class="judge-note" hidden><input maxlength="{NOTE_CHARS}" aria-label="A note" '
+        'placeholder="What should be better? (optional)" dir="auto">'
+        '<button type="button" class="judge-send">Send</button></span>'
+        '<span class="judge-said" role="status"></span></div>'
+    )
+
+
+def place(opening: Opening, turns: gr.State, script: str) -> None:
+    """Listen to the rows; nothing of this is seen."""
+    listener = gr.HTML("", elem_id="judged", js_on_load=script, apply_default_css=False, visible="hidden")
+
+    def judge(now: Sequence[_Turn], event: gr.EventData) -> str:
+        key = str(event.answer)
+        says = _kept(opening, now, key, event.verdict, str(event.note))
+        return f'<span data-answer="{escape(key)}" data-count="{event.count}">{escape(says)}</span>'
+
+    listener.judge(judge, [turns], listener, queue=False, show_progress="hidden", api_visibility="private")
+
+
+def _kept(opening: Opening, turns: Sequence[_Turn], key: str, verdict: Any, note: str) -> str:
+    """What is said to somebody who has judged."""
+    judged = [turn.answer for turn in turns if turn.answer and answer_key(turn.answer) == key]
+    if not judged or verdict not in VERDICTS:
+        return "This answer is gone; ask again."
+    try:
+        Feedback(opening.assistant.settings.index_dir).add(judged[-1], verdict, note)
+    except RagError as error:
+        return str(error)
+    except Exception:  # the page stays usable whatever broke
+        logger.exception("the feedback broke")
+        return "Something broke; the terminal says what."
+    return "Kept on this machine. Thank you."

@@ -1,0 +1,45 @@
+"""An answer → Markdown with footnotes: the exact quotes and where they stand. Pure functions.
+
+Whatever others wrote is escaped: a Markdown reader shows it as it is, and makes no link, image or heading of it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..types import Answer, Citation, Passage
+
+_SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~!&$^@]|(?<=\w)[:.](?=\S)")  # "http:" and "www." make links, too
+_AT_LINE_START = re.compile(r"^(\s*)(?:([-+=])|(\d+)([.)]))", re.MULTILINE)
+
+
+def as_markdown(answer: Answer) -> str:
+    """The answer, each sentence with its footnotes; of a refusal, the nearest passages."""
+    if answer.refused:
+        nearest = "\n".join(f"- {_place(passage)}" for passage in answer.nearest)
+        return f"{text(answer.text)}\n" + (f"\nNearest passages:\n\n{nearest}\n" if nearest else "")
+    if not answer.sentences:
+        return f"{text(answer.text)}\n"
+    said = [
+        text(sentence.text) + "".join(f"[^{marker}]" for marker in sentence.citations) for sentence in answer.sentences
+    ]
+    body = "\n\n".join(said) if answer.mode == "quoted" else " ".join(said)
+    return f"{body}\n\n" + "\n".join(map(_footnote, answer.citations))
+
+
+def _footnote(citation: Citation) -> str:
+    quote = "\n".join(f"    > {line}" for line in text(citation.quote).split("\n"))
+    place = f"{_place(citation.passage)}, characters {citation.start:,}–{citation.end:,}"
+    return f"[^{citation.marker}]: {place}\n\n{quote}\n"
+
+
+def _place(passage: Passage) -> str:
+    page = f", page {passage.page}" if passage.page else ""
+    heading = f", {text(passage.heading)}" if passage.heading else ""
+    return f"{text(passage.title)} — {text(passage.source)}{page}{heading}"
+
+
+def text(words: str) -> str:
+    """`words` as Markdown that shows them."""
+    escaped = _SPECIAL.sub(r"\\\g<0>", words)
+    return _AT_LINE_START.sub(lambda m: f"{m[1]}\\{m[2]}" if m[2] else f"{m[1]}{m[3]}\\{m[4]}", escaped)

@@ -1,0 +1,129 @@
+"""An Assistant that opens in the background, so that the page is there before the index is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ..errors import RagError
+
+if TYPE_CHECKING:
+    from ..assistant import Assistant
+    from ..ingest import Progress, Report
+
+logger = logging.getLogger(__name__)
+
+Status = Literal["starting", "ready", "failed"]
+Opener = Callable[["Report"], "Assistant"]
+
+_STOP_SECONDS = 30  # that an ingest may take to store the batch at hand
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Replaced as a whole, so that no thread sees half of a change."""
+
+    status: Status
+    line: str = ""
+    assistant: Assistant | None = None
+
+
+class Opening:
+    """Holds an Assistant that is being opened, is open, or could not be opened. Safe between threads.
+
+    >>> with Opening(lambda report: Assistant.open(settings, report=report)) as opening:
+    ...     opening.wait()
+    ...     opening.assistant.documents()
+    """
+
+    def __init__(self, opener: Opener) -> None:
+        self._state = _State("starting", "the index is being opened")
+        self._lock = threading.Lock()
+        self._closing = False
+        self._thread: threading.Thread | None = threading.Thread(
+            target=self._run, args=(opener,), name="opening", daemon=True
+        )
+        self._thread.start()
+
+    @classmethod
+    def of(cls, assistant: Assistant | Opening) -> Opening:
+        """One around an Assistant that is open; its owner closes it."""
+        if isinstance(assistant, cls):
+            return assistant
+        opening = cls.__new__(cls)
+        opening._state = _State("ready", assistant=assistant)  # type: ignore[arg-type]
+        opening._thread = None
+        return opening
+
+    @property
+    def status(self) -> Status:
+        """How far it is."""
+        return self._state.status
+
+    @property
+    def line(self) -> str:
+        """What to tell somebody who waits: how far it is, or why it failed; empty when it is ready."""
+        return self._state.line
+
+    @property
+    def assistant(self) -> Assistant:
+        """The open Assistant. Raises RagError, with the line to show, when there is none (yet)."""
+        state = self._state
+        if state.assistant is None:
+            raise RagError(state.line if state.status == "failed" else f"{state.line}; ask again in a moment")
+        return state.assistant
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Until it is ready or has failed, `seconds` at most."""
+        if self._thread:
+            self._thread.join(seconds)
+
+    def close(self) -> None:
+        """Close the Assistant; what is still being ingested stops when the batch at hand is stored."""
+        if self._thread is None:
+            return
+        with self._lock:
+            self._closing = True
+        self._thread.join(_STOP_SECONDS)
+        if assistant := self._state.assistant:
+            self._state = _State("failed", "the server is stopping; start it again")
+            assistant.close()
+
+    def __enter__(self) -> Opening:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # -- in the thread ---------------------------------------------------------------------------------------------
+
+    def _run(self, opener: Opener) -> None:
+        try:
+            assistant = opener(self._report)
+        except KeyboardInterrupt:  # from _report
+            self._state = _State("failed", "the server is stopping; start it again")
+        except RagError as error:
+            self._state = _State("failed", str(error))
+            logger.error("%s", error)
+        except Exception:
+            self._state = _State("failed", "the index could not be opened; the terminal says why")
+            logger.exception("opening the index broke")
+        else:
+            self._settle(assistant)
+
+    def _settle(self, assistant: Assistant) -> None:
+        with self._lock:
+            self._state = _State("ready", assistant=assistant)
+            closing = self._closing
+        if not closing and assistant.documents():
+            with suppress(RagError):  # the first question tells
+                assistant.search("warm up", 1)  # loads the model, which the first question would wait for
+
+    def _report(self, now: Progress) -> None:
+        if self._closing:
+            raise KeyboardInterrupt  # as Ctrl-C does: an ingest stops between two batches
+        self._state = _State("starting", f"the index is being made: {now.documents:,} of {now.total:,} documents read")

@@ -1,0 +1,233 @@
+"""The server: our own app behind one guard, with the page mounted in it, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, Response
+from gradio.http_server import INITIAL_PORT_VALUE, TRY_NUM_PORTS
+
+from ..assistant import Assistant
+from ..errors import RagError
+from ..settings import Settings
+from ..uploads import MAX_BYTES
+from .api import Api
+from .completions import add_completions
+from .examples import example_questions
+from .guard import Guard, Users, is_loopback
+from .opening import Opening
+from .page import build, look
+from .tools import mcp_app, need_mcp
+
+LOCAL = "127.0.0.1"
+
+_START_SECONDS = 60
+_STOP_SECONDS = 5
+
+
+class UsersNeeded(ValueError):
+    """Other machines could reach the page, and nobody said who may use it."""
+
+
+class Server:
+    """A page that is being served, until it is closed."""
+
+    def __init__(self, page: gr.Blocks, app: Guard, bound: socket.socket) -> None:
+        self._page = page
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                lifespan="on",
+                ws="none",
+                log_level="warning",
+                server_header=False,
+                timeout_graceful_shutdown=_STOP_SECONDS,
+            )
+        )
+        self._thread = threading.Thread(target=self._server.run, args=([bound],), name="server", daemon=True)
+        host, port = bound.getsockname()[:2]
+        self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        self._thread.start()
+        self._await_start()
+
+    def _await_start(self) -> None:
+        last = time.monotonic() + _START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > last:
+                raise RagError("the server did not start; the lines above say why")
+            time.sleep(0.01)
+
+    def wait(self) -> None:
+        """Until it stops by itself, which it does not: Ctrl-C ends this."""
+        while self._thread.is_alive():
+            self._thread.join(0.2)  # in steps: on some systems a whole join does not hear Ctrl-C
+
+    def close(self) -> None:
+        """Let nobody in any more, end what is open, and free the port."""
+        self._page.is_running = False  # ends the streams that only say that they are alive
+        self._page.app.stop_event.set()
+        self._server.should_exit = True
+        self._thread.join(2 * _STOP_SECONDS)
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def run(
+    settings: Settings,
+    users: Users | None,
+    *,
+    host: str = LOCAL,
+    port: int | None = None,
+    mcp: bool = False,
+    announce: Callable[[str], None],
+) -> None:
+    """Serve the page over `settings.documents` until Ctrl-C; `announce` gets the line that says where.
+
+    The index opens meanwhile. Raises RagError as `serve` does.
+    """
+    if mcp:
+        need_mcp()
+    bound = _bind(host, port)  # what cannot be served need not be opened
+    with (
+        Opening(lambda report: Assistant.open(settings, report=report)) as opening,
+        _served(opening, example_questions(settings.documents), bound, users, mcp) as server,
+    ):
+        announce(f"Ask your documents at {server.address} (Ctrl-C stops)")
+        server.wait()
+
+
+def users_for(settings: Settings, host: str = LOCAL, *, no_auth: bool = False) -> Users | None:
+    """Who may use a page on `host`; None is everybody. Raises UsersNeeded where that has to be said."""
+    if no_auth:
+        return None
+    if settings.auth:
+        return Users(settings.auth)
+    if not is_loopback(host):
+        raise UsersNeeded(
+            f"others can reach {host}: set RAG_AUTH to name:password (more with commas), or say --no-auth to let all in"
+        )
+    return None
+
+
+def serve(
+    assistant: Assistant | Opening,
+    examples: Sequence[str] = (),
+    *,
+    host: str = LOCAL,
+    port: int | None = None,
+    users: Users | None = None,
+    mcp: bool = False,
+) -> Server:
+    """Serve the page, /health, /v1 and, with `mcp`, /mcp, in threads of their own.
+
+    `port` None is 7860 (or GRADIO_SERVER_PORT), or the next that is free; 0 is any that is free. Raises RagError when
+    none is, or when the extra for MCP is not installed.
+    """
+    if mcp:
+        need_mcp()
+    return _served(Opening.of(assistant), examples, _bind(host, port), users, mcp)
+
+
+def _served(opening: Opening, examples: Sequence[str], bound: socket.socket, users: Users | None, mcp: bool) -> Server:
+    page = build(opening, examples)
+    guard = Guard(_app(opening, page, mcp=mcp), users, local=is_loopback(bound.getsockname()[0]))
+    return Server(page, guard, bound)
+
+
+def _app(opening: Opening, page: gr.Blocks, *, mcp: bool) -> FastAPI:
+    tools = mcp_app(Api(opening)) if mcp else None
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if tools:
+                await stack.enter_async_context(tools.router.lifespan_context(tools))
+            yield
+
+    app = FastAPI(title="rag-quoted", docs_url=None, redoc_url=None, lifespan=lifespan)
+    _add_health(app, opening)
+    add_completions(app, opening)
+    if tools:
+        app.router.routes.extend(tools.routes)
+    return _mount(app, page)
+
+
+def _add_health(app: FastAPI, opening: Opening) -> None:
+    @app.get("/health")
+    async def health() -> Response:
+        """How far the index is: 200 when it is ready, else 503."""
+        status = opening.status
+        if status != "ready":
+            return JSONResponse({"status": status, "documents": 0, "reason": opening.line}, 503)
+        documents = await asyncio.to_thread(opening.assistant.documents)
+        return JSONResponse({"status": status, "documents": len(documents)})
+
+
+def _mount(app: FastAPI, page: gr.Blocks) -> FastAPI:
+    """The page at /, with nothing of Gradio's that we do not use."""
+    gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        show_error=False,  # of what breaks unforeseen: the terminal says it
+        max_file_size=MAX_BYTES,
+        **look(),
+    )
+    mounted: Any = app.routes[-1]
+    page.app = mounted.app
+    page.is_running = True  # what launch() would have set: waiting browsers are told that we are still here
+    return app
+
+
+def _bind(host: str, port: int | None) -> socket.socket:
+    ports = range(INITIAL_PORT_VALUE, INITIAL_PORT_VALUE + TRY_NUM_PORTS) if port is None else [port]
+    for each in ports:
+        try:
+            return _bound(host, each)
+        except OSError as error:
+            refused = error
+    chosen = f"port {port}" if port else f"{host}, port {ports[0]} or GRADIO_SERVER_PORT"
+    raise RagError(f"cannot serve on {chosen}: {_why(refused)}") from refused
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":  # elsewhere it would let two servers share a port
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(2048)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return "no such address; choose another with --host"
+    if isinstance(error, PermissionError):
+        return "it is not allowed; choose a port from 1024 on with --port"
+    taken = "it is taken; choose another with --port"
+    return taken if "in use" in str(error) else f"{error.strerror}; choose others with --host and --port"

@@ -1,0 +1,120 @@
+"""Verdicts are kept beside the index and become gold questions, or drafts of some."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from eval.gold import GoldError, located, read_gold
+from rag.cli import app
+from rag.errors import RagError
+from rag.feedback import NOTE_CHARS, Feedback, answer_key
+from rag.types import Answer, Citation, Passage, Sentence
+
+TEXT = "The heron is called Edda. The heron is called Edda."
+PASSAGE = Passage(1, 1, "heron.txt", "Heron", 0, len(TEXT), TEXT)
+QUOTE = Citation(1, PASSAGE, 26, 51, "The heron is called Edda.")
+ANSWER = Answer(
+    "And the heron?",
+    "What is the heron called?",
+    "“The heron is called Edda.” [1]",
+    "quoted",
+    sentences=(Sentence("The heron is called Edda.", (1,), 1.0, "quoted"),),
+    citations=(QUOTE,),
+    confidence=0.8,
+)
+REFUSAL = Answer(
+    "Who is the king?", "Who is the king?", "I did not find it.", "refused", refused=True, nearest=(PASSAGE,)
+)
+
+
+@pytest.fixture
+def feedback(tmp_path: Path) -> Feedback:
+    return Feedback(tmp_path / "index")
+
+
+def rag(tmp_path: Path, *words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["--index-dir", str(tmp_path / "index"), "feedback", *words])
+    return done.exit_code, done.output
+
+
+def test_the_last_verdict_about_an_answer_is_kept(feedback: Feedback) -> None:
+    assert feedback.judgements() == []
+    assert not feedback.path.exists()  # looking makes no file
+    feedback.add(ANSWER, "up")
+    feedback.add(REFUSAL, "down", "it says \ud800 <b>so</b>" + "x" * 2000)
+    feedback.add(ANSWER, "wrong evidence", " page 3 ")
+    assert {j.question: (j.verdict, j.note[:8]) for j in feedback.judgements()} == {
+        "And the heron?": ("wrong evidence", "page 3"),
+        "Who is the king?": ("down", "it says "),
+    }
+    assert all(len(j.note) <= NOTE_CHARS for j in feedback.judgements())
+    judged = next(j for j in feedback.judgements() if j.verdict == "wrong evidence")
+    assert judged.key == answer_key(ANSWER)
+    assert judged.answer == json.loads(json.dumps(ANSWER.to_dict()))
+    assert judged.standalone_question == "What is the heron called?"
+
+
+def test_a_rebuilt_index_loses_none_and_nothing_is_said_of_the_person(feedback: Feedback) -> None:
+    feedback.add(ANSWER, "up")
+    columns = [row[1] for row in sqlite3.connect(feedback.path).execute("PRAGMA table_info(judgement)")]
+    assert columns == ["answer_key", "time", "verdict", "note", "question", "standalone_question", "answer"]
+    assert feedback.path.name not in ("index.db", "new.db")
+
+
+def test_good_ones_are_gold_and_the_rest_are_refused_until_mended(feedback: Feedback, tmp_path: Path) -> None:
+    feedback.add(ANSWER, "up")
+    feedback.add(REFUSAL, "up")
+    file = tmp_path / "good.jsonl"
+    assert rag(tmp_path, "export", str(file)) == (0, f"2 gold questions and 0 drafts in {file}\n")
+    answerable, unanswerable = located(read_gold(file), ["heron.txt"], lambda _: TEXT)
+    assert answerable.question == "What is the heron called?"
+    assert [(e.document, e.span) for e in answerable.evidence] == [("heron.txt", (26, 51))]
+    assert answerable.reference == ("The heron is called Edda.",)
+    assert unanswerable.answerable is False
+    feedback.add(REFUSAL, "down", "It stands on page 2")
+    feedback.add(ANSWER, "wrong evidence")
+    drafts = tmp_path / "drafts.jsonl"
+    assert rag(tmp_path, "export", str(drafts)) == (0, f"0 gold questions and 2 drafts in {drafts}\n")
+    with pytest.raises(
+        GoldError, match=r"is a draft that nobody has reviewed; .* mend the line and delete its 'draft'"
+    ):
+        read_gold(drafts)
+    lines = [json.loads(line) for line in drafts.read_text().splitlines()]
+    assert {(line["verdict"], line["note"], *line["reference"]) for line in lines} == {
+        ("down", "It stands on page 2"),
+        ("wrong evidence", "", "The heron is called Edda."),
+    }
+    mended = {**lines[0], "answers": [["Edda"]], "evidence": [{"document": "heron.txt", "quote": "Edda", "start": 20}]}
+    del mended["draft"]
+    drafts.write_text(json.dumps(mended))
+    assert len(read_gold(drafts)) == 1
+
+
+def test_the_command_lists(feedback: Feedback, tmp_path: Path) -> None:
+    assert rag(tmp_path) == (0, "nobody has judged an answer yet\n")
+    feedback.add(REFUSAL, "up", "right")
+    code, output = rag(tmp_path)
+    assert code == 0
+    assert "Who is the king?" in output
+    assert json.loads(rag(tmp_path, "--json")[1])[0]["answer"]["refused"] is True
+
+
+def test_a_file_that_is_there_is_not_overwritten(feedback: Feedback, tmp_path: Path) -> None:
+    feedback.add(REFUSAL, "up")
+    file = tmp_path / "gold.jsonl"
+    file.write_text("mine")
+    assert rag(tmp_path, "export", str(file))[0] == 2
+    assert file.read_text() == "mine"
+    assert rag(tmp_path, "export", str(tmp_path / "nowhere" / "gold.jsonl"))[0] == 3
+
+
+def test_a_file_that_is_no_database_is_one_sentence(feedback: Feedback) -> None:
+    feedback.path.parent.mkdir()
+    feedback.path.write_text("not a database, but long enough to look like one" * 50)
+    with pytest.raises(RagError, match="move it away to begin a new one"):
+        feedback.judgements()

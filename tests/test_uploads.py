@@ -1,0 +1,223 @@
+"""Files under hostile names: none is written outside, none is left without its document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rag.assistant import Assistant
+from rag.errors import DocumentsNotFound, DocumentUnreadable
+from rag.settings import Settings
+from rag.uploads import MAX_BYTES, ROOT, checked_name
+
+HOSTILE = [
+    "../up.txt", "../../../../etc/passwd", "..", ".", "...", "", " ", "/", "/etc/passwd.txt", "C:\\Windows\\a.txt",
+    "\\\\server\\share\\b.txt", "a\0.txt", "\0", "a.txt\0.pdf", "CON", "con.txt", "nul .txt", "COM1.md", "lpt9.txt",
+    "x" * 300 + ".txt", "é" * 150 + ".txt", "\u202egnp.txt", "\u202e", "\u200b.txt", ".hidden.txt", ".ragignore",
+    ".txt", "trailing.txt...", "trailing.txt ", "a/b/c.md", "a\\b\\c.md", "..\\..\\d.txt", "%2e%2e%2fe.txt", "~/f.txt",
+    "$HOME.txt", "`id`.txt", "a;rm -rf.txt", "-rf.txt", "new\nline.txt", "tab\t.txt", "\x1b[2J.txt", "a|b?.txt",
+    "<img src=x onerror=alert(1)>.txt", "\ud800.txt", "a:stream.txt", "index.db", "../index.db", "write.lock",
+    "REPORT.TXT", "report.txt", "cafe\u0301.txt", "café.txt", "🦉.txt", "ليث.txt", "._.txt", "__.txt", "\u2028.txt",
+]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "heron.txt").write_text("The heron of the pond is called Edda.\n")
+    return folder
+
+
+@pytest.fixture
+def settings(folder: Path, tmp_path: Path) -> Settings:
+    return Settings(documents=folder, index_dir=tmp_path / "index", refuse_below=0)
+
+
+@pytest.fixture
+def assistant(settings: Settings) -> Iterator[Assistant]:
+    with Assistant.open(settings) as assistant:
+        yield assistant
+
+
+@pytest.fixture
+def owl(tmp_path: Path) -> Path:
+    file = tmp_path / "incoming"
+    file.write_text("The owl of the tower is called Brunhilde.\n")
+    return file
+
+
+def files(folder: Path) -> set[str]:
+    """The uploads that are kept, with whatever was left beside them."""
+    return {file.relative_to(folder).as_posix() for file in folder.rglob("*")} - {".ragignore"}
+
+
+def uploaded(assistant: Assistant) -> set[str]:
+    return {document.source for document in assistant.documents() if document.root == ROOT}
+
+
+def test_hostile_names_write_nothing_outside_and_leave_no_orphan(
+    assistant: Assistant, owl: Path, tmp_path: Path
+) -> None:
+    def outside() -> dict[str, bytes]:
+        rest = [f for f in tmp_path.rglob("*") if f.is_file() and not f.is_relative_to(tmp_path / "index")]
+        return {str(f): f.read_bytes() for f in rest} | dict.fromkeys(map(str, (tmp_path / "index").iterdir()), b"")
+
+    assert len(HOSTILE) >= 50
+    (tmp_path / "index" / "uploads").mkdir()
+    before = outside()
+    refused: list[str] = []
+    for name in HOSTILE:
+        try:
+            (source,) = (report := assistant.upload(name, owl)).added or report.updated
+            assert source.isprintable()
+            assert not set(source) & set('/\\<>:"|?*\0')
+        except DocumentUnreadable as error:
+            refused.append(str(error))
+    assert 10 < len(refused) < 30
+    assert all(reason.isprintable() for reason in refused)
+    assert outside() == before
+    assert files(tmp_path / "index" / "uploads") == uploaded(assistant)
+    folded = [source.casefold() for source in uploaded(assistant)]
+    assert len(folded) == len(set(folded))
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("../../etc/Annual report.pdf", "Annual report.pdf"),
+        ("C:\\temp\\a.txt", "a.txt"),
+        ("con.txt", "_con.txt"),
+        (".hidden.txt", "hidden.txt"),
+        ("\u202ecod\u202c.txt", "cod.txt"),
+        ("cafe\u0301.txt", "café.txt"),
+        ("is it?.md", "is it_.md"),
+    ],
+)
+def test_a_name_becomes_plain(name: str, plain: str) -> None:
+    assert checked_name(name) == plain == checked_name(plain)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("photo.png", "photo.png is of a kind that cannot be read; convert it to one of .csv, .docx"),
+        ("all.jsonl", "add it with 'rag ingest'"),
+        ("", "the file has no name"),
+        ("x" * 300 + ".txt", "too long a name"),
+    ],
+)
+def test_a_name_that_cannot_be_kept_is_refused(name: str, reason: str) -> None:
+    with pytest.raises(DocumentUnreadable, match=reason):
+        checked_name(name)
+
+
+def test_an_upload_answers_and_survives_restart_rebuild_and_a_lost_index(
+    settings: Settings, owl: Path, tmp_path: Path
+) -> None:
+    def owl_is_known() -> bool:
+        with Assistant.open(settings) as assistant:
+            return "Brunhilde" in assistant.ask("What is the owl of the tower called?").text
+
+    with Assistant.open(settings) as assistant:
+        assert assistant.upload("owl.txt", owl).added == ("owl.txt",)
+    assert owl_is_known()
+    Assistant.rebuild(settings)
+    assert owl_is_known()
+    for file in settings.index_dir.glob("index.db*"):
+        file.unlink()
+    assert owl_is_known()
+
+
+def test_the_same_name_in_any_case_updates(assistant: Assistant, owl: Path) -> None:
+    assistant.upload("Owl.txt", owl)
+    owl.write_text("The owl of the tower is called Hildegard.\n")
+    assert assistant.upload("OWL.TXT", owl).updated == ("Owl.txt",)
+    assert uploaded(assistant) == {"Owl.txt"}
+    assert "Hildegard" in assistant.ask("What is the owl of the tower called?").text
+
+
+def test_an_upload_and_a_file_of_the_folder_may_share_a_name(settings: Settings, folder: Path, owl: Path) -> None:
+    with Assistant.open(settings) as assistant:
+        assistant.upload("heron.txt", owl)
+        (folder / "heron.txt").unlink()
+        (folder / "other.txt").write_text("Nothing here.\n")
+    with Assistant.open(settings) as assistant:  # prunes the folder
+        assert {(d.root == ROOT, d.source) for d in assistant.documents()} == {
+            (True, "heron.txt"),
+            (False, "other.txt"),
+        }
+
+
+def test_an_index_inside_the_documents_indexes_an_upload_once(folder: Path, owl: Path) -> None:
+    settings = Settings(documents=folder, index_dir=folder / "index")
+    for _ in range(2):
+        with Assistant.open(settings) as assistant:
+            assistant.upload("owl.txt", owl)
+            assert sorted(d.source for d in assistant.documents()) == ["heron.txt", "owl.txt"]
+
+
+def test_a_failure_changes_nothing(assistant: Assistant, tmp_path: Path, owl: Path) -> None:
+    assistant.upload("owl.txt", owl)
+    before = assistant.listing()
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"%PDF-1.7 this is none")
+    for name, file in {"a.pdf": broken, "owl.docx": broken, "b.txt": tmp_path / "nowhere"}.items():
+        with pytest.raises((DocumentUnreadable, DocumentsNotFound), match=r"^(a\.pdf|owl\.docx|b\.txt) "):
+            assistant.upload(name, file)
+    with broken.open("ab") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(DocumentUnreadable, match=r"c\.txt has 20\.0 MB, more than the 20 MB of an upload"):
+        assistant.upload("c.txt", broken)
+    assert assistant.listing() == before
+    assert files(assistant.settings.index_dir / "uploads") == {"owl.txt"}
+
+
+def test_take_out_and_put_back(assistant: Assistant, owl: Path) -> None:
+    question = "What is the owl of the tower called?"
+    assistant.upload("owl.txt", owl)
+    kept = assistant.settings.index_dir / "uploads" / "owl.txt"
+    before = assistant.listing()
+    listed = next(d for d in before if d.document.root == ROOT)
+    answer = assistant.ask(question)
+    removed = assistant.take_out(listed.document.id)
+    assert not kept.exists()
+    assert "Brunhilde" not in str(assistant.ask(question).to_dict())
+    assert assistant.search(question, documents=["owl.txt"]) == []
+    assistant.put_back(removed)
+    assert assistant.listing() == before
+    assert kept.read_text() == owl.read_text()
+    again = assistant.ask(question)
+    assert [(c.start, c.end, c.quote, c.passage.document_id) for c in again.citations] == [
+        (c.start, c.end, c.quote, c.passage.document_id) for c in answer.citations
+    ]
+    with pytest.raises(DocumentUnreadable, match="was added again meanwhile"):
+        assistant.put_back(removed)
+    assert assistant.listing() == before
+
+
+def test_a_file_of_the_folder_stays_when_its_document_is_taken_out(assistant: Assistant, folder: Path) -> None:
+    (document,) = assistant.documents()
+    before = assistant.document(document.id)
+    removed = assistant.take_out(document.id)
+    assert (folder / "heron.txt").exists()
+    (folder / "heron.txt").unlink()
+    assistant.put_back(removed)
+    assert assistant.document(document.id) == before
+    with pytest.raises(DocumentsNotFound):
+        assistant.take_out(10**30)
+
+
+def test_removing_for_good_takes_the_copy_away(assistant: Assistant, owl: Path) -> None:
+    assistant.upload("owl.txt", owl)
+    assistant.remove("owl.txt")
+    assistant.upload("owl.md", owl)
+    (owl_id,) = (d.id for d in assistant.documents() if d.source == "owl.md")
+    removed = assistant.take_out(owl_id)
+    assistant.forget_removed()
+    assert files(assistant.settings.index_dir / "uploads") == set()
+    assistant.put_back(removed)  # the document needs no file
+    assert assistant.document(owl_id) == replace(removed.taken.document, id=owl_id)

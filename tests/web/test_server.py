@@ -1,0 +1,381 @@
+"""The server in front of the page: who may come in, what leaves with every answer, and that it starts and stops."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from rag.assistant import Assistant
+from rag.errors import RagError, SettingsError
+from rag.settings import Settings
+from rag.web import Opening, Server, UsersNeeded, serve, users_for
+from rag.web.guard import Users
+
+WHO = "Who is the head of the Counter-Terrorism Service?"
+ADA, BOB = ("ada", "correct: horse"), ("bob", "päss")
+USERS = SecretStr(f"{':'.join(ADA)}, {':'.join(BOB)}")
+
+# What a visitor could try without a name: the page, Gradio's own routes, ours, schemas and files.
+ROUTES = """
+    / /config /theme.css /manifest.json /robots.txt /login_check /monitoring /static/x /assets/x /nothing
+    /gradio_api/info /gradio_api/openapi.json /gradio_api/user /gradio_api/app_id /gradio_api/startup-events
+    /gradio_api/file=/etc/passwd /gradio_api/upload_progress?upload_id=1 /gradio_api/heartbeat/1
+    /gradio_api/queue/data?session_hash=1 /gradio_api/call/documents/1 /gradio_api/mcp/schema /gradio_api/mcp/
+    /health /openapi.json /v1/models /mcp
+""".split()
+POSTS = """
+    /gradio_api/upload /gradio_api/queue/join /gradio_api/call/ask /gradio_api/call/v2/ingest /gradio_api/run/ask
+    /gradio_api/cancel /gradio_api/reset /gradio_api/component_server /login /v1/chat/completions /mcp
+""".split()
+
+
+def basic(name: str, password: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"}
+
+
+@pytest.fixture(scope="module")
+def url(seed_assistant: Assistant) -> Iterator[str]:
+    with serve(seed_assistant, port=0) as server:
+        yield server.address
+
+
+@pytest.fixture
+def closed(seed_assistant: Assistant) -> Iterator[Server]:
+    """A server that wants names."""
+    with serve(seed_assistant, port=0, users=Users(USERS)) as server:
+        yield server
+
+
+# -- who may come in ---------------------------------------------------------------------------------------------------
+
+
+def test_without_a_name_every_route_is_closed(closed: Server) -> None:
+    with httpx.Client(base_url=closed.address) as client:
+        for route in ROUTES:
+            for method in ("GET", "HEAD", "OPTIONS"):
+                answer = client.request(method, route)
+                assert answer.status_code == 401, (method, route)
+                assert answer.headers["www-authenticate"].startswith("Basic ")
+                assert len(answer.content) < 200
+        for route in POSTS:
+            assert client.post(route, json={"data": []}).status_code == 401, route
+            assert client.delete(route).status_code == 401, route
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        basic(*ADA),
+        basic(*BOB),
+        {"Authorization": f"Bearer {':'.join(ADA)}"},
+        {"authorization": "bearer ada:correct: horse"},
+    ],
+)
+def test_with_a_name_they_are_open(closed: Server, headers: dict[str, str]) -> None:
+    for route in ("/", "/health", "/v1/models", "/gradio_api/info", "/config"):
+        assert httpx.get(f"{closed.address.rstrip('/')}{route}", headers=headers).status_code == 200, route
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "",
+        "Basic",
+        "Basic !",
+        "Basic YWRh",
+        "Bearer",
+        "Bearer ada",
+        "Bearer ada:",
+        "Bearer ada:correct",
+        "ada:x",
+        "\x80",
+    ],
+)
+def test_what_is_no_name_and_password_is_refused(closed: Server, authorization: str) -> None:
+    assert httpx.get(closed.address, headers={"Authorization": authorization.encode("latin-1")}).status_code == 401
+
+
+def test_ten_failed_logins_are_enough_for_a_minute(closed: Server) -> None:
+    with httpx.Client(base_url=closed.address) as client:
+        for _ in range(10):
+            assert client.get("/health", headers=basic("ada", "guess")).status_code == 401
+        late = client.get("/health", headers=basic(*ADA))
+        assert late.status_code == 429
+        assert 0 < int(late.headers["retry-after"]) <= 60
+        assert "too many failed logins" in late.text
+
+
+def test_failed_logins_are_forgotten_after_a_minute_and_count_by_address() -> None:
+    now = [0.0]
+    users = Users(USERS, clock=lambda: now[0])
+    for _ in range(10):
+        assert not users.known("Bearer ada:guess", "10.0.0.1")
+    assert users.wait("10.0.0.1") == 61
+    assert users.wait("10.0.0.2") == 0
+    assert users.known("Bearer ada:correct: horse", "10.0.0.2")
+    now[0] = 60.0
+    assert users.wait("10.0.0.1") == 0
+
+
+@pytest.mark.parametrize("value", ["", "ada", "ada:", ":secret", "ada:x,", "ada:x,bob"])
+def test_users_that_cannot_be_read_are_named_without_their_passwords(value: str) -> None:
+    with pytest.raises(SettingsError, match="RAG_AUTH") as raised:
+        Users(SecretStr(value))
+    assert "x" not in str(raised.value).split("'")[0]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com", ""])
+def test_other_addresses_need_users(host: str, tmp_path: Path) -> None:
+    alone = Settings(documents=tmp_path, index_dir=tmp_path)
+    with pytest.raises(UsersNeeded, match="RAG_AUTH"):
+        users_for(alone, host)
+    assert users_for(alone, host, no_auth=True) is None
+    assert users_for(Settings(auth=USERS), host) is not None
+    assert "horse" not in repr(Settings(auth=USERS))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.1.2.3"])
+def test_this_machine_needs_none_but_takes_them(host: str) -> None:
+    assert users_for(Settings(), host) is None
+    assert users_for(Settings(auth=USERS), host) is not None
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:7860", "127.0.0.1.evil.example", "", "192.168.1.5"])
+def test_a_name_that_was_pointed_at_this_machine_is_refused(url: str, host: str) -> None:
+    assert httpx.get(f"{url}v1/models", headers={"Host": host}).status_code == 421
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1", "http://127.0.0.1:1", "x", ""])
+def test_another_website_is_refused(url: str, origin: str) -> None:
+    for route in ("gradio_api/upload", "v1/chat/completions", "gradio_api/call/ask"):
+        answer = httpx.post(f"{url}{route}", content="{}", headers={"Origin": origin})
+        assert answer.status_code == 403, (route, origin)
+        assert "access-control-allow-origin" not in answer.headers
+    preflight = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    assert httpx.options(f"{url}v1/models", headers=preflight).status_code == 403
+
+
+def test_the_page_itself_is_no_other_website(url: str) -> None:
+    assert httpx.get(f"{url}v1/models", headers={"Origin": url.rstrip("/")}).status_code == 200
+    proxied = {"Origin": "https://docs.example", "X-Forwarded-Host": "docs.example"}
+    assert httpx.get(f"{url}v1/models", headers=proxied).status_code == 200
+
+
+# -- what leaves, and how much may come --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("route", ["", "health", "v1/models", "config", "theme.css", "nothing", "gradio_api/info"])
+def test_every_answer_has_the_headers(url: str, route: str) -> None:
+    headers = httpx.get(f"{url}{route}").headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert "camera=()" in headers["permissions-policy"]
+    policy = headers["content-security-policy"]
+    for rule in ("default-src 'self'", "object-src 'none'", "frame-ancestors 'none'", "form-action 'self'"):
+        assert rule in policy
+    assert "http" not in policy
+    assert "*" not in policy
+    scripts = re.search("script-src ([^;]*)", policy)
+    assert scripts is not None
+    assert "'unsafe-inline'" not in scripts[1]
+    assert ("'sha256-" in scripts[1]) == (route == "")
+
+
+def test_a_compressing_client_gets_a_page_whose_scripts_may_run(url: str) -> None:
+    plain, compressing = (httpx.get(url, headers={"Accept-Encoding": coding}) for coding in ("identity", "br, gzip"))
+    policy = "content-security-policy"
+    assert plain.headers[policy].count("sha256-") == compressing.headers[policy].count("sha256-") >= 5
+
+
+def test_no_answer_names_the_software_behind_it(url: str) -> None:
+    assert "server" not in httpx.get(url).headers
+
+
+@pytest.mark.parametrize(
+    ("route", "megabytes"), [("v1/chat/completions", 2), ("gradio_api/call/ask", 31), ("gradio_api/queue/join", 31)]
+)
+def test_too_large_a_request_is_refused(url: str, route: str, megabytes: int) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b'{"messages": [{"role": "user", "content": "'
+        for _ in range(megabytes):
+            yield b"a" * 1_000_000
+
+    headers = {"Content-Type": "application/json"}
+    told = httpx.post(f"{url}{route}", content=b"".join(pieces()), headers=headers)
+    assert (told.status_code, told.headers["content-type"]) == (413, "application/json")
+    assert httpx.post(f"{url}{route}", content=pieces(), headers=headers).status_code == 413  # does not say its size
+
+
+def test_too_large_a_file_is_refused(url: str) -> None:
+    answer = httpx.post(f"{url}gradio_api/upload", files={"files": ("a.txt", b"a" * 20_000_001)})
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "route", ["proxy=https://a.hf.space/x", "file=http://127.0.0.1/", "FILE=HTTPS://a.b/", "vibe-code/", "deep_link"]
+)
+def test_routes_that_fetch_from_elsewhere_are_closed(url: str, route: str) -> None:
+    assert httpx.get(f"{url}gradio_api/{route}").status_code == 404
+
+
+def test_no_file_of_this_machine_is_served(url: str, seed_assistant: Assistant, seeds: Path) -> None:
+    settings = seed_assistant.settings
+    for path in ("/etc/passwd", settings.index_dir.resolve() / "index.db", next(seeds.resolve().glob("*.txt"))):
+        assert Path(path).exists()
+        assert httpx.get(f"{url}gradio_api/file={path}").status_code == 403
+
+
+# -- starting and stopping ---------------------------------------------------------------------------------------------
+
+
+def test_health(url: str) -> None:
+    answer = httpx.get(f"{url}health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "documents": 2})
+
+
+def test_the_server_is_there_before_the_index_is(seed_assistant: Assistant) -> None:
+    go_on = threading.Event()
+
+    def slowly(report: Any) -> Assistant:
+        go_on.wait(60)
+        return Unowned(seed_assistant)  # type: ignore[return-value]
+
+    with Opening(slowly) as opening, serve(opening, port=0) as server:
+        early = httpx.get(f"{server.address}health")
+        assert early.status_code == 503
+        assert early.json() == {"status": "starting", "documents": 0, "reason": "the index is being opened"}
+        assert httpx.get(server.address).status_code == 200
+        asked = {"messages": [{"role": "user", "content": WHO}]}
+        told = httpx.post(f"{server.address}v1/chat/completions", json=asked)
+        assert told.status_code == 503
+        assert told.json()["error"]["message"] == "the index is being opened; ask again in a moment"
+        go_on.set()
+        opening.wait(60)
+        assert httpx.get(f"{server.address}health").json() == {"status": "ready", "documents": 2}
+
+
+class Unowned:
+    """An Assistant that others still need when this one is closed."""
+
+    def __init__(self, assistant: Assistant) -> None:
+        self._assistant = assistant
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._assistant, name)
+
+    def close(self) -> None:
+        pass
+
+
+def test_an_index_that_cannot_be_opened_is_told_so(tmp_path: Path) -> None:
+    settings = Settings(documents=tmp_path / "nowhere", index_dir=tmp_path / "index")
+    with Opening(lambda report: Assistant.open(settings, report=report)) as opening, serve(opening, port=0) as server:
+        opening.wait(60)
+        health = httpx.get(f"{server.address}health")
+        assert health.status_code == 503
+        assert health.json()["status"] == "failed"
+        assert "nowhere' does not exist" in health.json()["reason"]
+
+
+def test_closing_while_it_opens_stops_the_ingest(tmp_path: Path) -> None:
+    started = threading.Event()
+
+    def opener(report: Any) -> Assistant:
+        from rag.ingest import Progress
+
+        while True:
+            report(Progress(1, 1, 1, 3))
+            started.set()
+
+    with Opening(opener) as opening:
+        started.wait(60)
+        assert opening.line == "the index is being made: 1 of 3 documents read"
+    assert opening.status == "failed"
+
+
+def test_ports(seed_assistant: Assistant) -> None:
+    with serve(seed_assistant, port=0) as server:
+        port = int(server.address.rstrip("/").rpartition(":")[2])
+        with pytest.raises(RagError, match=f"cannot serve on port {port}: it is taken; choose another with --port"):
+            serve(seed_assistant, port=port)
+    with socket.socket() as probe:  # it is free again
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
+
+
+def test_it_closes_while_a_browser_is_listening(seed_assistant: Assistant) -> None:
+    server = serve(seed_assistant, port=0)
+    with httpx.stream("GET", f"{server.address}gradio_api/heartbeat/abc", timeout=20) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == "data: ALIVE"
+        closing = threading.Thread(target=server.close)
+        closing.start()
+        assert [line for line in lines if line not in ("", "data: ALIVE")] == []
+        closing.join(20)
+        assert not closing.is_alive()
+
+
+# -- from the command line ---------------------------------------------------------------------------------------------
+
+
+def rag(assistant: Assistant, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    settings = assistant.settings
+    over = ["--documents", str(settings.documents), "--index-dir", str(settings.index_dir), "--llm", "none"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "rag.cli", *over, "serve", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "auth", "code", "line"),
+    [
+        (["--host", "0.0.0.0"], "", 2, "others can reach 0.0.0.0: set RAG_AUTH to name:password"),
+        (["--host", "0.0.0.0"], "ada", 3, "setting 'auth' is not 'name:password,name2:password2'"),
+        (["--host", "192.0.2.1", "--no-auth"], "", 3, "cannot serve on 192.0.2.1"),
+    ],
+)
+def test_serve_says_in_one_line_why_it_does_not(
+    seed_assistant: Assistant, arguments: list[str], auth: str, code: int, line: str
+) -> None:
+    with rag(seed_assistant, *arguments, **{"RAG_AUTH": auth} if auth else {}) as child:
+        out, err = child.communicate(timeout=180)
+    assert (child.returncode, out) == (code, "")
+    assert err.startswith(f"rag: {line}")
+    assert err.count("\n") == 1
+
+
+def test_serve_asks_for_a_name_and_stops_on_ctrl_c(seed_assistant: Assistant) -> None:
+    with rag(seed_assistant, "--host", "0.0.0.0", "--port", "0", RAG_AUTH="ada:horse") as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        line = child.stdout.readline()
+        found = re.fullmatch(r"Ask your documents at http://0\.0\.0\.0:(\d+)/ \(Ctrl-C stops\)\n", line)
+        assert found is not None
+        url = f"http://127.0.0.1:{found[1]}/health"
+        assert httpx.get(url).status_code == 401
+        while (health := httpx.get(url, auth=("ada", "horse")).json())["status"] == "starting":
+            time.sleep(0.1)
+        assert health == {"status": "ready", "documents": 2}
+        child.send_signal(signal.SIGINT)
+        assert child.wait(120) == 130
+        assert child.stderr.read() == ""
