@@ -93,10 +93,17 @@ class Uploads:
         """Remove documents for good, in one transaction, and then the files of those that were uploaded."""
         documents = list(documents)
         with self._guard:
-            self._store.remove([document.id for document in documents])
-            for document in documents:
-                if document.root == ROOT:
-                    (self._folder / document.source).unlink(missing_ok=True)
+            # First aside: a file that outlived its document would be indexed again at the next opening.
+            aside = [(document, self._put_aside(document)) for document in documents]
+            try:
+                self._store.remove([document.id for document in documents])
+            except RagError:
+                for document, file in aside:
+                    self._bring_back(document, file)
+                raise
+            for _, file in aside:
+                if file:
+                    file.unlink(missing_ok=True)
 
     def forget_removed(self) -> None:
         """Delete what was put aside, and what a kill left half written: nobody can undo it any more."""
@@ -131,7 +138,10 @@ class Uploads:
         file = self._folder / document.source
         if document.root != ROOT or not file.is_file():
             return None
-        return file.replace(self._folder / f"{_REMOVED}{secrets.token_hex(8)}")
+        try:
+            return file.replace(self._folder / f"{_REMOVED}{secrets.token_hex(8)}")
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
 
     def _bring_back(self, document: Document, aside: Path | None) -> None:
         if aside and aside.is_file():

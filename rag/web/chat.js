@@ -43,12 +43,26 @@ async function fetchExamples() {
 
 fetchExamples();
 
+// While one answer comes, no other is asked for: each would be written without the other. The button says so, too.
+const busy = () => element.querySelector(".turn.running") !== null;
+document.addEventListener(
+  "keydown",
+  (event) => {
+    if (event.key !== "Enter" || event.shiftKey || !event.target.closest("#ask") || !busy()) return;
+    event.preventDefault();
+    event.stopPropagation();
+  },
+  true,
+);
+
 // A new question comes into view; a growing answer stays there, unless the reader has scrolled away.
 watch("value", () => {
   const turns = element.querySelectorAll(".turn");
   if (atEnd || turns.length !== count) view.scrollTop = view.scrollHeight;
   // A question that was not accepted stays in the box, to be mended.
-  if (turns.length > count && !turns[turns.length - 1].querySelector(".notice")) emptyBox();
+  const last = turns[turns.length - 1];
+  const accepted = last && (busy() || !last.querySelector(".notice"));
+  if (turns.length > count && accepted) emptyBox();
   count = turns.length;
   offer();
 });
@@ -121,10 +135,13 @@ async function copy(text) {
 }
 
 async function copyAnswer(button) {
-  await copy(button.value);
-  const name = button.textContent;
-  button.textContent = "Copied";
-  setTimeout(() => (button.textContent = name), 1500);
+  try {
+    await copy(button.value);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not copied";
+  }
+  setTimeout(() => (button.textContent = "Copy"), 1500);
 }
 
 element.addEventListener("click", (event) => {

@@ -114,6 +114,8 @@ async function remove(button) {
     line.append(" ", undo);
     undo.focus();
   }
+  const source = button.closest("li")?.querySelector("input")?.value;
+  if (reply.undo && chosen.delete(source)) choose(); // what is gone cannot be asked
   await look();
 }
 

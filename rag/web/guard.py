@@ -30,7 +30,7 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_BODY_BYTES = {"/v1": 1_000_000, "/gradio_api/upload": 10 * MAX_BYTES}
+_BODY_BYTES = {"/v1": 1_000_000, "/gradio_api/upload": MAX_BYTES + 1_000_000}  # one file, and its frame
 _OTHER_BODY_BYTES = 30_000_000  # a file of MAX_BYTES, as base64 in JSON
 
 # Routes of Gradio that we do not use: they fetch from elsewhere, or are for those who write Gradio apps.

@@ -1,4 +1,4 @@
-"""The Gradio page: a chat, and beside it the passages that back each answer.
+"""The Gradio page: a chat, beside it the documents behind each answer, and a panel with all documents.
 
 All that is shown is made from the turns that the session keeps (`gr.State`); the chat and the panel are outputs only.
 The chat is a `gr.HTML`, not a `gr.Chatbot`: that one wants HTML or Markdown as content, hands it to its copy and edit
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 _SHOWN_CHARS = 1000  # of a question that is too long
 _TICK_SECONDS = 0.5  # between two looks at an index that is being opened
+_CACHE_SECONDS = 3600
 _GLANCE_SECONDS = 0.15  # between two looks at which step is at work
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _IDLE = gr.update(submit_btn="Ask", stop_btn=False)
@@ -54,7 +55,13 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
     def top() -> list[Any]:
         return [_top(opening), gr.Timer(active=opening.status == "starting")]
 
-    page = gr.Blocks(title="Ask your documents", analytics_enabled=False, fill_height=True, fill_width=True)
+    page = gr.Blocks(
+        title="Ask your documents",
+        analytics_enabled=False,
+        fill_height=True,
+        fill_width=True,
+        delete_cache=(_CACHE_SECONDS, _CACHE_SECONDS),  # files that were sent and never added
+    )
     with page:
         turns, only = gr.State(()), gr.State(())  # `only` are the sources that are asked; all, if empty
         timer = gr.Timer(_TICK_SECONDS, active=False)

@@ -58,7 +58,8 @@ def header(documents: int, model: str) -> str:
     """The top of the page: how much can be asked, and who answers."""
     count = "1 document" if documents == 1 else f"{documents:,} documents"
     how = "answers are quotes" if model == "none" else f"answers by {model}, every sentence checked"
-    line = f"{count} · {how}" if documents else "No documents yet: add some with 'rag ingest PATH'"
+    none = "No documents yet: add some with the button Documents, or 'rag ingest PATH'"
+    line = f"{count} · {how}" if documents else none
     return f"<h1>Ask your documents</h1><p>{escape(line)}</p>"
 
 
@@ -90,11 +91,13 @@ def _welcome(examples: Sequence[str]) -> str:
 def _turn(turn: Turn, number: int, busy: bool) -> str:
     """A question with what can be done with it (while no other is being answered), and its answer."""
     edit = "" if busy else _tool("edit", "Edit", f"Edit question {number}", str(number))
+    state = "turn running" if turn.running else "turn"
     reply = "".join(_reply(turn, number))
     tools = "" if busy else "".join(_tools(turn, number))
     judge = feedback.row(turn.answer) if turn.answer and not turn.running else ""
     return (
-        f'<article class="turn"><div class="ask"><h2 class="asked" dir="auto">{escape(turn.question)}</h2>{edit}</div>'
+        f'<article class="{state}">'
+        f'<div class="ask"><h2 class="asked" dir="auto">{escape(turn.question)}</h2>{edit}</div>'
         f'<div class="reply">{reply}</div><div class="tools">{tools}{judge}</div></article>'
     )
 

@@ -15,6 +15,7 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
+from gradio import processing_utils
 from gradio.http_server import INITIAL_PORT_VALUE, TRY_NUM_PORTS
 
 from ..assistant import Assistant
@@ -51,6 +52,7 @@ class Server:
                 ws="none",
                 log_level="warning",
                 server_header=False,
+                proxy_headers=False,  # anybody on this machine could name another address at each failed login
                 timeout_graceful_shutdown=_STOP_SECONDS,
             )
         )
@@ -177,8 +179,14 @@ def _add_health(app: FastAPI, opening: Opening) -> None:
         return JSONResponse({"status": status, "documents": len(documents)})
 
 
+async def _refused(url: str, cache_dir: str) -> str:
+    raise ValueError("files are sent, not fetched from an address")
+
+
 def _mount(app: FastAPI, page: gr.Blocks) -> FastAPI:
     """The page at /, with nothing of Gradio's that we do not use."""
+    # Before it looks at an argument's type, Gradio would download what a request names by address.
+    processing_utils.async_ssrf_protected_download = _refused
     gr.mount_gradio_app(
         app,
         page,

@@ -253,7 +253,8 @@ document.addEventListener("click", (event) => {
   else if (button.matches(".viewer .next")) step(1);
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !view.hidden) goBack();
+  const elsewhere = event.target.closest("dialog, .judge-note");
+  if (event.key === "Escape" && !view.hidden && !elsewhere) goBack();
 });
 document.addEventListener("rag:sources", drawCards);
 drawCards();

@@ -397,10 +397,30 @@ def test_the_page_waits_for_its_index_and_a_question_with_it(visit: Visit, scrip
         page.get_by_label("Your question").fill("first")
         page.get_by_label("Your question").press("Enter")
         page.locator(".turn .notice").get_by_text("2 of 5 documents read").wait_for()
+        assert page.get_by_label("Your question").input_value() == ""
         opened.set()
         page.locator(".turn .chip").nth(1).wait_for()
         assert page.locator(".turn .notice").count() == 0
         page.locator("#header").get_by_text("No documents yet").wait_for()
+
+
+def test_no_second_question_is_asked_while_one_is_answered(visit: Visit, scripted: Scripted) -> None:
+    with served(scripted) as url:
+        page = visit(url)
+        box = page.get_by_label("Your question")
+        box.fill("first")
+        box.press("Enter")
+        page.locator(".turn.running .chip").wait_for()
+        box.fill("second")
+        box.press("Enter")
+        page.wait_for_timeout(300)
+        assert box.input_value() == "second"
+        scripted.go_on.set()
+        page.get_by_role("button", name="Ask", exact=True).wait_for()
+        assert page.locator(".turn").count() == 1
+        box.press("Enter")
+        page.locator(".turn").nth(1).wait_for()
+    assert scripted.questions == ["first", "second"]
 
 
 def test_the_page_says_why_there_is_no_index(visit: Visit, tmp_path: Path) -> None:

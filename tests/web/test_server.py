@@ -379,3 +379,22 @@ def test_serve_asks_for_a_name_and_stops_on_ctrl_c(seed_assistant: Assistant) ->
         child.send_signal(signal.SIGINT)
         assert child.wait(120) == 130
         assert child.stderr.read() == ""
+
+
+def test_an_address_in_a_request_is_not_fetched(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    known = socket.getaddrinfo
+
+    def noted(host: Any, *rest: Any, **more: Any) -> Any:
+        asked.append(str(host))
+        return known(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", noted)
+    file = {"path": "https://example.com/large", "meta": {"_type": "gradio.FileData"}}
+    for sent in (file, [[file]], {"nested": file}):
+        started = httpx.post(f"{url}gradio_api/call/ask", json={"data": [sent, None, None, None]})
+        assert started.status_code == 200
+        ended = httpx.get(f"{url}gradio_api/call/ask/{started.json()['event_id']}", timeout=60).text
+        assert "event: error" in ended
+    assert asked
+    assert not [host for host in asked if "example.com" in host]
