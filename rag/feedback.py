@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS judgement (
     note TEXT NOT NULL,
     question TEXT NOT NULL,
     standalone_question TEXT NOT NULL,
-    answer TEXT NOT NULL          -- JSON, as Answer.to_dict()
+    answer TEXT NOT NULL,         -- JSON, as Answer.to_dict()
+    documents TEXT NOT NULL       -- JSON: the sources that were asked; [] when all were
 )
 """
 
@@ -46,20 +47,23 @@ class Judgement:
     question: str
     standalone_question: str
     answer: Mapping[str, Any]
+    documents: tuple[str, ...] = ()  # the sources that were asked; all, if empty
 
     def gold(self) -> dict[str, Any]:
         """A line of a gold file (eval/README.md); one that a person has to mend first is marked as a draft.
 
-        A good answer is answerable, its quotes the evidence; a good refusal is unanswerable.
+        A good answer is answerable, its quotes the evidence. A good refusal is unanswerable, unless only some documents
+        were asked, or what was said before: the others may answer it.
         """
         line: dict[str, Any] = {"id": f"feedback-{self.key}", "kind": "feedback", "question": self.standalone_question}
         if self.standalone_question != self.question:
             line["asked"] = self.question
-        if self.verdict == "up" and self.answer["refused"]:
+        refused, of_all = self.answer["refused"], not self.documents and self.standalone_question == self.question
+        if self.verdict == "up" and refused and of_all:
             return {**line, "answers": [], "answerable": False, "evidence": []}
         said = " ".join(sentence["text"] for sentence in self.answer["sentences"])
         line |= {"answers": None, "answerable": True}
-        if self.verdict == "up":
+        if self.verdict == "up" and not refused:
             return {**line, "evidence": _evidence(self.answer), "reference": [said]}
         return {
             **line,
@@ -69,6 +73,7 @@ class Judgement:
             "verdict": self.verdict,
             "note": self.note,
             "shown": self.answer["text"],
+            "documents": list(self.documents),
         }
 
 
@@ -84,8 +89,11 @@ class Feedback:
     def __init__(self, index_dir: Path) -> None:
         self.path = index_dir.absolute() / "feedback.db"
 
-    def add(self, answer: Answer, verdict: Verdict, note: str = "") -> None:
-        """Keep a verdict; a later one about the same answer takes its place. A note is cut after 1000 characters."""
+    def add(self, answer: Answer, verdict: Verdict, note: str = "", documents: Sequence[str] = ()) -> None:
+        """Keep a verdict; a later one about the same answer takes its place. A note is cut after 1000 characters.
+
+        `documents` are the sources that were asked, if not all were.
+        """
         row = (
             answer_key(answer),
             datetime.now(UTC).isoformat(timespec="seconds"),
@@ -94,10 +102,11 @@ class Feedback:
             answer.question,
             answer.standalone_question,
             json.dumps(answer.to_dict()),
+            json.dumps(list(documents)),
         )
         with self._connected() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO judgement VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO judgement VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [part.encode(errors="replace").decode() for part in row],
             )
 
@@ -107,7 +116,10 @@ class Feedback:
             return []
         with self._connected() as connection:
             rows = connection.execute("SELECT * FROM judgement ORDER BY time, rowid").fetchall()
-        return [Judgement(k, time, verdict, note, q, s, json.loads(a)) for k, time, verdict, note, q, s, a in rows]
+        return [
+            Judgement(key, time, verdict, note, asked, standalone, json.loads(answer), tuple(json.loads(documents)))
+            for key, time, verdict, note, asked, standalone, answer, documents in rows
+        ]
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:

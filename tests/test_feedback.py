@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,16 @@ def test_the_last_verdict_about_an_answer_is_kept(feedback: Feedback) -> None:
 def test_a_rebuilt_index_loses_none_and_nothing_is_said_of_the_person(feedback: Feedback) -> None:
     feedback.add(ANSWER, "up")
     columns = [row[1] for row in sqlite3.connect(feedback.path).execute("PRAGMA table_info(judgement)")]
-    assert columns == ["answer_key", "time", "verdict", "note", "question", "standalone_question", "answer"]
+    assert columns == [
+        "answer_key",
+        "time",
+        "verdict",
+        "note",
+        "question",
+        "standalone_question",
+        "answer",
+        "documents",
+    ]
     assert feedback.path.name not in ("index.db", "new.db")
 
 
@@ -118,3 +128,16 @@ def test_a_file_that_is_no_database_is_one_sentence(feedback: Feedback) -> None:
     feedback.path.write_text("not a database, but long enough to look like one" * 50)
     with pytest.raises(RagError, match="move it away to begin a new one"):
         feedback.judgements()
+
+
+@pytest.mark.parametrize("documents", [(), ("heron.txt",)])
+@pytest.mark.parametrize("asked", ["Who is the king?", "And the king?"])
+def test_a_good_refusal_is_gold_only_where_all_was_asked(
+    feedback: Feedback, documents: tuple[str, ...], asked: str
+) -> None:
+    feedback.add(replace(REFUSAL, question=asked), "up", documents=documents)
+    (line,) = (judgement.gold() for judgement in feedback.judgements())
+    of_all = not documents and asked == REFUSAL.standalone_question
+    assert line.get("draft", False) is not of_all
+    assert line["answerable"] is not of_all
+    assert line.get("documents", []) == list(documents)

@@ -25,6 +25,8 @@ _LABELS = {"up": "Good", "down": "Bad", "wrong evidence": "Wrong evidence"}
 class _Turn(Protocol):
     @property
     def answer(self) -> Answer | None: ...
+    @property
+    def documents(self) -> tuple[str, ...]: ...
 
 
 def row(answer: Answer) -> str:
@@ -59,11 +61,12 @@ def place(opening: Opening, turns: gr.State, script: str) -> None:
 
 def _kept(opening: Opening, turns: Sequence[_Turn], key: str, verdict: Any, note: str) -> str:
     """What is said to somebody who has judged."""
-    judged = [turn.answer for turn in turns if turn.answer and answer_key(turn.answer) == key]
+    judged = [(turn.answer, turn.documents) for turn in turns if turn.answer and answer_key(turn.answer) == key]
     if not judged or verdict not in VERDICTS:
         return "This answer is gone; ask again."
     try:
-        Feedback(opening.assistant.settings.index_dir).add(judged[-1], verdict, note)
+        answer, documents = judged[-1]
+        Feedback(opening.assistant.settings.index_dir).add(answer, verdict, note, documents)
     except RagError as error:
         return str(error)
     except Exception:  # the page stays usable whatever broke

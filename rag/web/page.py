@@ -184,7 +184,7 @@ async def _answered(opening: Opening, question: str, earlier: Turns, only: Sourc
     except (QuestionInvalid, RagError) as error:
         yield Turn(question if len(question) <= _SHOWN_CHARS else f"{question[:_SHOWN_CHARS]}…", notice=str(error))
         return
-    turn = Turn(question, running=True)
+    turn = Turn(question, running=True, documents=only)
     yield turn
     try:
         async for answer in _glancing(answers):

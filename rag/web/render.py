@@ -40,6 +40,7 @@ class Turn:
     answer: Answer | None = None
     lines: Mapping[int, int] = field(default_factory=dict)
     notice: str = ""
+    documents: tuple[str, ...] = ()  # the sources that are asked; all, if empty
     running: bool = False
     step: Step = "searching"
 

@@ -26,10 +26,21 @@ HOSTILE = (
 )
 
 
+OPENED: list[Any] = []  # browser contexts, for `served` to close
+
+
 @contextmanager
 def served(assistant: Any, examples: tuple[str, ...] | list[str] = (), users: Users | None = None) -> Iterator[str]:
     with serve(assistant, examples, port=0, users=users) as server:
-        yield server.address
+        try:
+            yield server.address
+        finally:
+            close_pages()  # first: a page that loses its server says so as an error
+
+
+def close_pages() -> None:
+    while OPENED:
+        OPENED.pop().close()
 
 
 def ask(page: Page, question: str) -> Page:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from chromium import OPENED, close_pages
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -30,11 +31,10 @@ def browser() -> Iterator[Any]:
 def visit(browser: Any) -> Iterator[Visit]:
     """Opens pages; at the end, none may have reached another origin, logged an error or shown a dialog."""
     faults: list[str] = []
-    contexts = []
 
     def open_page(url: str, **options: Any) -> Page:
         context = browser.new_context(reduced_motion="reduce", **options)
-        contexts.append(context)
+        OPENED.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.on("request", lambda r: r.url.startswith((url, "data:", "blob:")) or faults.append(f"asked for {r.url}"))
@@ -47,6 +47,5 @@ def visit(browser: Any) -> Iterator[Visit]:
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    close_pages()
     assert faults == []
