@@ -48,7 +48,7 @@ const busy = () => element.querySelector(".turn.running") !== null;
 document.addEventListener(
   "keydown",
   (event) => {
-    if (event.key !== "Enter" || event.shiftKey || !event.target.closest("#ask") || !busy()) return;
+    if (event.key !== "Enter" || event.shiftKey || event.target !== box() || !busy()) return;
     event.preventDefault();
     event.stopPropagation();
   },

@@ -197,7 +197,7 @@ async def _events(answers: Iterator[Answer], head: dict[str, Any], line: _Line) 
             yield _chunk(head, {}, finish_reason="stop", rag=answer.to_dict())
     except RagError as error:
         yield _event({"error": _described(503, str(error))})
-    except Exception:
+    except Exception:  # the status is sent already: only an event can still say it
         logger.exception("the answer broke")
         yield _event({"error": _described(500, "something broke; the server's terminal says what")})
     yield "data: [DONE]\n\n"

@@ -109,7 +109,7 @@ class Opening:
         except RagError as error:
             self._state = _State("failed", str(error))
             logger.error("%s", error)
-        except Exception:
+        except Exception:  # in a thread of its own nobody would hear of it, and the page would wait for ever
             self._state = _State("failed", "the index could not be opened; the terminal says why")
             logger.exception("opening the index broke")
         else:

@@ -415,7 +415,11 @@ def test_no_second_question_is_asked_while_one_is_answered(visit: Visit, scripte
         box.press("Enter")
         page.wait_for_timeout(300)
         assert box.input_value() == "second"
+        page.get_by_role("button", name="Stop").focus()
+        page.keyboard.press("Enter")  # there it still means the button
+        page.locator(".turn .notice").get_by_text("Stopped").wait_for()
         scripted.go_on.set()
+        box.focus()
         page.get_by_role("button", name="Ask", exact=True).wait_for()
         assert page.locator(".turn").count() == 1
         box.press("Enter")
