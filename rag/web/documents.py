@@ -206,7 +206,7 @@ def _used_up(file: Path) -> Iterator[None]:
 def _panel() -> str:
     megabytes = f"{MAX_BYTES / 1e6:g}"
     return f"""<button type="button" class="open-documents" aria-haspopup="dialog">Documents</button>
-<dialog class="documents" aria-label="Documents" data-most="{MAX_BYTES}">
+<dialog class="panel documents" aria-label="Documents" data-most="{MAX_BYTES}">
   <header><h2>Documents</h2><button type="button" class="close-documents" aria-label="Close">✕</button></header>
   <label class="drop"><input type="file" multiple><span>Drop files here, or choose them</span>
     <span class="small">PDF, Word, PowerPoint, Excel, HTML, text and more, up to {megabytes} MB each</span></label>

@@ -13,30 +13,39 @@ _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~!&$^@]|(?<=\w)[:.](?=\S)")  # "http:" a
 _AT_LINE_START = re.compile(r"^(\s*)(?:([-+=])|(\d+)([.)]))", re.MULTILINE)
 
 
-def as_markdown(answer: Answer) -> str:
-    """The answer, each sentence with its footnotes; of a refusal, the nearest passages."""
+def as_markdown(answer: Answer, series: str = "") -> str:
+    """The answer, each sentence with its footnotes; of a refusal, the nearest passages.
+
+    `series` stands before the number of each footnote, so that several answers can share a page.
+    """
     if answer.refused:
         nearest = "\n".join(f"- {_place(passage)}" for passage in answer.nearest)
         return f"{text(answer.text)}\n" + (f"\nNearest passages:\n\n{nearest}\n" if nearest else "")
     if not answer.sentences:
         return f"{text(answer.text)}\n"
     said = [
-        text(sentence.text) + "".join(f"[^{marker}]" for marker in sentence.citations) for sentence in answer.sentences
+        text(sentence.text) + "".join(f"[^{series}{marker}]" for marker in sentence.citations)
+        for sentence in answer.sentences
     ]
     body = "\n\n".join(said) if answer.mode == "quoted" else " ".join(said)
-    return f"{body}\n\n" + "\n".join(map(_footnote, answer.citations))
+    return f"{body}\n\n" + "\n".join(_footnote(citation, series) for citation in answer.citations)
 
 
-def _footnote(citation: Citation) -> str:
+def _footnote(citation: Citation, series: str) -> str:
     quote = "\n".join(f"    > {line}" for line in text(citation.quote).split("\n"))
     place = f"{_place(citation.passage)}, characters {citation.start:,}–{citation.end:,}"
-    return f"[^{citation.marker}]: {place}\n\n{quote}\n"
+    return f"[^{series}{citation.marker}]: {place}\n\n{quote}\n"
 
 
 def _place(passage: Passage) -> str:
     page = f", page {passage.page}" if passage.page else ""
     heading = f", {text(passage.heading)}" if passage.heading else ""
     return f"{text(passage.title)} — {text(passage.source)}{page}{heading}"
+
+
+def line(words: str) -> str:
+    """`words` as one line of Markdown, for a heading."""
+    return text(" ".join(words.split()))
 
 
 def text(words: str) -> str:

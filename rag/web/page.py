@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
@@ -21,14 +21,14 @@ import gradio as gr
 from ..assistant import Assistant
 from ..errors import QuestionInvalid, RagError
 from ..types import Answer, Step
-from . import documents, feedback, render, viewer
+from . import conversations, documents, feedback, render, standing, viewer
 from .api import Api, endpoints
 from .completions import AT_ONCE, WAITING
 from .examples import MadeExamples
 from .opening import Opening
-from .render import Turn
 from .sources import VIEWER, sources
 from .theme import css, theme
+from .turns import Turn, Turns, history
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,6 @@ _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 _IDLE = gr.update(submit_btn="Ask", stop_btn=False)
 _BUSY = gr.update(submit_btn=False, stop_btn="Stop")
 
-Turns = tuple[Turn, ...]
 Sources = tuple[str, ...]
 
 
@@ -67,6 +66,7 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
         timer = gr.Timer(_TICK_SECONDS, active=False)
         with gr.Row(elem_id="top"):
             header = _html("header", _top(opening))
+            _html("conversations", conversations.PANEL)
             shelf = documents.place(page, opening, _packaged("documents.js"))
         with gr.Row(elem_id="desk", scale=1):
             with gr.Column(elem_id="talk", scale=3):
@@ -86,7 +86,7 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
                 _html("viewer", VIEWER, js=_packaged("viewer.js"), serves=_readers(opening))
         endpoints(Api(opening))  # before the page's own events, which would take their names
         feedback.place(opening, turns, _packaged("feedback.js"))
-        _connect(opening, turns, only, chat, panel, box)
+        _connect(opening, turns, only, chat, panel, box, examples)
         shelf.choose_documents(_choose, None, [only, scope], queue=False, **_QUIET)
         shelf.documents_changed(top, None, [header, timer], queue=False, **_QUIET)
         for event in (page.load, timer.tick):
@@ -97,7 +97,10 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
 
 def look() -> dict[str, Any]:
     """What Gradio wants to know about the page when it is served."""
-    return {"theme": theme(), "css": css() + _packaged("documents.css") + _packaged("feedback.css")}
+    return {
+        "theme": theme(),
+        "css": css() + _packaged("documents.css") + _packaged("conversations.css") + _packaged("feedback.css"),
+    }
 
 
 def _packaged(name: str) -> str:
@@ -106,6 +109,18 @@ def _packaged(name: str) -> str:
 
 def _html(name: str, value: str, *, js: str | None = None, serves: Sequence[Callable[..., Any]] = ()) -> gr.HTML:
     return gr.HTML(value, elem_id=name, js_on_load=js, server_functions=[*serves], apply_default_css=False)
+
+
+def _listener(name: str, script: str, *serves: Callable[..., Any]) -> gr.HTML:
+    """Something that is not seen: what the server hands to a script, and the events that the script sends."""
+    return gr.HTML(
+        "",
+        elem_id=name,
+        js_on_load=_packaged(script),
+        server_functions=[*serves],
+        apply_default_css=False,
+        visible="hidden",
+    )
 
 
 def _readers(opening: Opening) -> list[Callable[..., Any]]:
@@ -131,45 +146,75 @@ def _choose(event: gr.EventData) -> tuple[Sources, str]:
     return only, documents.scope(only)
 
 
-def _connect(opening: Opening, turns: gr.State, only: gr.State, chat: gr.HTML, panel: gr.HTML, box: gr.Textbox) -> None:
-    """What happens when somebody asks, clicks on an example, or stops."""
+def _connect(
+    opening: Opening,
+    turns: gr.State,
+    only: gr.State,
+    chat: gr.HTML,
+    panel: gr.HTML,
+    box: gr.Textbox,
+    examples: Sequence[str],
+) -> None:
+    """What happens when somebody asks, clicks on an example, stops, or opens a conversation."""
+    shown_as = gr.State("")  # what the browser calls the conversation; "" until it has said so
+    kept = _listener("kept", "conversations.js", conversations.conversation_export)
 
     # Async, because a stop cannot interrupt Gradio while it waits for a plain generator: a slow LLM would hold it up.
-    async def ask(question: str, earlier: Turns, only: Sources) -> AsyncIterator[list[Any]]:
+    async def ask(question: str, earlier: Turns, only: Sources, shown_as: str) -> AsyncIterator[list[Any]]:
         question = question.encode(errors="replace").decode().strip()  # a lone surrogate cannot be sent back
         if not question:
             yield [gr.skip() for _ in outputs]  # Gradio empties what a generator never yields
-        else:
-            async for turn in _answered(opening, question, earlier, only):
-                yield [*_shown((*earlier, turn)), _BUSY if turn.running else gr.skip()]
+            return
+        is_kept = False  # the question at once, and the answer when it is whole
+        async for turn in _answered(opening, question, earlier, only):
+            now = (*earlier, turn)
+            to_keep = gr.skip() if is_kept and turn.running else conversations.keep(shown_as, now)
+            is_kept = True
+            yield [*_shown(now), _BUSY if turn.running else gr.skip(), to_keep]
 
-    async def ask_anew(earlier: Turns, only: Sources, event: gr.EventData) -> AsyncIterator[list[Any]]:
+    async def ask_anew(earlier: Turns, only: Sources, shown_as: str, event: gr.EventData) -> AsyncIterator[list[Any]]:
         """Ask question `turn` (from 1) again, in other words perhaps; it and what followed it are dropped."""
-        kept = earlier[: max(0, int(event.turn) - 1)]
-        async for shown in ask(event.question or earlier[len(kept)].question, kept, only):
+        before = earlier[: max(0, int(event.turn) - 1)]
+        async for shown in ask(event.question or earlier[len(before)].question, before, only, shown_as):
             yield shown
 
-    async def ask_example(earlier: Turns, only: Sources, event: gr.EventData) -> AsyncIterator[list[Any]]:
-        async for shown in ask(event.question, earlier, only):
+    async def ask_example(
+        earlier: Turns, only: Sources, shown_as: str, event: gr.EventData
+    ) -> AsyncIterator[list[Any]]:
+        async for shown in ask(event.question, earlier, only, shown_as):
             yield shown
 
-    def settle(now: Turns) -> list[Any]:
+    def settle(now: Turns, shown_as: str) -> list[Any]:
         """A turn that still runs when its event is over was stopped."""
         if now and now[-1].running:
-            return [*_shown((*now[:-1], replace(now[-1], running=False, notice="stopped"))), _IDLE]
-        return [gr.skip(), gr.skip(), gr.skip(), _IDLE]
+            now = (*now[:-1], replace(now[-1], running=False, notice="stopped"))
+            return [*_shown(now), _IDLE, conversations.keep(shown_as, now)]
+        return [gr.skip(), gr.skip(), gr.skip(), _IDLE, gr.skip()]
 
-    outputs = [turns, chat, panel, box]
-    asked = box.submit(ask, [box, turns, only], outputs, **_QUIET)
-    clicked = chat.example_select(ask_example, [turns, only], outputs, **_QUIET)
-    again = chat.ask_anew(ask_anew, [turns, only], outputs, **_QUIET)
+    async def open_conversation(event: gr.EventData) -> AsyncIterator[list[Any]]:
+        """Show it as it was kept, and once there is an index, which of its quotes do not stand there any more."""
+        now = conversations.opened(event.turns)
+        yield [*_shown(now, examples), str(event.id), conversations.heard(str(event.id))]
+        while opening.status == "starting":
+            await asyncio.sleep(_TICK_SECONDS)
+        with suppress(RagError):
+            checked = await asyncio.to_thread(standing.checked, opening.assistant.document, now)
+            if checked != now:
+                yield [*_shown(checked, examples), gr.skip(), gr.skip()]
+
+    outputs = [turns, chat, panel, box, kept]
+    asked = box.submit(ask, [box, turns, only, shown_as], outputs, **_QUIET)
+    clicked = chat.example_select(ask_example, [turns, only, shown_as], outputs, **_QUIET)
+    again = chat.ask_anew(ask_anew, [turns, only, shown_as], outputs, **_QUIET)
     box.stop(None, cancels=[asked, clicked, again], **_QUIET)
     for event in (asked, clicked, again):
-        event.then(settle, [turns], outputs, queue=False, **_QUIET)
+        event.then(settle, [turns, shown_as], outputs, queue=False, **_QUIET)
+    opens = [turns, chat, panel, shown_as, kept]
+    kept.conversation_open(open_conversation, None, opens, concurrency_limit=None, **_QUIET)
 
 
-def _shown(turns: Turns) -> list[Any]:
-    return [turns, render.chat(turns), sources(turns)]
+def _shown(turns: Turns, examples: Sequence[str] = ()) -> list[Any]:
+    return [turns, render.chat(turns, examples), sources(turns)]
 
 
 async def _answered(opening: Opening, question: str, earlier: Turns, only: Sources) -> AsyncIterator[Turn]:
@@ -180,7 +225,7 @@ async def _answered(opening: Opening, question: str, earlier: Turns, only: Sourc
     steps: list[Step] = ["searching"]
     try:
         assistant = opening.assistant
-        answers = assistant.stream(question, history=render.history(earlier), documents=only, report=steps.append)
+        answers = assistant.stream(question, history=history(earlier), documents=only, report=steps.append)
     except (QuestionInvalid, RagError) as error:
         yield Turn(question if len(question) <= _SHOWN_CHARS else f"{question[:_SHOWN_CHARS]}…", notice=str(error))
         return
@@ -191,7 +236,7 @@ async def _answered(opening: Opening, question: str, earlier: Turns, only: Sourc
             turn = replace(turn, step=steps[-1])
             if answer:
                 answer = documents.scoped(answer, only)
-                lines = await asyncio.to_thread(_lines, assistant, answer, turn.lines)
+                lines = await asyncio.to_thread(standing.lines, assistant.document, answer, turn.lines)
                 turn = replace(turn, answer=answer, lines=lines)
             yield turn
         yield replace(turn, running=False)
@@ -214,15 +259,3 @@ async def _glancing(answers: Iterator[Answer]) -> AsyncIterator[Answer | None]:
             yield answer
         finally:
             coming.cancel()
-
-
-def _lines(assistant: Assistant, answer: Answer, known: Mapping[int, int]) -> dict[int, int]:
-    """The line at which each quote starts, where its document has no pages and is still there."""
-    lines = dict(known)
-    for citation in answer.citations:
-        if citation.marker not in lines and not citation.passage.page:
-            with suppress(RagError):
-                document = assistant.document(citation.passage.document_id)
-                if document.text[citation.start : citation.end] == citation.quote:  # else it was replaced meanwhile
-                    lines[citation.marker] = document.text.count("\n", 0, citation.start) + 1
-    return lines

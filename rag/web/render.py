@@ -8,13 +8,13 @@ that a document says stays a "[12]".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from html import escape
 
 from ..terms import around
-from ..types import Answer, Message, Sentence, Step
+from ..types import Answer, Sentence, Step
 from . import feedback
 from .markdown import as_markdown
+from .turns import Turn
 
 _STEPS: Mapping[Step, str] = {
     "searching": "Searching the documents",
@@ -26,33 +26,6 @@ _STATUS = {
     "verified": "Checked: the words of its source support this sentence",
     "quoted": "Quoted: these are the words of its source",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A question and what became of it.
-
-    `lines` is the line (from 1) at which the quote of each marker starts in its document; `notice` is a sentence of
-    the page itself: too long, stopped, something broke; `step` is what a running one is about.
-    """
-
-    question: str
-    answer: Answer | None = None
-    lines: Mapping[int, int] = field(default_factory=dict)
-    notice: str = ""
-    documents: tuple[str, ...] = ()  # the sources that are asked; all, if empty
-    running: bool = False
-    step: Step = "searching"
-
-
-def history(turns: Sequence[Turn]) -> list[Message]:
-    """What was asked and answered so far, as plain text."""
-    messages: list[Message] = []
-    for turn in turns:
-        if turn.answer:
-            messages.append({"role": "user", "content": turn.question})
-            messages.append({"role": "assistant", "content": turn.answer.text})
-    return messages
 
 
 def header(documents: int, model: str) -> str:
@@ -122,10 +95,17 @@ def _reply(turn: Turn, number: int) -> Iterator[str]:
             yield _small(f"Understood as: {answer.standalone_question}")
         yield from _refusal(answer, number) if answer.refused else _said(answer, number)
         yield from (_small(_sentence(note)) for note in answer.notes)
+    if turn.outdated:
+        yield _small(_outdated(turn.outdated))
     if turn.running:
         yield f'<p class="waiting" role="status">{_STEPS[turn.step]}</p>'
     if turn.notice:
         yield f'<p class="notice" dir="auto">{escape(_sentence(turn.notice))}</p>'
+
+
+def _outdated(markers: Sequence[int]) -> str:
+    named = ", ".join(f"[{marker}]" for marker in markers)
+    return f"Since this was answered, the words of {named} were changed or removed in the documents."
 
 
 def _refusal(answer: Answer, number: int) -> Iterator[str]:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from ..types import Answer, Citation, Passage
-from .render import Turn, card_id
+from .render import card_id
+from .turns import Turn
 
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 _NO_SOURCES = (

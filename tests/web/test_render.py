@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.types import Answer, Citation, Passage, Sentence
-from rag.web.render import Turn, chat, header, history
+from rag.web.render import chat, header
 from rag.web.sources import marked, sources, where
+from rag.web.turns import Turn, history
 
 TEXT = "Before it. The head is Al-Saadi [12].\n\n\n\nAfter <it>."
 QUOTE = "The head is Al-Saadi [12]."

@@ -1,0 +1,89 @@
+"""Conversations, kept in the browser and nowhere else: the panel that lists them, and what can be downloaded.
+
+`conversations.js` stores each turn that `keep` hands it, and brings a conversation's turns back with the event
+`conversation_open`. What comes back is checked before anything is made of it; it may be years old.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import unicodedata
+from html import escape
+from typing import Any
+
+from . import markdown
+from .turns import Turn, Turns, restored
+
+logger = logging.getLogger(__name__)
+
+_NAME_CHARS = 60
+_NOT_IN_A_NAME = re.compile(r"[^\w.-]+")
+
+PANEL = """<button type="button" class="new-conversation" title="Start a new conversation">New</button>
+<button type="button" class="open-conversations" aria-haspopup="dialog">Conversations</button>
+<dialog class="panel conversations" aria-label="Conversations">
+  <header><h2>Conversations</h2><button type="button" class="close" aria-label="Close">✕</button></header>
+  <p class="small">Kept in this browser only. Whoever uses it can read them.</p>
+  <ul class="happened" aria-live="polite"></ul>
+  <ul class="listed"></ul>
+</dialog>"""
+
+
+def keep(conversation: str, turns: Turns) -> str:
+    """The last turn, for the browser to keep as number `number` (from 1) of its conversation; none comes after it."""
+    told = {"conversation": conversation, "number": len(turns), "turn": turns[-1].to_dict()}
+    return f"<span>{escape(json.dumps(told))}</span>"
+
+
+def heard(conversation: str) -> str:
+    """What tells the browser that its `conversation_open` has arrived."""
+    return f'<span data-shown="{escape(conversation)}"></span>'
+
+
+def opened(sent: Any) -> Turns:
+    """The turns that a `conversation_open` event brings; what cannot be read is said in a turn of its own."""
+    try:
+        return restored(sent)
+    except ValueError as error:
+        return (Turn("", notice=str(error)),)
+
+
+def conversation_export(sent: Any) -> dict[str, str]:
+    """A conversation as a file: its `name`, `type` and `text`; or `failed`, which says what is wrong."""
+    try:
+        title, turns = str(sent["title"]), restored(sent["turns"])
+        name = _file_name(title)
+        if sent["format"] == "markdown":
+            return {"name": f"{name}.md", "type": "text/markdown", "text": as_markdown(title, turns)}
+        text = json.dumps(as_json(title, str(sent["created"]), turns), ensure_ascii=False, indent=2)
+        return {"name": f"{name}.json", "type": "application/json", "text": f"{text}\n"}
+    except ValueError as error:
+        return {"failed": str(error)}
+    except Exception:  # the page stays usable whatever broke
+        logger.exception("the export broke")
+        return {"failed": "something broke; the terminal says what"}
+
+
+def as_markdown(title: str, turns: Turns) -> str:
+    """Questions as headings, answers with footnotes: exact quotes and where they stand."""
+    parts = [f"# {markdown.line(title)}\n"]
+    for number, turn in enumerate(turns, start=1):
+        parts.append(f"## {markdown.line(turn.question)}\n")
+        if turn.answer:
+            parts.append(markdown.as_markdown(turn.answer, f"{number}-"))
+        if turn.notice:
+            parts.append(f"{markdown.text(turn.notice)}\n")
+    return "\n".join(parts)
+
+
+def as_json(title: str, created: str, turns: Turns) -> dict[str, Any]:
+    """`answer` is `Answer.to_dict()` (docs/answer.schema.json), with the quotes and their places."""
+    said = [{key: part for key, part in turn.to_dict().items() if key != "lines"} for turn in turns]
+    return {"title": title, "created": created, "turns": said}
+
+
+def _file_name(title: str) -> str:
+    plain = unicodedata.normalize("NFC", title)
+    return _NOT_IN_A_NAME.sub("-", plain)[:_NAME_CHARS].strip("-._") or "conversation"
