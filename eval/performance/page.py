@@ -1,26 +1,36 @@
-"""How long after a click on a chip the marked sentence is in view: a document of 500 pages, 1.7 million characters.
+"""How long somebody waits for the page: it starts, a first sentence comes, a click on a chip opens its source.
 
-    python -m eval.performance.page [CLICKS]
+    python -m eval.performance.page [TIMES]
 
-Served by the real page over a PDF made for it, clicked by Chromium (Playwright), both on this machine.
+The start and the first sentences are `python app.py` over seeds/, in quotes and with the embedded model, asked the
+gold questions; the click is in a document of 500 pages, 1.7 million characters, made for it. Chromium (Playwright)
+asks and clicks, all on this machine.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from fpdf import FPDF
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 import rag
+from eval.gold import read_gold
 from rag.web import serve
 
+_ROOT = Path(__file__).parents[2]
 _PAGES = 500
 _LINES = 40
 _ASKED = 417  # the page that is asked about
@@ -63,40 +73,126 @@ def pdf(path: Path) -> None:
 
 
 def clicked(page: Page, url: str) -> tuple[float, float]:
-    """Milliseconds of the first click on a chip, when nothing of the document is there yet, and of the second."""
+    """Seconds of the first click on a chip, when nothing of the document is there yet, and of the second."""
     page.goto(url)
     page.get_by_label("Your question").fill("When was the lighthouse of Kereva painted green?")
     page.get_by_label("Your question").press("Enter")
     page.locator(".chip").first.wait_for()
     page.get_by_role("button", name="Ask").wait_for()
-    first = float(page.locator(".chip").first.evaluate(_CLICK))
+    first = float(page.locator(".chip").first.evaluate(_CLICK)) / 1000
     page.keyboard.press("Escape")
     page.wait_for_timeout(1500)  # the rest of the document arrives
-    return first, float(page.locator(".chip").first.evaluate(_CLICK))
+    return first, float(page.locator(".chip").first.evaluate(_CLICK)) / 1000
+
+
+@contextmanager
+def app(folder: Path, llm: str) -> Iterator[str]:
+    """`python app.py` over seeds/, with an index in `folder`; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ours = {"GRADIO_SERVER_PORT": str(port), "RAG_LLM": llm, "RAG_INDEX_DIR": str(folder)}
+    started = subprocess.Popen(
+        [sys.executable, "app.py"], cwd=_ROOT, env={**os.environ, **ours}, stdout=subprocess.DEVNULL
+    )
+    try:
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        started.terminate()
+        started.wait()
+
+
+def until_usable(page: Page, url: str) -> None:
+    """Until somebody can type a question: who opens the page too early tries again."""
+    while True:
+        try:
+            page.goto(url)
+            break
+        except PlaywrightError:
+            time.sleep(0.05)
+    page.get_by_label("Your question").fill("?")
+
+
+def started(browser: Browser, folder: Path) -> tuple[float, float]:
+    """Seconds from the start of `app.py` to a page that takes a question, and to the end of a first answer."""
+    began = time.monotonic()
+    with app(folder, "none") as url:
+        page = browser.new_page()
+        until_usable(page, url)
+        usable = time.monotonic() - began
+        first_sentence(page, "Who is the head of the Counter-Terrorism Service?")
+        page.close()
+        return usable, time.monotonic() - began
+
+
+def first_sentence(page: Page, question: str) -> float:
+    """Seconds from Enter to the first sentence of the answer, or to the refusal; waits for the rest."""
+    count = page.locator(".turn").count()
+    page.get_by_label("Your question").fill(question)
+    began = time.monotonic()
+    page.get_by_label("Your question").press("Enter")
+    page.locator(".turn").nth(count).locator(".said").first.wait_for(timeout=120_000)
+    waited = time.monotonic() - began
+    page.get_by_role("button", name="Ask", exact=True).wait_for(timeout=120_000)
+    return waited
+
+
+def sentences(browser: Browser, folder: Path, llm: str, count: int) -> list[float]:
+    """Seconds to the first sentence of `count` answerable questions, each in a conversation of its own, after one."""
+    questions = [each.question for each in read_gold(_ROOT / "eval" / "gold.jsonl") if each.answerable][: count + 1]
+    times = []
+    with app(folder, llm) as url:
+        for question in questions:
+            page = browser.new_page()
+            until_usable(page, url)
+            times.append(first_sentence(page, question))
+            page.close()
+    return times[1:]  # the first loads the models
+
+
+def tell(what: str, seconds: list[float]) -> None:
+    """One line."""
+    middle, slowest = statistics.median(seconds), max(seconds)
+    in_ms = slowest < 0.5
+    unit, factor, places = ("ms", 1000, 0) if in_ms else ("s", 1, 2)
+    print(
+        f"{what}: median {middle * factor:.{places}f} {unit}, slowest {slowest * factor:.{places}f} {unit} "
+        f"of {len(seconds)}",
+        flush=True,
+    )
 
 
 def main(count: int = 20) -> None:
-    """Print the milliseconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        documents = Path(folder, "documents")
-        documents.mkdir()
-        pdf(documents / "book.pdf")
-        settings: dict[str, Any] = {"documents": documents, "index_dir": Path(folder, "index"), "llm": "none"}
-        began = time.monotonic()
-        with rag.Assistant.open(rag.Settings(**settings, refuse_below=0)) as assistant:
-            book = assistant.document(assistant.documents()[0].id)
-            print(f"{len(book.pages)} pages, {len(book.text):,} characters, read in {time.monotonic() - began:.0f} s")
-            measure(assistant, count)
-
-
-def measure(assistant: rag.Assistant, count: int) -> None:
-    """Serve, ask, click."""
-    with serve(assistant, port=0) as server, sync_playwright() as driver:
+    """Print the figures."""
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as driver:
+        folder = Path(name)
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        times = [clicked(browser.new_page(), server.address) for _ in range(count)]
-        for what, each in zip(("first opening", "again"), zip(*times, strict=True), strict=True):
-            print(f"{what}: median {statistics.median(each):.0f} ms, slowest {max(each):.0f} ms of {count}")
+        starts = [started(browser, folder / "seeds") for _ in range(4)]
+        tell("start of app.py to a page that takes a question, new index", [starts[0][0]])
+        tell("start of app.py to a page that takes a question", [usable for usable, _ in starts[1:]])
+        tell("start of app.py to the end of a first answer", [answered for _, answered in starts[1:]])
+        for llm in ("none", "embedded"):
+            tell(f"Enter to the first sentence, llm {llm}", sentences(browser, folder / "seeds", llm, count))
+        for what, seconds in zip(
+            ("click to mark, first opening", "again"), clicks(browser, folder, count), strict=True
+        ):
+            tell(what, list(seconds))
         browser.close()
+
+
+def clicks(browser: Browser, folder: Path, count: int) -> Iterator[tuple[float, ...]]:
+    """Seconds from a click to the mark in a long document: when nothing of it is there yet, and again."""
+    documents = folder / "documents"
+    documents.mkdir()
+    pdf(documents / "book.pdf")
+    settings: dict[str, Any] = {"documents": documents, "index_dir": folder / "index", "llm": "none"}
+    with (
+        rag.Assistant.open(rag.Settings(**settings, refuse_below=0)) as assistant,
+        serve(assistant, port=0) as server,
+    ):
+        book = assistant.document(assistant.documents()[0].id)
+        print(f"a document of {len(book.pages)} pages, {len(book.text):,} characters")
+        yield from zip(*(clicked(browser.new_page(), server.address) for _ in range(count)), strict=True)
 
 
 if __name__ == "__main__":
