@@ -26,9 +26,10 @@ from .api import Api
 from .completions import add_completions
 from .examples import example_questions
 from .guard import Guard, Users, is_loopback
+from .leaving import EndsWithClient
 from .opening import Opening
 from .page import build, look
-from .tools import mcp_app, need_mcp
+from .tools import PATH, mcp_app, need_mcp
 
 LOCAL = "127.0.0.1"
 
@@ -146,7 +147,8 @@ def serve(
 
 def _served(opening: Opening, examples: Sequence[str], bound: socket.socket, users: Users | None, mcp: bool) -> Server:
     page = build(opening, examples)
-    guard = Guard(_app(opening, page, mcp=mcp), users, local=is_loopback(bound.getsockname()[0]))
+    app = EndsWithClient(_app(opening, page, mcp=mcp), ("/v1/", PATH))
+    guard = Guard(app, users, local=is_loopback(bound.getsockname()[0]))
     return Server(page, guard, bound)
 
 
