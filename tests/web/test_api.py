@@ -6,7 +6,8 @@ import asyncio
 import base64
 import json
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from jsonschema import Draft202012Validator
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
+from scripted import ScriptedLLM
 
 from rag.assistant import Assistant
 from rag.errors import LLMUnavailable, RagError
@@ -289,6 +291,69 @@ def test_a_wrong_completion_request_is_told_in_openais_form(url: str, body: str,
     error = answer.json()["error"]
     assert line in error["message"]
     assert error["type"] == "invalid_request_error"
+
+
+# -- sentence by sentence ----------------------------------------------------------------------------------------------
+
+LIVES, KEEPS = "The walrus Herbert lives in the harbour of Bergen", "The keeper of Herbert is called Ada Lovelace"
+HERBERT: list[Any] = [{"role": "user", "content": "Where does the walrus Herbert live, and who is his keeper?"}]
+
+
+class PausingLLM(ScriptedLLM):
+    """Says its second sentence only when it may; the first one has arrived by then, or it never will."""
+
+    go_on: Any = Field(default_factory=threading.Event)
+
+    def _pieces(self, parts: Any) -> Iterator[str]:
+        yield f"{LIVES} [1]. The keeper of"
+        assert self.go_on.wait(20), "the first sentence did not arrive by itself"
+        yield KEEPS.removeprefix("The keeper of") + " [1]."
+
+
+@pytest.fixture
+def pausing(tmp_path: Path) -> Iterator[tuple[str, PausingLLM]]:
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    (documents / "walrus.txt").write_text(f"{LIVES}. {KEEPS}.\n")
+    llm = PausingLLM(replies=["", "", ""])
+    settings = Settings(documents=documents, index_dir=tmp_path / "index", refuse_below=0)
+    with Assistant.open(settings, llm=llm) as assistant, serve(assistant, port=0) as server:
+        yield server.address, llm
+        llm.go_on.set()
+
+
+def said_by_v1(url: str) -> Iterator[str]:
+    with openai.OpenAI(base_url=f"{url}v1", api_key="any", max_retries=0) as gpt:
+        said = ""
+        for chunk in gpt.chat.completions.create(model="x", messages=HERBERT, stream=True):
+            said += chunk.choices[0].delta.content or ""
+            yield said
+
+
+def said_by_gradio_client(url: str) -> Iterator[str]:
+    client = Client(url, verbose=False, analytics_enabled=False)
+    yield from (partial["text"] for partial in client.submit(HERBERT[0]["content"], api_name="/ask"))
+    client.close()
+
+
+def said_by_curl(url: str) -> Iterator[str]:
+    event = httpx.post(f"{url}gradio_api/call/v2/ask", json={"question": HERBERT[0]["content"]}).json()["event_id"]
+    with httpx.stream("GET", f"{url}gradio_api/call/ask/{event}", timeout=60) as answers:
+        data = (json.loads(line[6:]) for line in answers.iter_lines() if line.startswith("data: "))
+        yield from (partial[0]["text"] for partial in data if partial)
+
+
+@pytest.mark.parametrize("said_by", [said_by_v1, said_by_gradio_client, said_by_curl])
+def test_the_first_sentence_arrives_before_the_second_is_written(
+    pausing: tuple[str, PausingLLM], said_by: Callable[[str], Iterator[str]]
+) -> None:
+    url, llm = pausing
+    said = ""
+    for said in said_by(url):
+        if LIVES in said and not llm.go_on.is_set():
+            assert KEEPS not in said
+            llm.go_on.set()
+    assert said.startswith(f"{LIVES}. [1] {KEEPS}. [")
 
 
 # -- for users only ----------------------------------------------------------------------------------------------------
