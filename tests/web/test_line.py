@@ -228,6 +228,18 @@ def test_all_doors_lead_to_one_line(url: str, opening: Opening, slow: Slow) -> N
     assert slow.most == 2
 
 
+def test_more_than_gradio_keeps_is_refused_with_503(slow: Slow) -> None:
+    with serve(slow, port=0) as server, httpx.Client(base_url=server.address) as client:  # type: ignore[arg-type]
+        full = next(
+            answer
+            for _ in range(150)
+            if (answer := client.post("/gradio_api/call/v2/ask", json={"question": "q"})).status_code != 200
+        )
+        assert full.status_code == 503
+        assert full.json()["detail"].startswith("Queue is full.")
+        slow.go_on.set()
+
+
 # -- leaving -----------------------------------------------------------------------------------------------------------
 
 
