@@ -20,11 +20,12 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from ..errors import QuestionInvalid, RagError
-from ..types import Answer, Citation, Message
+from ..types import Answer, Message, Passage
 from .line import AT_ONCE as AT_ONCE
 from .line import WAITING as WAITING
 from .line import Line
 from .opening import Opening
+from .place import place
 
 logger = logging.getLogger(__name__)
 
@@ -101,14 +102,12 @@ def cited(answer: Answer) -> str:
 def _footnotes(answer: Answer) -> str:
     if not answer.citations:
         return ""
-    return _SOURCES + "\n".join(f"[{c.marker}] “{c.quote}” ({_place(c)})" for c in answer.citations)
+    return _SOURCES + "\n".join(f"[{c.marker}] “{c.quote}” ({_stands(c.passage)})" for c in answer.citations)
 
 
-def _place(citation: Citation) -> str:
-    passage = citation.passage
-    page = f"page {passage.page}" if passage.page else ""
-    title = passage.title if passage.title != passage.source else ""
-    return ", ".join(part for part in (title, passage.source, page) if part)
+def _stands(passage: Passage) -> str:
+    title = [passage.title] if passage.title not in ("", passage.source) else []
+    return ", ".join([*title, *place(passage)])
 
 
 def _conversation(messages: list[ChatMessage]) -> tuple[str, list[Message]]:

@@ -230,7 +230,7 @@ class Scripted:
             yield step
 
 
-ONE = Passage(1, 1, "a.txt", "Title", 0, 12, "One is here.", page=3)
+ONE = Passage(1, 1, "a.txt", "Title", 0, 12, "One is here.", page=3, heading="Costs")
 FIRST = Answer(
     "q", "q", "One is here. [1]", "written",
     sentences=(Sentence("One is here.", (1,), 0.9, "verified"),), citations=(Citation(1, ONE, 0, 12, "One is here."),),
@@ -242,7 +242,7 @@ def test_history_reaches_the_assistant_without_our_footnotes() -> None:
     with serve(scripted, port=0) as server, openai.OpenAI(base_url=f"{server.address}v1", api_key="x") as gpt:  # type: ignore[arg-type]
         first = gpt.chat.completions.create(model="x", messages=[{"role": "user", "content": "first"}])
         content = first.choices[0].message.content
-        assert content == "One is here. [1]\n\nSources:\n[1] “One is here.” (Title, a.txt, page 3)"
+        assert content == "One is here. [1]\n\nSources:\n[1] “One is here.” (Title, a.txt, page 3, Costs)"
         gpt.chat.completions.create(
             model="x",
             messages=[
