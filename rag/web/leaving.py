@@ -86,6 +86,7 @@ async def while_listened(work: Awaitable[T]) -> T:
         return doing.result()
     finally:
         doing.cancel()
+        await asyncio.wait([doing])  # what is still being left cannot be closed
 
 
 def _is_listened() -> bool:

@@ -275,7 +275,9 @@ def test_who_leaves_frees_the_place_and_the_line(
     assert by_v1(url) == DONE.text
 
 
-def test_who_leaves_over_rest_frees_the_place(url: str, opening: Opening, slow: Slow) -> None:
+def test_who_leaves_over_rest_frees_the_place(
+    url: str, opening: Opening, slow: Slow, caplog: pytest.LogCaptureFixture
+) -> None:
     events = []
     for _ in range(3):
         started = httpx.post(f"{url}gradio_api/call/v2/ask", json={"question": "q"})
@@ -286,3 +288,6 @@ def test_who_leaves_over_rest_frees_the_place(url: str, opening: Opening, slow: 
             answers = listening.enter_context(httpx.stream("GET", f"{url}gradio_api/call/ask/{event}"))
             assert answers.status_code == 200
     assert until(lambda: opening.queue.free == 2) < 2
+    slow.go_on.set()
+    assert by_rest(url) == DONE.text
+    assert not caplog.records
