@@ -12,15 +12,17 @@ V = TypeVar("V")
 
 
 class Kept(Generic[K, V]):
-    """At most `most` values, those that were used last.
+    """At most `most` values, or values that weigh no more together, those that were used last.
 
     >>> lengths = Kept[str, int](100)
     >>> lengths.get(["owl", "heron"], lambda new: [len(word) for word in new])
     [3, 5]
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, weight: Callable[[V], int] = lambda _: 1) -> None:
         self._most = most
+        self._weight = weight
+        self._weighs = 0
         self._lock = threading.Lock()
         self._values: OrderedDict[K, V] = OrderedDict()
 
@@ -36,8 +38,14 @@ class Kept(Generic[K, V]):
             known |= dict(zip(new, make(new), strict=True))
         with self._lock:
             for key in keys:
-                self._values[key] = known[key]
-                self._values.move_to_end(key)
-            while len(self._values) > self._most:
-                self._values.popitem(last=False)
+                self._put(key, known[key])
+            while self._weighs > self._most:
+                self._weighs -= self._weight(self._values.popitem(last=False)[1])
         return [known[key] for key in keys]
+
+    def _put(self, key: K, value: V) -> None:
+        if key in self._values:
+            self._weighs -= self._weight(self._values[key])
+        self._values[key] = value
+        self._weighs += self._weight(value)
+        self._values.move_to_end(key)

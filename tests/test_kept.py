@@ -35,6 +35,19 @@ def test_more_than_fits_is_still_given() -> None:
     assert Kept[int, int](2).get([1, 2, 3], list) == [1, 2, 3]
 
 
+def test_values_may_be_weighed() -> None:
+    kept = Kept[str, str](10, weight=len)
+    made: list[str] = []
+
+    def shout(new: list[str]) -> list[str]:
+        made.extend(new)
+        return [word.upper() for word in new]
+
+    for word in ("owl", "heron", "owl", "duck", "heron", "a bird of many words", "owl"):
+        assert kept.get([word], shout) == [word.upper()]
+    assert made == ["owl", "heron", "duck", "heron", "a bird of many words", "owl"]
+
+
 def test_nobody_waits_while_another_makes() -> None:
     kept = Kept[int, int](10)
     both = Barrier(2, timeout=10)

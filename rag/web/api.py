@@ -9,8 +9,8 @@ import base64
 import inspect
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -20,9 +20,11 @@ from gradio.events import api as gradio_api
 from pydantic import ValidationError, validate_call
 from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other
 
+from ..assistant import Assistant
 from ..errors import RagError
 from ..types import Answer, Hit, IngestReport, SearchMode
 from ..uploads import MAX_BYTES
+from .leaving import while_listened
 from .opening import Opening
 
 logger = logging.getLogger(__name__)
@@ -51,24 +53,28 @@ class Listed(TypedDict):
 
 
 class Api:
-    """What a program can do with the index. Raises RagError, QuestionInvalid or ValueError: one plain line each."""
+    """What a program can do with the index, once it has a place in the line.
+
+    Raises RagError (Busy among them), QuestionInvalid or ValueError: one plain line each.
+    """
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
+        self._queue = opening.queue
 
-    def stream(
+    async def stream(
         self,
         question: str,
         documents: list[str] | None = None,
         exclude: list[str] | None = None,
         history: list[Earlier] | None = None,
-    ) -> Iterator[Answer]:
+    ) -> AsyncGenerator[Answer]:
         """Cumulative Answers; the last one is complete."""
-        return self._opening.assistant.stream(
-            question, history=history or (), documents=documents or (), exclude=exclude or ()
-        )
+        async with aclosing(self._queue.each(self._answers(question, documents, exclude, history))) as answers:
+            async for answer in answers:
+                yield answer
 
-    def ask(
+    async def ask(
         self,
         question: str,
         documents: list[str] | None = None,
@@ -87,10 +93,10 @@ class Api:
             exclude: Not these documents, by their `source`.
             history: Earlier turns, so that follow-up questions are understood: {"role", "content"} each.
         """
-        *_, answer = self.stream(question, documents, exclude, history)
+        answer = await self._queue.last(self._answers(question, documents, exclude, history))
         return answer.to_dict()
 
-    def search(
+    async def search(
         self,
         question: str,
         k: int = 10,
@@ -109,22 +115,20 @@ class Api:
         """
         if not 1 <= k <= _MOST_HITS:
             raise ValueError(f"k is {k}; ask for 1 to {_MOST_HITS} passages")
-        assistant = self._opening.assistant
-        return [
-            asdict(hit)
-            for hit in assistant.search(question, k, mode=mode, documents=documents or (), exclude=exclude or ())
-        ]
+        assistant, only, but = self._opening.assistant, documents or (), exclude or ()
+        hits = await self._queue.run(lambda: assistant.search(question, k, mode=mode, documents=only, exclude=but))
+        return [asdict(hit) for hit in hits]
 
-    def documents(self) -> list[Listed]:
+    async def documents(self) -> list[Listed]:
         """List the documents of the index, sorted by their `source`, without their text."""
         return [
             Listed(
                 id=d.id, source=d.source, title=d.title, media_type=d.media_type, sha256=d.sha256, pages=len(d.pages)
             )
-            for d in self._opening.assistant.documents()
+            for d in await self._queue.run(self._opening.assistant.documents)
         ]
 
-    def ingest(self, name: str, text: str = "", content: str = "") -> Json:
+    async def ingest(self, name: str, text: str = "", content: str = "") -> Json:
         """Add a document to the index, or replace the one that was added under the same name.
 
         It reports which documents were added, updated, unchanged, or failed and why.
@@ -135,33 +139,46 @@ class Api:
             content: In place of `text`: the bytes of the file in base64, for example of a PDF.
         """
         data = _bytes(text, content)
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, "upload")
-            file.write_bytes(data)
-            return self._opening.assistant.upload(name, file).to_dict()
+        assistant = self._opening.assistant
+        return (await self._queue.run(lambda: _uploaded(assistant, name, data))).to_dict()
+
+    def _answers(
+        self,
+        question: str,
+        documents: list[str] | None,
+        exclude: list[str] | None,
+        history: list[Earlier] | None,
+    ) -> Iterator[Answer]:
+        return self._opening.assistant.stream(
+            question, history=history or (), documents=documents or (), exclude=exclude or ()
+        )
 
 
 def endpoints(api: Api) -> None:
     """The named endpoints of the page that is being built: /ask (it streams), /search, /documents and /ingest."""
     stream = _checked(api.stream)
 
-    def ask(*arguments: Any) -> Iterator[Json]:
+    async def ask(*arguments: Any) -> AsyncIterator[Json]:
         with _one_line():
-            for answer in stream(*arguments):
-                yield answer.to_dict()
+            async with aclosing(stream(*arguments)) as answers:
+                while answer := await while_listened(anext(answers, None)):
+                    yield answer.to_dict()
 
-    gradio_api(_described(ask, api.ask, Answer))
-    gradio_api(_described(_plain(api.search), api.search, list[Hit]))
-    gradio_api(_described(_plain(api.documents), api.documents, list[Listed]))
-    gradio_api(_described(_plain(api.ingest), api.ingest, IngestReport))
+    for run, like, returns in (
+        (ask, api.ask, Answer),
+        (_plain(api.search), api.search, list[Hit]),
+        (_plain(api.documents), api.documents, list[Listed]),
+        (_plain(api.ingest), api.ingest, IngestReport),
+    ):
+        gradio_api(_described(run, like, returns), concurrency_limit=None)  # they wait in our line, not in Gradio's
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     checked = _checked(function)
 
-    def run(*arguments: Any) -> Any:
+    async def run(*arguments: Any) -> Any:
         with _one_line():
-            return checked(*arguments)
+            return await while_listened(checked(*arguments))
 
     return run
 
@@ -197,6 +214,13 @@ def _described(run: Callable[..., Any], like: Callable[..., Any], returns: Any) 
 
 
 # -- what is uploaded --------------------------------------------------------------------------------------------------
+
+
+def _uploaded(assistant: Assistant, name: str, data: bytes) -> IngestReport:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "upload")
+        file.write_bytes(data)
+        return assistant.upload(name, file)
 
 
 def _bytes(text: str, content: str) -> bytes:

@@ -5,13 +5,12 @@ The text carries [n] and, below it, each exact quote with its place; the field `
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing
 from typing import Any, Literal
 
 from fastapi import FastAPI, Request
@@ -21,14 +20,16 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from ..errors import QuestionInvalid, RagError
-from ..types import Answer, Citation, Message
+from ..types import Answer, Message, Passage
+from .line import AT_ONCE as AT_ONCE
+from .line import WAITING as WAITING
+from .line import Line
 from .opening import Opening
+from .place import place
 
 logger = logging.getLogger(__name__)
 
 MODEL = "rag-quoted"
-AT_ONCE = 4  # questions answered side by side
-WAITING = 64  # and in line behind them
 
 _SOURCES = "\n\nSources:\n"
 
@@ -55,37 +56,8 @@ class ChatRequest(BaseModel):
     stream: bool = False
 
 
-class Busy(Exception):
-    """Too many questions wait already."""
-
-
-class _Line:
-    """Lets `AT_ONCE` questions in side by side, and `WAITING` wait."""
-
-    def __init__(self) -> None:
-        self._places = asyncio.Semaphore(AT_ONCE)
-        self._waiting = 0
-
-    def check(self) -> None:
-        if self._waiting >= WAITING:
-            raise Busy
-
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        self._waiting += 1
-        try:
-            await self._places.acquire()
-        finally:
-            self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._places.release()
-
-
 def add_completions(app: FastAPI, opening: Opening) -> None:
     """Add POST /v1/chat/completions and GET /v1/models to `app`."""
-    line = _Line()
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
@@ -96,14 +68,12 @@ def add_completions(app: FastAPI, opening: Opening) -> None:
     async def completions(asked: ChatRequest) -> Response:
         """Answer the last message of the user; `model` and sampling options are accepted and change nothing."""
         question, history = _conversation(asked.messages)
-        line.check()
+        opening.queue.check()
         answers = opening.assistant.stream(question, history=history)
         head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": MODEL}
         if asked.stream:
-            return StreamingResponse(_events(answers, head, line), media_type="text/event-stream")
-        async with line.place():
-            answer = await asyncio.to_thread(lambda: list(answers)[-1])
-        return JSONResponse(_completion(answer, head))
+            return StreamingResponse(_events(answers, head, opening.queue), media_type="text/event-stream")
+        return JSONResponse(_completion(await opening.queue.last(answers), head))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
@@ -119,10 +89,6 @@ def add_completions(app: FastAPI, opening: Opening) -> None:
     async def broken(_: Request, error: RagError) -> Response:
         return _error(503, str(error))
 
-    @app.exception_handler(Busy)
-    async def busy(_: Request, __: Busy) -> Response:
-        return _error(429, "too many questions are waiting; ask again in a moment")
-
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> Response:
         return _error(error.status_code, error.detail)
@@ -136,14 +102,12 @@ def cited(answer: Answer) -> str:
 def _footnotes(answer: Answer) -> str:
     if not answer.citations:
         return ""
-    return _SOURCES + "\n".join(f"[{c.marker}] “{c.quote}” ({_place(c)})" for c in answer.citations)
+    return _SOURCES + "\n".join(f"[{c.marker}] “{c.quote}” ({_stands(c.passage)})" for c in answer.citations)
 
 
-def _place(citation: Citation) -> str:
-    passage = citation.passage
-    page = f"page {passage.page}" if passage.page else ""
-    title = passage.title if passage.title != passage.source else ""
-    return ", ".join(part for part in (title, passage.source, page) if part)
+def _stands(passage: Passage) -> str:
+    title = [passage.title] if passage.title not in ("", passage.source) else []
+    return ", ".join([*title, *place(passage)])
 
 
 def _conversation(messages: list[ChatMessage]) -> tuple[str, list[Message]]:
@@ -180,14 +144,13 @@ def _completion(answer: Answer, head: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _events(answers: Iterator[Answer], head: dict[str, Any], line: _Line) -> AsyncIterator[str]:
+async def _events(answers: Iterator[Answer], head: dict[str, Any], queue: Line) -> AsyncIterator[str]:
     """Server-sent events: what each Answer adds to the one before, then the quotes, then the whole Answer."""
     try:
-        async with line.place():
-            yield _chunk(head, {"role": "assistant", "content": ""})
-            answer, sent = None, ""
-            while (following := await asyncio.to_thread(next, answers, None)) is not None:
-                answer = following
+        yield _chunk(head, {"role": "assistant", "content": ""})
+        answer, sent = None, ""
+        async with aclosing(queue.each(answers)) as coming:
+            async for answer in coming:
                 if piece := _added(sent, answer.text):
                     yield _chunk(head, {"content": piece})
                 sent = answer.text
@@ -218,7 +181,7 @@ def _event(data: dict[str, Any]) -> str:
 
 
 def _error(status: int, line: str) -> Response:
-    headers = {"retry-after": "2"} if status in (429, 503) else None
+    headers = {"retry-after": "2"} if status == 503 else None
     return JSONResponse({"error": _described(status, line)}, status, headers)
 
 

@@ -25,7 +25,6 @@ _DOCUMENTS = 24  # that are looked into
 _CHARACTERS = 60_000  # of each
 _TRIES = 4  # questions to a document before it is the next one's turn
 _LONGEST = 90  # characters of a question
-_PATIENCE_SECONDS = 600  # with an index that is being opened
 _CROOKED = "Who or what"  # right, but nobody asks so
 
 
@@ -39,25 +38,38 @@ def example_questions(documents: Path) -> list[str]:
 
 
 class MadeExamples:
-    """Questions made from what an Assistant has read: made when they are first asked for, and again when it changed."""
+    """Questions made from what an Assistant has read, once for all: when they are asked for, and the index changed."""
 
     def __init__(self, assistant: Assistant | Opening) -> None:
         self._opening = Opening.of(assistant)
         self._lock = threading.Lock()
-        self._made: tuple[list[Document], list[str]] = ([], [])
+        self._made: tuple[str, list[str]] = ("", [])  # of the index with this stamp
 
     def get(self) -> list[str]:
-        """A few questions, or none: it takes seconds the first time. One thread makes them, others wait."""
-        with self._lock:
-            self._opening.wait(_PATIENCE_SECONDS)
-            try:
-                assistant = self._opening.assistant
-                documents = assistant.documents()
-                if documents != self._made[0]:
-                    self._made = documents, made(assistant, documents)
-            except RagError as error:  # nobody needs them
-                logger.info("no example questions were made: %s", error)
+        """A few questions, or none. Nobody waits for the index, or while another has them made: ask again later.
+
+        Making them takes seconds, of whoever asks first.
+        """
+        try:
+            assistant = self._opening.assistant
+            stamp = assistant.stamp()
+            if stamp != self._made[0] and not self._make(assistant, stamp):
+                return []
             return self._made[1]
+        except RagError as error:  # nobody needs them
+            logger.info("no example questions were made: %s", error)
+            return []
+
+    def _make(self, assistant: Assistant, stamp: str) -> bool:
+        """Whether they are made now: False while another is about it."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if stamp != self._made[0]:
+                self._made = stamp, made(assistant, assistant.documents())
+            return True
+        finally:
+            self._lock.release()
 
 
 def made(assistant: Assistant, documents: Sequence[Document]) -> list[str]:

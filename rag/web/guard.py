@@ -11,7 +11,7 @@ import hmac
 import ipaddress
 import re
 import time
-from collections import defaultdict, deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,7 +42,7 @@ _CLOSED = re.compile(
 
 _FAILURES = 10  # logins of one address
 _SECONDS = 60.0  # within which they count
-_ADDRESSES = 10_000  # remembered at once
+_ADDRESSES = 10_000  # remembered at once: those that failed last
 
 _PAGE = "/"  # the one path whose inline scripts are Gradio's own
 _SCRIPT = re.compile(rb"<script(?:\s[^>]*)?>(.*?)</script>", re.DOTALL)
@@ -66,11 +66,11 @@ class Users:
             raise SettingsError("setting 'auth' is not 'name:password,name2:password2'; correct RAG_AUTH or rag.toml")
         self._digests = [_digest(pair) for pair in pairs]
         self._clock = clock
-        self._failures: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
 
     def wait(self, address: str) -> int:
         """Seconds until `address` may try again; 0 when it may now."""
-        failures = self._failures.get(address)
+        failures = self._failures.get(_counted_as(address))
         if not failures:
             return 0
         while failures and failures[0] <= self._clock() - _SECONDS:
@@ -82,10 +82,14 @@ class Users:
         given = _digest(_credentials(authorization))
         if sum(hmac.compare_digest(given, digest) for digest in self._digests):  # all of them: no early end
             return True
-        if len(self._failures) >= _ADDRESSES:
-            self._failures.clear()
-        self._failures[address].append(self._clock())
+        self._note(_counted_as(address))
         return False
+
+    def _note(self, counted_as: str) -> None:
+        self._failures.setdefault(counted_as, deque()).append(self._clock())
+        self._failures.move_to_end(counted_as)
+        if len(self._failures) > _ADDRESSES:
+            self._failures.popitem(last=False)
 
 
 class Guard:
@@ -170,6 +174,17 @@ def _login(users: Users, headers: Headers, scope: Scope) -> Response | None:
     refused = _refused(401, "a name and a password are needed")
     refused.headers["www-authenticate"] = 'Basic realm="rag", charset="UTF-8"'
     return refused
+
+
+def _counted_as(address: str) -> str:
+    """The address, of IPv6 its /64: whoever has one address there has them all."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if ip.version == 4:
+        return address
+    return str(ip.ipv4_mapped or ip.packed[:8].hex())
 
 
 def _credentials(authorization: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from ..types import Answer, Citation, Passage
+from .place import place
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~!&$^@]|(?<=\w)[:.](?=\S)")  # "http:" and "www." make links, too
 _AT_LINE_START = re.compile(r"^(\s*)(?:([-+=])|(\d+)([.)]))", re.MULTILINE)
@@ -19,7 +20,7 @@ def as_markdown(answer: Answer, series: str = "") -> str:
     `series` stands before the number of each footnote, so that several answers can share a page.
     """
     if answer.refused:
-        nearest = "\n".join(f"- {_place(passage)}" for passage in answer.nearest)
+        nearest = "\n".join(f"- {_stands(passage)}" for passage in answer.nearest)
         return f"{text(answer.text)}\n" + (f"\nNearest passages:\n\n{nearest}\n" if nearest else "")
     if not answer.sentences:
         return f"{text(answer.text)}\n"
@@ -33,14 +34,15 @@ def as_markdown(answer: Answer, series: str = "") -> str:
 
 def _footnote(citation: Citation, series: str) -> str:
     quote = "\n".join(f"    > {line}" for line in text(citation.quote).split("\n"))
-    place = f"{_place(citation.passage)}, characters {citation.start:,}–{citation.end:,}"
-    return f"[^{series}{citation.marker}]: {place}\n\n{quote}\n"
+    stands = f"{_stands(citation.passage)}, characters {citation.start:,}–{citation.end:,}"
+    return f"[^{series}{citation.marker}]: {stands}
+
+{quote}
+"
 
 
-def _place(passage: Passage) -> str:
-    page = f", page {passage.page}" if passage.page else ""
-    heading = f", {text(passage.heading)}" if passage.heading else ""
-    return f"{text(passage.title)} — {text(passage.source)}{page}{heading}"
+def _stands(passage: Passage) -> str:
+    return f"{text(passage.title)} — {', '.join(map(text, place(passage)))}"
 
 
 def line(words: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import RagError
+from .line import Line
 
 if TYPE_CHECKING:
     from ..assistant import Assistant
@@ -35,12 +36,15 @@ class _State:
 class Opening:
     """Holds an Assistant that is being opened, is open, or could not be opened. Safe between threads.
 
+    `queue` is the line in which all wait who want something of it.
+
     >>> with Opening(lambda report: Assistant.open(settings, report=report)) as opening:
     ...     opening.wait()
     ...     opening.assistant.documents()
     """
 
     def __init__(self, opener: Opener) -> None:
+        self.queue = Line()
         self._state = _State("starting", "the index is being opened")
         self._lock = threading.Lock()
         self._closing = False
@@ -55,6 +59,7 @@ class Opening:
         if isinstance(assistant, cls):
             return assistant
         opening = cls.__new__(cls)
+        opening.queue = Line()
         opening._state = _State("ready", assistant=assistant)  # type: ignore[arg-type]
         opening._thread = None
         return opening

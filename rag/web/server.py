@@ -26,9 +26,10 @@ from .api import Api
 from .completions import add_completions
 from .examples import example_questions
 from .guard import Guard, Users, is_loopback
+from .leaving import EndsWithClient
 from .opening import Opening
 from .page import build, look
-from .tools import mcp_app, need_mcp
+from .tools import PATH, mcp_app, need_mcp
 
 LOCAL = "127.0.0.1"
 
@@ -99,7 +100,8 @@ def run(
 ) -> None:
     """Serve the page over `settings.documents` until Ctrl-C; `announce` gets the line that says where.
 
-    The index opens meanwhile. Raises RagError as `serve` does.
+    `users` are those of `users_for`, which asks for them where they are needed. The index opens meanwhile. Raises
+    RagError as `serve` does.
     """
     if mcp:
         need_mcp()
@@ -132,13 +134,19 @@ def serve(
     host: str = LOCAL,
     port: int | None = None,
     users: Users | None = None,
+    no_auth: bool = False,
     mcp: bool = False,
 ) -> Server:
     """Serve the page, /health, /v1 and, with `mcp`, /mcp, in threads of their own.
 
     `port` None is 7860 (or GRADIO_SERVER_PORT), or the next that is free; 0 is any that is free. Raises RagError when
-    none is, or when the extra for MCP is not installed.
+    none is, or when the extra for MCP is not installed, and UsersNeeded when others can reach `host` and neither
+    `users` nor `no_auth` says who may come in.
     """
+    if not (users or no_auth or is_loopback(host)):
+        raise UsersNeeded(
+            f"others can reach {host}: give users=Users(SecretStr('name:password')), or no_auth=True to let all in"
+        )
     if mcp:
         need_mcp()
     return _served(Opening.of(assistant), examples, _bind(host, port), users, mcp)
@@ -146,7 +154,8 @@ def serve(
 
 def _served(opening: Opening, examples: Sequence[str], bound: socket.socket, users: Users | None, mcp: bool) -> Server:
     page = build(opening, examples)
-    guard = Guard(_app(opening, page, mcp=mcp), users, local=is_loopback(bound.getsockname()[0]))
+    app = EndsWithClient(_app(opening, page, mcp=mcp), ("/v1/", PATH))
+    guard = Guard(app, users, local=is_loopback(bound.getsockname()[0]))
     return Server(page, guard, bound)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from ..types import Answer, Citation, Passage
+from .place import place
 from .render import card_id
 from .turns import Turn
 
@@ -95,13 +96,13 @@ def _uncited(passage: Passage, card: str) -> str:
     return _card(card, passage, where(passage, None), _words(passage.text), passage)
 
 
-def _card(card: str, passage: Passage, place: str, words: str, opens: Citation | Passage, marker: str = "") -> str:
+def _card(card: str, passage: Passage, stands: str, words: str, opens: Citation | Passage, marker: str = "") -> str:
     kind = "cited" if isinstance(opens, Citation) else "uncited"
     return (
         f'<article class="card {kind}" id="{card}" tabindex="-1" data-document="{passage.document_id}" '
         f'data-start="{opens.start}" data-end="{opens.end}"><header>{marker}<div>'
         f'<h3><button type="button" class="goto" value="{card}" dir="auto">{escape(passage.title)}</button></h3>'
-        f'<p class="small" dir="auto">{escape(place)}</p></div></header>'
+        f'<p class="small" dir="auto">{escape(stands)}</p></div></header>'
         f'<blockquote dir="auto">{words}</blockquote></article>'
     )
 
@@ -121,6 +122,5 @@ def _words(words: str) -> str:
 
 
 def where(passage: Passage, line: int | None) -> str:
-    """Where a quote stands, as a reader would look it up: source, page or line, heading."""
-    place = f"page {passage.page}" if passage.page else f"line {line:,}" if line else ""
-    return " · ".join(part for part in (passage.source, place, passage.heading) if part)
+    """Where a quote stands, in a line of its card."""
+    return " · ".join(place(passage, line))

@@ -6,11 +6,8 @@ a client of itself over HTTP, without the caller's credentials.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from functools import wraps
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING
 
 from ..errors import RagError
 from .api import Api
@@ -46,17 +43,6 @@ def mcp_app(api: Api) -> Starlette:
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the guard does it
     )
     for tool in (api.ask, api.search, api.documents, api.ingest):
-        server.add_tool(_in_thread(tool))
+        server.add_tool(tool)
     app: Starlette = server.streamable_http_app()
     return app
-
-
-def _in_thread(tool: Callable[..., Any]) -> Callable[..., Any]:
-    """The tool without holding up the server while it works; the types of its arguments are known by name."""
-
-    @wraps(tool)
-    async def run(*arguments: Any, **named: Any) -> Any:
-        return await asyncio.to_thread(tool, *arguments, **named)
-
-    run.__annotations__ = get_type_hints(tool)
-    return run

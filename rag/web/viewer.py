@@ -6,6 +6,7 @@ Whoever opens a place says which words it has to hold: where the document says o
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ from itertools import pairwise
 from typing import Any, Self
 
 from ..errors import DocumentsNotFound, RagError
+from ..kept import Kept
 from ..types import Document
+from .opening import Opening
 
 _BLOCK = 4000  # characters; a block ends with a line where it can
 _NEAR = 3  # blocks around a place that come with it
 _PART = 100  # blocks that come at once afterwards
-
-Read = Callable[[int], Document]
+_KEPT_BYTES = 100_000_000  # of texts that are being read
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,18 @@ class Blocks:
 
     text: str
     starts: tuple[int, ...]  # and at last the length of the text
+    pages: Mapping[int, int]  # those that begin with a block, from 1, by the block
+    version: str  # another one when the text is
 
     @classmethod
     def of(cls, document: Document) -> Self:
         text = document.text
         bounds = sorted({0, *document.pages, len(text)})
         starts = [start for begin, end in pairwise(bounds) for start in _cuts(text, begin, end)]
-        return cls(text, (*starts, len(text)))
+        block_at = {begin: block for block, begin in enumerate(starts)}
+        pages = {block_at[begin]: page for page, begin in enumerate(document.pages, 1) if begin in block_at}
+        version = sha256(text.encode("utf-8", "replace")).hexdigest()
+        return cls(text, (*starts, len(text)), pages, version)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -48,6 +55,9 @@ class Blocks:
         return [self.text[begin:stop] for begin, stop in pairwise(self.starts[first : end + 1])]
 
 
+Read = Callable[[int], Blocks]
+
+
 def _cuts(text: str, begin: int, end: int) -> list[int]:
     starts = []
     while begin < end:
@@ -58,44 +68,71 @@ def _cuts(text: str, begin: int, end: int) -> list[int]:
     return starts
 
 
-def open_at(read: Read, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """How a document is cut, and the blocks around `start` to `end`, if these are the `words` there.
+class Reader:
+    """Opens documents and reads on in them. Safe between threads.
 
-    `state` is "here"; "gone" or "changed" when the document is no longer what was cited; or "broken", with a `reason`.
+    A long document is asked for in many parts: the texts used last are kept, until the index changes.
     """
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._kept = Kept[tuple[int, str], Blocks](_KEPT_BYTES, weight=lambda blocks: sys.getsizeof(blocks.text))
+
+    def open_at(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """How a document is cut, and the blocks around `start` to `end`, if these are the `words` there.
+
+        `state` is "here"; "gone" or "changed" when the document is no longer what was cited; or "broken", with a
+        `reason`.
+        """
+        return _opened(self._read, asked)
+
+    def read_on(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Some of the blocks from `first` on; none of them when the document is another `version` by now."""
+        return _followed(self._read, asked)
+
+    def _read(self, document_id: int) -> Blocks:
+        assistant = self._opening.assistant
+        stamp = assistant.stamp()  # before it is read: what changes meanwhile has another key
+        (blocks,) = self._kept.get([(document_id, stamp)], lambda _: [Blocks.of(assistant.document(document_id))])
+        return blocks
+
+
+def open_at(read: Callable[[int], Document], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """`Reader.open_at`, of a document that is read anew: for page.py, until it has a Reader."""
+    return _opened(lambda document_id: Blocks.of(read(document_id)), asked)
+
+
+def read_on(read: Callable[[int], Document], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """`Reader.read_on`, of a document that is read anew: for page.py, until it has a Reader."""
+    return _followed(lambda document_id: Blocks.of(read(document_id)), asked)
+
+
+def _opened(read: Read, asked: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        document = read(int(asked["document"]))
+        blocks = read(int(asked["document"]))
     except DocumentsNotFound:
         return {"state": "gone"}
     except RagError as error:
         return {"state": "broken", "reason": str(error)}
     start, end = int(asked["start"]), int(asked["end"])
-    if not 0 <= start < end or document.text[start:end] != asked["words"]:
+    if not 0 <= start < end or blocks.text[start:end] != asked["words"]:
         return {"state": "changed"}
-    blocks = Blocks.of(document)
-    block_at = {begin: block for block, begin in enumerate(blocks.starts[:-1])}
     first = max(0, blocks.at(start) - _NEAR)
     return {
         "state": "here",
-        "version": _version(document),
+        "version": blocks.version,
         "starts": blocks.starts,
-        "pages": {str(block_at[begin]): page for page, begin in enumerate(document.pages, 1) if begin in block_at},
-        "line": document.text.count("\n", 0, start) + 1,
+        "pages": {str(block): page for block, page in blocks.pages.items()},
+        "line": blocks.text.count("\n", 0, start) + 1,
         "first": first,
         "texts": blocks.texts(first, blocks.at(end - 1) + _NEAR + 1),
     }
 
 
-def read_on(read: Read, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Some of the blocks from `first` on; none of them when the document is another `version` by now."""
+def _followed(read: Read, asked: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        document = read(int(asked["document"]))
+        blocks = read(int(asked["document"]))
     except RagError:
         return {"texts": []}
     first = max(0, int(asked["first"]))
-    same = _version(document) == asked["version"]
-    return {"texts": Blocks.of(document).texts(first, first + _PART) if same else []}
-
-
-def _version(document: Document) -> str:
-    return sha256(document.text.encode("utf-8", "replace")).hexdigest()
+    return {"texts": blocks.texts(first, first + _PART) if blocks.version == asked["version"] else []}

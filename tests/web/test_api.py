@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import importlib.util
 import json
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from jsonschema import Draft202012Validator
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
+from scripted import ScriptedLLM
 
 from rag.assistant import Assistant
 from rag.errors import LLMUnavailable, RagError
@@ -27,7 +29,6 @@ from rag.web.guard import Users
 
 WHO = "Who is the head of the Counter-Terrorism Service?"
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "answer.schema.json").read_text(encoding="utf-8"))
-HAS_MCP = importlib.util.find_spec("mcp") is not None
 PDF = base64.b64encode(b"%PDF-1.4 nothing").decode()
 
 
@@ -41,7 +42,7 @@ def check(answer: dict[str, Any], assistant: Assistant) -> None:
 
 @pytest.fixture(scope="module")
 def url(seed_assistant: Assistant) -> Iterator[str]:
-    with serve(seed_assistant, port=0, mcp=HAS_MCP) as server:
+    with serve(seed_assistant, port=0, mcp=True) as server:
         yield server.address
 
 
@@ -229,7 +230,7 @@ class Scripted:
             yield step
 
 
-ONE = Passage(1, 1, "a.txt", "Title", 0, 12, "One is here.", page=3)
+ONE = Passage(1, 1, "a.txt", "Title", 0, 12, "One is here.", page=3, heading="Costs")
 FIRST = Answer(
     "q", "q", "One is here. [1]", "written",
     sentences=(Sentence("One is here.", (1,), 0.9, "verified"),), citations=(Citation(1, ONE, 0, 12, "One is here."),),
@@ -241,7 +242,7 @@ def test_history_reaches_the_assistant_without_our_footnotes() -> None:
     with serve(scripted, port=0) as server, openai.OpenAI(base_url=f"{server.address}v1", api_key="x") as gpt:  # type: ignore[arg-type]
         first = gpt.chat.completions.create(model="x", messages=[{"role": "user", "content": "first"}])
         content = first.choices[0].message.content
-        assert content == "One is here. [1]\n\nSources:\n[1] “One is here.” (Title, a.txt, page 3)"
+        assert content == "One is here. [1]\n\nSources:\n[1] “One is here.” (Title, a.txt, page 3, Costs)"
         gpt.chat.completions.create(
             model="x",
             messages=[
@@ -292,6 +293,69 @@ def test_a_wrong_completion_request_is_told_in_openais_form(url: str, body: str,
     assert error["type"] == "invalid_request_error"
 
 
+# -- sentence by sentence ----------------------------------------------------------------------------------------------
+
+LIVES, KEEPS = "The walrus Herbert lives in the harbour of Bergen", "The keeper of Herbert is called Ada Lovelace"
+HERBERT: list[Any] = [{"role": "user", "content": "Where does the walrus Herbert live, and who is his keeper?"}]
+
+
+class PausingLLM(ScriptedLLM):
+    """Says its second sentence only when it may; the first one has arrived by then, or it never will."""
+
+    go_on: Any = Field(default_factory=threading.Event)
+
+    def _pieces(self, parts: Any) -> Iterator[str]:
+        yield f"{LIVES} [1]. The keeper of"
+        assert self.go_on.wait(20), "the first sentence did not arrive by itself"
+        yield KEEPS.removeprefix("The keeper of") + " [1]."
+
+
+@pytest.fixture
+def pausing(tmp_path: Path) -> Iterator[tuple[str, PausingLLM]]:
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    (documents / "walrus.txt").write_text(f"{LIVES}. {KEEPS}.\n")
+    llm = PausingLLM(replies=["", "", ""])
+    settings = Settings(documents=documents, index_dir=tmp_path / "index", refuse_below=0)
+    with Assistant.open(settings, llm=llm) as assistant, serve(assistant, port=0) as server:
+        yield server.address, llm
+        llm.go_on.set()
+
+
+def said_by_v1(url: str) -> Iterator[str]:
+    with openai.OpenAI(base_url=f"{url}v1", api_key="any", max_retries=0) as gpt:
+        said = ""
+        for chunk in gpt.chat.completions.create(model="x", messages=HERBERT, stream=True):
+            said += chunk.choices[0].delta.content or ""
+            yield said
+
+
+def said_by_gradio_client(url: str) -> Iterator[str]:
+    client = Client(url, verbose=False, analytics_enabled=False)
+    yield from (partial["text"] for partial in client.submit(HERBERT[0]["content"], api_name="/ask"))
+    client.close()
+
+
+def said_by_curl(url: str) -> Iterator[str]:
+    event = httpx.post(f"{url}gradio_api/call/v2/ask", json={"question": HERBERT[0]["content"]}).json()["event_id"]
+    with httpx.stream("GET", f"{url}gradio_api/call/ask/{event}", timeout=60) as answers:
+        data = (json.loads(line[6:]) for line in answers.iter_lines() if line.startswith("data: "))
+        yield from (partial[0]["text"] for partial in data if partial)
+
+
+@pytest.mark.parametrize("said_by", [said_by_v1, said_by_gradio_client, said_by_curl])
+def test_the_first_sentence_arrives_before_the_second_is_written(
+    pausing: tuple[str, PausingLLM], said_by: Callable[[str], Iterator[str]]
+) -> None:
+    url, llm = pausing
+    said = ""
+    for said in said_by(url):
+        if LIVES in said and not llm.go_on.is_set():
+            assert KEEPS not in said
+            llm.go_on.set()
+    assert said.startswith(f"{LIVES}. [1] {KEEPS}. [")
+
+
 # -- for users only ----------------------------------------------------------------------------------------------------
 
 
@@ -314,13 +378,12 @@ def test_clients_say_who_they_are(seed_assistant: Assistant) -> None:
 # -- MCP ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(HAS_MCP, reason="the extra 'mcp' is installed")
-def test_without_the_extra_it_says_how_to_get_it(seed_assistant: Assistant) -> None:
+def test_without_the_extra_it_says_how_to_get_it(seed_assistant: Assistant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mcp", None)
     with pytest.raises(RagError, match=r"pip install 'rag-quoted\[mcp\]'"):
         serve(seed_assistant, port=0, mcp=True)
 
 
-@pytest.mark.skipif(not HAS_MCP, reason="the extra 'mcp' is not installed")
 def test_an_mcp_client_asks(url: str, seed_assistant: Assistant) -> None:
     from mcp import ClientSession
     from mcp.client.streamable_http import streamable_http_client
@@ -334,7 +397,7 @@ def test_an_mcp_client_asks(url: str, seed_assistant: Assistant) -> None:
                 await session.call_tool("search", {"question": WHO, "k": 2}),
                 await session.call_tool("documents"),
                 await session.call_tool("ask", {"question": " "}),
-                await session.call_tool("ingest", {"name": "../a.txt", "text": "a"}),
+                await session.call_tool("ingest", {"name": "/etc/passwd", "text": "a"}),
             )
 
     tools, asked, found, listed, empty, outside = asyncio.run(talk())
@@ -351,3 +414,4 @@ def test_an_mcp_client_asks(url: str, seed_assistant: Assistant) -> None:
     assert empty.isError
     assert "the question is empty" in empty.content[0].text
     assert outside.isError
+    assert "passwd" in outside.content[0].text

@@ -20,6 +20,9 @@ class Parrot:
 
     model = "Parrot"
 
+    def stamp(self) -> str:
+        return "1"
+
     def documents(self) -> list[Any]:
         return []
 

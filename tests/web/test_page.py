@@ -190,6 +190,9 @@ class Scripted:
         self.histories: list[Any] = []
         self.error: Exception | None = None
 
+    def stamp(self) -> str:
+        return "1"
+
     def documents(self) -> list[Any]:
         return []
 

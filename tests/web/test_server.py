@@ -131,6 +131,33 @@ def test_failed_logins_are_forgotten_after_a_minute_and_count_by_address() -> No
     assert users.wait("10.0.0.1") == 0
 
 
+def test_many_addresses_do_not_make_it_forget_the_last_failures() -> None:
+    users = Users(USERS, clock=lambda: 0.0)
+    for _ in range(10):
+        users.known("Bearer ada:guess", "10.0.0.1")
+    for number in range(9_999):
+        users.known("Bearer ada:guess", f"other {number}")
+    assert users.wait("10.0.0.1") > 0
+    users.known("Bearer ada:guess", "one more")
+    assert users.wait("10.0.0.1") == 0  # the one that failed the longest ago
+
+
+@pytest.mark.parametrize(
+    ("guessing", "also", "other"),
+    [
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff:1:2:3", "2001:db8:0:2::1"),
+        ("fe80::1%eth0", "fe80::2%eth0", "fe80:0:0:1::1%eth0"),
+        ("::ffff:10.0.0.1", "10.0.0.1", "::ffff:10.0.0.2"),
+    ],
+)
+def test_failed_logins_from_ipv6_count_by_64_bits(guessing: str, also: str, other: str) -> None:
+    users = Users(USERS, clock=lambda: 0.0)
+    for _ in range(10):
+        users.known("Bearer ada:guess", guessing)
+    assert users.wait(guessing) == users.wait(also) == 61
+    assert users.wait(other) == 0
+
+
 @pytest.mark.parametrize("value", ["", "ada", "ada:", ":secret", "ada:x,", "ada:x,bob"])
 def test_users_that_cannot_be_read_are_named_without_their_passwords(value: str) -> None:
     with pytest.raises(SettingsError, match="RAG_AUTH") as raised:
@@ -146,6 +173,19 @@ def test_other_addresses_need_users(host: str, tmp_path: Path) -> None:
     assert users_for(alone, host, no_auth=True) is None
     assert users_for(Settings(auth=USERS), host) is not None
     assert "horse" not in repr(Settings(auth=USERS))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com", ""])
+def test_from_python_other_addresses_need_users_too(host: str, seed_assistant: Assistant) -> None:
+    with pytest.raises(UsersNeeded, match=r"users=.* or no_auth=True"):
+        serve(seed_assistant, host=host, port=0)
+
+
+@pytest.mark.parametrize("said", [{"users": Users(USERS)}, {"no_auth": True}])
+def test_from_python_it_can_be_said_who_may_come_in(seed_assistant: Assistant, said: dict[str, Any]) -> None:
+    with serve(seed_assistant, host="0.0.0.0", port=0, **said) as server:
+        health = httpx.get(f"{server.address.replace('0.0.0.0', '127.0.0.1')}health")
+        assert health.status_code == (401 if "users" in said else 200)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.1.2.3"])
@@ -225,6 +265,21 @@ def test_too_large_a_request_is_refused(url: str, route: str, megabytes: int) ->
 def test_too_large_a_file_is_refused(url: str) -> None:
     answer = httpx.post(f"{url}gradio_api/upload", files={"files": ("a.txt", b"a" * 20_000_001)})
     assert answer.status_code == 413
+
+
+def test_too_long_a_question_is_refused(url: str) -> None:
+    asked = {"messages": [{"role": "user", "content": "a" * 4001}]}
+    answer = httpx.post(f"{url}v1/chat/completions", json=asked)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "the question has 4,001 characters; ask it in at most 4,000"
+
+
+def test_too_large_a_file_in_json_is_refused(url: str) -> None:
+    sent = {"name": "a.txt", "content": base64.b64encode(b"a" * 20_000_001).decode()}
+    started = httpx.post(f"{url}gradio_api/call/v2/ingest", json=sent, timeout=60)
+    told = httpx.get(f"{url}gradio_api/call/ingest/{started.json()['event_id']}", timeout=60).text
+    assert "event: error" in told
+    assert "the document is larger than 20 MB; put it on the server's disk" in told
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from rag.errors import DocumentsNotFound, RagError
 from rag.types import Answer, Citation, Document, Passage, Sentence
-from rag.web.viewer import Blocks, open_at, read_on
+from rag.web import Opening
+from rag.web.viewer import Blocks, Reader
 
 # Some characters count twice in a browser; others turn the line around.
 LINES = [
@@ -61,11 +62,16 @@ class Library:
 
     def __init__(self) -> None:
         self.book: Document | RagError = BOOK
+        self.read = 0
+
+    def stamp(self) -> str:
+        return str(id(self.book))
 
     def documents(self) -> list[Document]:
         return [BOOK]
 
     def document(self, document_id: int) -> Document:
+        self.read += 1
         if isinstance(self.book, RagError):
             raise self.book
         return self.book
@@ -239,17 +245,44 @@ def test_a_block_ends_with_a_line_where_it_can() -> None:
     assert [len(text) for text in endless.texts(0, 10)] == [4000, 4000, 2000]
 
 
-def test_only_words_that_stand_there_open() -> None:
+@pytest.fixture
+def reader(library: Library) -> Reader:
+    return Reader(Opening.of(library))  # type: ignore[arg-type]
+
+
+def test_only_words_that_stand_there_open(reader: Reader) -> None:
     asked = {"document": "7", "start": "0", "end": "6", "words": "Line 0"}
-    found = open_at(lambda _: BOOK, asked)
+    found = reader.open_at(asked)
     assert (found["state"], found["first"], found["line"]) == ("here", 0, 1)
     assert found["pages"]["0"] == 1
     for wrong in ({"words": "Line 1"}, {"start": "-1"}, {"end": "0"}, {"start": "1"}, {"end": str(10**9)}):
-        assert open_at(lambda _: BOOK, {**asked, **wrong}) == {"state": "changed"}
+        assert reader.open_at({**asked, **wrong}) == {"state": "changed"}
 
 
-def test_another_version_gives_no_more_text() -> None:
-    version = open_at(lambda _: BOOK, {"document": 7, "start": 0, "end": 4, "words": "Line"})["version"]
-    asked = {"document": 7, "version": version, "first": 3}
-    assert read_on(lambda _: BOOK, asked)["texts"][0] == Blocks.of(BOOK).texts(3, 4)[0]
-    assert read_on(lambda _: replace(BOOK, text=TEXT + "."), asked) == {"texts": []}
+OPENED = {"document": 7, "start": 0, "end": 4, "words": "Line"}
+
+
+def test_another_version_gives_no_more_text(reader: Reader, library: Library) -> None:
+    asked = {"document": 7, "version": reader.open_at(OPENED)["version"], "first": 3}
+    assert reader.read_on(asked)["texts"][0] == Blocks.of(BOOK).texts(3, 4)[0]
+    library.book = replace(BOOK, text=TEXT + ".")
+    assert reader.read_on(asked) == {"texts": []}
+
+
+def test_a_document_is_read_once_for_all_its_parts(reader: Reader, library: Library) -> None:
+    version = reader.open_at(OPENED)["version"]
+    parts = [reader.read_on({"document": 7, "version": version, "first": first})["texts"] for first in (0, 100, 200)]
+    assert TEXT.startswith("".join(text for part in parts for text in part))
+    assert library.read == 1
+    library.book = replace(BOOK)
+    assert reader.read_on({"document": 7, "version": version, "first": 0})["texts"] == parts[0]
+    assert library.read == 2
+
+
+def test_what_cannot_be_read_is_asked_for_again(reader: Reader, library: Library) -> None:
+    library.book = RagError("The disk is away; attach it.")
+    assert reader.open_at(OPENED) == {"state": "broken", "reason": "The disk is away; attach it."}
+    library.book = DocumentsNotFound("no such document")
+    assert reader.open_at(OPENED) == {"state": "gone"}
+    library.book = BOOK
+    assert reader.open_at(OPENED)["state"] == "here"
