@@ -30,7 +30,8 @@ function offer() {
   }
 }
 
-async function fetchExamples() {
+// None yet: the index is being opened, or they are being made for somebody else.
+async function fetchExamples(seconds = 1) {
   const place = element.querySelector(".examples");
   if (!place || place.childElementCount) return;
   try {
@@ -38,7 +39,8 @@ async function fetchExamples() {
   } catch {
     return; // the page does without
   }
-  offer();
+  if (examples.length) offer();
+  else if (seconds < 300) setTimeout(() => fetchExamples(2 * seconds), 1000 * seconds);
 }
 
 fetchExamples();

@@ -21,8 +21,6 @@ from starlette.exceptions import HTTPException
 
 from ..errors import QuestionInvalid, RagError
 from ..types import Answer, Message, Passage
-from .line import AT_ONCE as AT_ONCE
-from .line import WAITING as WAITING
 from .line import Line
 from .opening import Opening
 from .place import place

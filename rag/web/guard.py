@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..errors import SettingsError
 from ..uploads import MAX_BYTES
+from .line import Busy
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -39,6 +40,8 @@ _CLOSED = re.compile(
     r"|/monitoring",
     re.IGNORECASE,
 )
+
+_CALLS = "/gradio_api/call/"  # a program's; the page itself says that it is full
 
 _FAILURES = 10  # logins of one address
 _SECONDS = 60.0  # within which they count
@@ -99,10 +102,18 @@ class Guard:
     own name are served: a website whose name suddenly points here (DNS rebinding) is not.
     """
 
-    def __init__(self, app: App, users: Users | None = None, *, local: bool = True) -> None:
+    def __init__(
+        self,
+        app: App,
+        users: Users | None = None,
+        *,
+        local: bool = True,
+        is_full: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._app = app
         self._users = users
         self._local = local
+        self._is_full = is_full  # nobody more can even wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -130,6 +141,8 @@ class Guard:
             return refusal
         if _CLOSED.match(scope["path"]):
             return _refused(404, "there is nothing here")
+        if scope["path"].startswith(_CALLS) and scope["method"] == "POST" and self._is_full():
+            return _refused(503, str(Busy()), retry_after=2)
         declared = headers.get("content-length", "0")
         return _refused(413, _too_large(limit)) if not declared.isdigit() or int(declared) > limit else None
 
@@ -165,9 +178,7 @@ def _is_own_origin(headers: Headers) -> bool:
 def _login(users: Users, headers: Headers, scope: Scope) -> Response | None:
     address = (scope.get("client") or ("",))[0]
     if seconds := users.wait(address):
-        refused = _refused(429, f"too many failed logins; try again in {seconds} seconds")
-        refused.headers["retry-after"] = str(seconds)
-        return refused
+        return _refused(429, f"too many failed logins; try again in {seconds} seconds", seconds)
     authorization = headers.get("authorization")
     if authorization and users.known(authorization, address):
         return None
@@ -201,8 +212,9 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def _refused(status: int, line: str) -> Response:
-    return JSONResponse({"error": {"message": line, "type": "invalid_request_error", "code": status}}, status)
+def _refused(status: int, line: str, retry_after: int | None = None) -> Response:
+    headers = {"retry-after": str(retry_after)} if retry_after else None
+    return JSONResponse({"error": {"message": line, "type": "invalid_request_error", "code": status}}, status, headers)
 
 
 def _too_large(limit: int) -> str:

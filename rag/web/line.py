@@ -53,11 +53,16 @@ class Line:
         """How many are in line."""
         return len(self._waiting)
 
-    def check(self) -> None:
-        """Raises Busy if whoever comes now could not even wait."""
+    @property
+    def is_full(self) -> bool:
+        """Whether who comes now could not even wait."""
         with self._lock:
-            if not self._free and len(self._waiting) >= self._most:
-                raise Busy
+            return not self._free and len(self._waiting) >= self._most
+
+    def check(self) -> None:
+        """Raises Busy when it is full."""
+        if self.is_full:
+            raise Busy
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:

@@ -35,10 +35,7 @@ def as_markdown(answer: Answer, series: str = "") -> str:
 def _footnote(citation: Citation, series: str) -> str:
     quote = "\n".join(f"    > {line}" for line in text(citation.quote).split("\n"))
     stands = f"{_stands(citation.passage)}, characters {citation.start:,}–{citation.end:,}"
-    return f"[^{series}{citation.marker}]: {stands}
-
-{quote}
-"
+    return f"[^{series}{citation.marker}]: {stands}\n\n{quote}\n"
 
 
 def _stands(passage: Passage) -> str:

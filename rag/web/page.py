@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
@@ -23,8 +23,8 @@ from ..errors import QuestionInvalid, RagError
 from ..types import Answer, Step
 from . import conversations, documents, feedback, render, standing, viewer
 from .api import Api, endpoints
-from .completions import AT_ONCE, WAITING
 from .examples import MadeExamples
+from .line import AT_ONCE, WAITING
 from .opening import Opening
 from .sources import VIEWER, sources
 from .theme import css, theme
@@ -83,7 +83,7 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
                 )
             with gr.Column(elem_id="beside", scale=2):
                 panel = _html("sources", sources(()), js=_packaged("sources.js"))
-                _html("viewer", VIEWER, js=_packaged("viewer.js"), serves=_readers(opening))
+                _html("viewer", VIEWER, js=_packaged("viewer.js"), serves=viewer.served(opening))
         endpoints(Api(opening))  # before the page's own events, which would take their names
         feedback.place(opening, turns, _packaged("feedback.js"))
         _connect(opening, turns, only, chat, panel, box, examples)
@@ -91,7 +91,8 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
         shelf.documents_changed(top, None, [header, timer], queue=False, **_QUIET)
         for event in (page.load, timer.tick):
             event(top, None, [header, timer], **_QUIET)
-    page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE)
+    page.max_threads = 2 * (AT_ONCE + WAITING)  # Gradio's own queue lets them all in: who waits is in our line
+    page.queue(max_size=WAITING, default_concurrency_limit=None)
     return page
 
 
@@ -121,18 +122,6 @@ def _listener(name: str, script: str, *serves: Callable[..., Any]) -> gr.HTML:
         apply_default_css=False,
         visible="hidden",
     )
-
-
-def _readers(opening: Opening) -> list[Callable[..., Any]]:
-    """What the viewer asks the server for: outside the queue, behind the page's own login."""
-
-    def open_at(asked: dict[str, Any]) -> dict[str, Any]:
-        return viewer.open_at(opening.assistant.document, asked)
-
-    def read_on(asked: dict[str, Any]) -> dict[str, Any]:
-        return viewer.read_on(opening.assistant.document, asked)
-
-    return [open_at, read_on]
 
 
 def _top(opening: Opening) -> str:
@@ -232,7 +221,7 @@ async def _answered(opening: Opening, question: str, earlier: Turns, only: Sourc
     turn = Turn(question, running=True, documents=only)
     yield turn
     try:
-        async for answer in _glancing(answers):
+        async for answer in _glancing(opening.queue.each(answers)):
             turn = replace(turn, step=steps[-1])
             if answer:
                 answer = documents.scoped(answer, only)
@@ -247,10 +236,10 @@ async def _answered(opening: Opening, question: str, earlier: Turns, only: Sourc
         yield replace(turn, running=False, notice="something broke; the terminal says what")
 
 
-async def _glancing(answers: Iterator[Answer]) -> AsyncIterator[Answer | None]:
+async def _glancing(answers: AsyncIterator[Answer]) -> AsyncIterator[Answer | None]:
     """The answers as they come; None now and then while the next one is waited for."""
     while True:
-        coming = asyncio.ensure_future(asyncio.to_thread(next, answers, None))
+        coming = asyncio.ensure_future(anext(answers, None))
         try:
             while not (await asyncio.wait([coming], timeout=_GLANCE_SECONDS))[0]:
                 yield None

@@ -97,14 +97,17 @@ class Reader:
         return blocks
 
 
-def open_at(read: Callable[[int], Document], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """`Reader.open_at`, of a document that is read anew: for page.py, until it has a Reader."""
-    return _opened(lambda document_id: Blocks.of(read(document_id)), asked)
+def served(opening: Opening) -> list[Callable[[dict[str, Any]], dict[str, Any]]]:
+    """What `viewer.js` calls; plain functions, because Gradio marks them."""
+    reader = Reader(opening)
 
+    def open_at(asked: dict[str, Any]) -> dict[str, Any]:
+        return reader.open_at(asked)
 
-def read_on(read: Callable[[int], Document], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """`Reader.read_on`, of a document that is read anew: for page.py, until it has a Reader."""
-    return _followed(lambda document_id: Blocks.of(read(document_id)), asked)
+    def read_on(asked: dict[str, Any]) -> dict[str, Any]:
+        return reader.read_on(asked)
+
+    return [open_at, read_on]
 
 
 def _opened(read: Read, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -228,7 +228,7 @@ def test_all_doors_lead_to_one_line(url: str, opening: Opening, slow: Slow) -> N
     assert slow.most == 2
 
 
-def test_more_than_gradio_keeps_is_refused_with_503(slow: Slow) -> None:
+def test_more_calls_than_the_line_holds_are_refused_with_503(slow: Slow) -> None:
     with serve(slow, port=0) as server, httpx.Client(base_url=server.address) as client:  # type: ignore[arg-type]
         full = next(
             answer
@@ -236,7 +236,8 @@ def test_more_than_gradio_keeps_is_refused_with_503(slow: Slow) -> None:
             if (answer := client.post("/gradio_api/call/v2/ask", json={"question": "q"})).status_code != 200
         )
         assert full.status_code == 503
-        assert full.json()["detail"].startswith("Queue is full.")
+        assert full.json()["error"]["message"] == BUSY
+        assert full.headers["retry-after"] == "2"
         slow.go_on.set()
 
 
