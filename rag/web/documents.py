@@ -13,7 +13,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -51,19 +50,13 @@ class Desk:
     def _assistant(self) -> Assistant:
         return self._opening.assistant
 
-    @cached_property
-    def _tidied(self) -> Assistant:
-        """The assistant, once what an earlier page left to be undone is deleted."""
-        self._assistant.forget_removed()
-        return self._assistant
-
     def stamp(self) -> Reply:
         """What is another one as soon as the list is."""
         return {"stamp": " ".join([self._assistant.stamp(), *self._reading])}
 
     def listing(self, wanted: str) -> Reply:
         """The list, of those documents whose title or source holds `wanted`."""
-        listed = self._tidied.listing()
+        listed = self._assistant.listing()
         found = [each for each in listed if _matches(each, wanted.casefold())]
         indexed = {each.document.source for each in listed}
         failed = [failure for failure in self._assistant.failed if failure.source not in indexed]
@@ -74,7 +67,7 @@ class Desk:
         if path not in self._arrived:
             raise RagError(f"{name} did not arrive; upload it again")
         with self._being_read(name), _used_up(Path(path)):
-            report = self._tidied.upload(name, path)
+            report = self._assistant.upload(name, path)
         (source,) = report.added or report.updated
         passages = next(d.passages for d in self._assistant.listing() if _is_upload(d, source))
         says = f"{_counted(passages, 'passage')} to ask about" if passages else "there is no text in it"
@@ -82,7 +75,7 @@ class Desk:
 
     def remove(self, document_id: int) -> Reply:
         """Remove a document; the reply holds what `undo` takes."""
-        removed = self._tidied.take_out(document_id)
+        removed = self._assistant.take_out(document_id)
         token = secrets.token_urlsafe(16)
         with self._guard:
             self._removed[token] = removed

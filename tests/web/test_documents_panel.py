@@ -264,8 +264,6 @@ class Reading:
         self.desk = documents.Desk(Opening.of(self), arrived)  # type: ignore[arg-type]
         self.seen: list[dict[str, Any]] = []
 
-    def forget_removed(self) -> None: ...
-
     def listing(self) -> list[Any]:
         return []
 
