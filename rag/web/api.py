@@ -39,7 +39,7 @@ class Earlier(TypedDict):
     content: str
 
 
-class Listed(TypedDict):
+class Facts(TypedDict):
     """A document of the index, without its text. `source` is what `documents` and `exclude` take."""
 
     id: int
@@ -115,12 +115,10 @@ class Api:
             for hit in assistant.search(question, k, mode=mode, documents=documents or (), exclude=exclude or ())
         ]
 
-    def documents(self) -> list[Listed]:
+    def documents(self) -> list[Facts]:
         """List the documents of the index, sorted by their `source`, without their text."""
         return [
-            Listed(
-                id=d.id, source=d.source, title=d.title, media_type=d.media_type, sha256=d.sha256, pages=len(d.pages)
-            )
+            Facts(id=d.id, source=d.source, title=d.title, media_type=d.media_type, sha256=d.sha256, pages=len(d.pages))
             for d in self._opening.assistant.documents()
         ]
 
@@ -152,7 +150,7 @@ def endpoints(api: Api) -> None:
 
     gradio_api(_described(ask, api.ask, Answer))
     gradio_api(_described(_plain(api.search), api.search, list[Hit]))
-    gradio_api(_described(_plain(api.documents), api.documents, list[Listed]))
+    gradio_api(_described(_plain(api.documents), api.documents, list[Facts]))
     gradio_api(_described(_plain(api.ingest), api.ingest, IngestReport))
 
 
