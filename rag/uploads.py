@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s
 # In between: the prefix, 16 random digits, "-", and the name of the upload.
 _NEW, _REMOVED = ".new-", ".removed-"
 _RANDOM_BYTES = 8
+_CHUNK_BYTES = 200  # in memory: five references, two numbers, most of a heading
 
 
 class Removed(NamedTuple):
@@ -47,6 +49,12 @@ class Removed(NamedTuple):
 
     taken: TakenOut
     content: bytes | None
+
+    @property
+    def bytes(self) -> int:
+        """How much memory it takes, about."""
+        chunks = len(self.taken.chunks) * _CHUNK_BYTES
+        return sys.getsizeof(self.taken.document.text) + self.taken.vectors.nbytes + chunks + len(self.content or b"")
 
 
 class Uploads:

@@ -24,6 +24,7 @@ from ..errors import RagError
 from ..types import Answer, Hit, IngestReport, SearchMode
 from ..uploads import MAX_BYTES
 from .opening import Opening
+from .parts import BROKE
 
 logger = logging.getLogger(__name__)
 
@@ -183,7 +184,7 @@ def _one_line() -> Iterator[None]:
         raise gr.Error(str(error), print_exception=False) from error
     except Exception as error:
         logger.exception("a request broke")
-        raise gr.Error("something broke; the server's terminal says what", print_exception=False) from error
+        raise gr.Error(BROKE, print_exception=False) from error
 
 
 def _described(run: Callable[..., Any], like: Callable[..., Any], returns: Any) -> Callable[..., Any]:
