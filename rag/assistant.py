@@ -219,15 +219,11 @@ class Assistant:
         return self._uploads.take_out(document_id)
 
     def put_back(self, removed: Removed) -> None:
-        """Undo `take_out`: id, text, spans and vectors are as they were. Its file is not needed.
+        """Undo `take_out`: id, text, spans and vectors are as they were, and so is the file of an upload.
 
         Raises DocumentUnreadable when a document of its name was added meanwhile.
         """
         self._uploads.put_back(removed)
-
-    def forget_removed(self) -> None:
-        """Delete the files of removed uploads that wait for `put_back`."""
-        self._uploads.forget_removed()
 
     @property
     def model(self) -> str:

@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 from .errors import ModelDownloadFailed, QuestionInvalid, RagError
 from .progress import progress
 from .terminal import Screen, WarningLines, complain, print_json, typed_lines, waiting
-from .types import Answer, Message, SearchMode
+from .types import Answer, Listed, Message, SearchMode
 
 if TYPE_CHECKING:
     from .assistant import Assistant
@@ -263,15 +263,17 @@ def ingest(
 def documents(context: typer.Context, json: Json = False) -> None:
     """List what is in the index."""
     with _opened(_settings(context, llm="none")) as assistant:
-        found = [assistant.document(document.id) for document in assistant.documents()]
+        found = sorted(assistant.listing(), key=lambda each: (each.document.source, each.document.root))
     if json:
-        left_out = ("text", "pages")
-        rows = [{k: v for k, v in asdict(d).items() if k not in left_out} | {"characters": len(d.text)} for d in found]
-        print_json(rows)
+        print_json([_facts(each) for each in found])
     else:
-        Screen().rows(
-            ("title", "source", "characters"), [(d.title or "–", d.source, f"{len(d.text):,}") for d in found]
-        )
+        rows = [(each.document.title or "–", each.document.source, f"{each.characters:,}") for each in found]
+        Screen().rows(("title", "source", "characters"), rows)
+
+
+def _facts(listed: Listed) -> dict[str, Any]:
+    left_out = ("text", "pages")
+    return {k: v for k, v in asdict(listed.document).items() if k not in left_out} | {"characters": listed.characters}
 
 
 @app.command()

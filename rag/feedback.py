@@ -34,6 +34,13 @@ CREATE TABLE IF NOT EXISTS judgement (
     documents TEXT NOT NULL       -- JSON: the sources that were asked; [] when all were
 )
 """
+_PUT = """
+INSERT INTO judgement VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+ON CONFLICT (answer_key) DO UPDATE SET
+    time = ?2, verdict = ?3, note = iif(?9, note, ?4),
+    question = ?5, standalone_question = ?6, answer = ?7, documents = ?8
+RETURNING *
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +96,28 @@ class Feedback:
     def __init__(self, index_dir: Path) -> None:
         self.path = index_dir.absolute() / "feedback.db"
 
-    def add(self, answer: Answer, verdict: Verdict, note: str = "", documents: Sequence[str] = ()) -> None:
-        """Keep a verdict; a later one about the same answer takes its place. A note is cut after 1000 characters.
+    def add(
+        self, answer: Answer, verdict: Verdict, note: str | None = None, documents: Sequence[str] = ()
+    ) -> Judgement:
+        """Keep a verdict, and return what is kept; a later one about the same answer takes its place.
 
-        `documents` are the sources that were asked, if not all were.
+        A note is cut after 1000 characters; None leaves the one that is there. `documents` are the sources that were
+        asked, if not all were.
         """
         row = (
             answer_key(answer),
             datetime.now(UTC).isoformat(timespec="seconds"),
             verdict,
-            note.strip()[:NOTE_CHARS],
+            (note or "").strip()[:NOTE_CHARS],
             answer.question,
             answer.standalone_question,
             json.dumps(answer.to_dict()),
             json.dumps(list(documents)),
         )
+        values = [part.encode(errors="replace").decode() for part in row]
         with self._connected() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO judgement VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [part.encode(errors="replace").decode() for part in row],
-            )
+            (stored,) = connection.execute(_PUT, (*values, note is None)).fetchall()
+        return _judgement(stored)
 
     def judgements(self) -> list[Judgement]:
         """All of them, the oldest first."""
@@ -116,10 +125,7 @@ class Feedback:
             return []
         with self._connected() as connection:
             rows = connection.execute("SELECT * FROM judgement ORDER BY time, rowid").fetchall()
-        return [
-            Judgement(key, time, verdict, note, asked, standalone, json.loads(answer), tuple(json.loads(documents)))
-            for key, time, verdict, note, asked, standalone, answer, documents in rows
-        ]
+        return [_judgement(row) for row in rows]
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -135,6 +141,11 @@ class Feedback:
                 connection.close()
         except (sqlite3.Error, OSError) as error:
             raise RagError(f"{self.path}: {error}; make it writable, or move it away to begin a new one") from error
+
+
+def _judgement(row: Sequence[Any]) -> Judgement:
+    key, time, verdict, note, asked, standalone, answer, documents = row
+    return Judgement(key, time, verdict, note, asked, standalone, json.loads(answer), tuple(json.loads(documents)))
 
 
 def _evidence(answer: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -26,7 +26,9 @@ PASSAGE = """
     FROM passage JOIN document ON document.id = document_id
 """
 DOCUMENT = "id, root, source, title, media_type, sha256, pages"
-_CHANGED = "'changed ' || document.id"  # the key in `meta` under which it stands when a document was stored
+# The keys in `meta` under which it stands when a document was stored, and how long its text is: for that alone, SQLite
+# would read all texts (1 s for 1 GB).
+_CHANGED, _CHARACTERS = "'changed ' || document.id", "'characters ' || document.id"
 
 
 class TakenOut(NamedTuple):
@@ -99,9 +101,10 @@ def put_document(
     stored_id = int(row.fetchone()[0])
     put_passages(connection, words, stored_id, document, chunks, vectors)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    connection.execute(
-        f"INSERT OR REPLACE INTO meta SELECT {_CHANGED}, ? FROM document WHERE id = ?", (changed or now, stored_id)
-    )
+    for key_of, value in ((_CHANGED, changed or now), (_CHARACTERS, str(len(document.text)))):
+        connection.execute(
+            f"INSERT OR REPLACE INTO meta SELECT {key_of}, ? FROM document WHERE id = ?", (value, stored_id)
+        )
     return stored_id
 
 
@@ -139,14 +142,16 @@ def list_documents(connection: sqlite3.Connection) -> list[Listed]:
     """All documents with their sizes, the last stored first."""
     rows = connection.execute(
         f"""
-        SELECT {DOCUMENT}, '', length(document.text),
+        SELECT {DOCUMENT}, '',
+            coalesce((SELECT value FROM meta WHERE key = {_CHARACTERS}), length(document.text)),  -- of an older index
             (SELECT count(*) FROM passage WHERE document_id = document.id),
             (SELECT value FROM meta WHERE key = {_CHANGED}) AS changed
         FROM document ORDER BY changed DESC, source, root
         """
     )
     return [
-        Listed(to_document(*row), characters, passages, changed or "") for *row, characters, passages, changed in rows
+        Listed(to_document(*row), int(characters), passages, changed or "")
+        for *row, characters, passages, changed in rows
     ]
 
 
@@ -179,7 +184,7 @@ def delete_documents(connection: sqlite3.Connection, words: WordCounts, document
     """Delete documents with their passages; ids that are gone are passed over."""
     for document_id in document_ids:
         delete_passages(connection, words, document_id)
-        connection.execute("DELETE FROM meta WHERE key = 'changed ' || ?", (document_id,))
+        connection.execute("DELETE FROM meta WHERE key IN ('changed ' || ?1, 'characters ' || ?1)", (document_id,))
         connection.execute("DELETE FROM document WHERE id = ?", (document_id,))
 
 

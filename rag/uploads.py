@@ -2,17 +2,24 @@
 
 A document's source is its upload's checked plain name: the same name again updates it. The root is no path, so that
 nothing which happens to a folder of documents touches it.
+
+A file and its document cannot change in one step, and a kill may come between any two. So every change holds the
+store's writer lock, moves a file only by a hidden name ("in between"), and ends in `_settle`, as the next opening
+begins: SQLite says what becomes of a file in between.
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
 import re
 import secrets
 import shutil
-import threading
+import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -23,30 +30,40 @@ from .ingest import Ingester
 from .store import Store, TakenOut
 from .types import Document, IngestReport
 
+logger = logging.getLogger(__name__)
+
 ROOT: Final = "uploads:"
 MAX_BYTES: Final = 20_000_000
 _NAME_BYTES = 200  # file systems take 255; what is put in front of a name that is being written has room
 _SEPARATORS = re.compile(r"[/\\]")
 _RESERVED = re.compile(r'[<>:"|?*]')
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
+# In between: the prefix, 16 random digits, "-", and the name of the upload.
 _NEW, _REMOVED = ".new-", ".removed-"
+_RANDOM_BYTES = 8
+_CHUNK_BYTES = 200  # in memory: five references, two numbers, most of a heading
 
 
 class Removed(NamedTuple):
-    """A document that was removed, and where its file waits; what `Uploads.put_back` takes."""
+    """A document that was removed, and what its file held (None if it was no upload); what `Uploads.put_back` takes."""
 
     taken: TakenOut
-    file: Path | None
+    content: bytes | None
+
+    @property
+    def bytes(self) -> int:
+        """How much memory it takes, about."""
+        chunks = len(self.taken.chunks) * _CHUNK_BYTES
+        return sys.getsizeof(self.taken.document.text) + self.taken.vectors.nbytes + chunks + len(self.content or b"")
 
 
 class Uploads:
-    """The uploaded files of one index and their documents. Safe between threads."""
+    """The uploaded files of one index and their documents. Safe between threads and processes."""
 
     def __init__(self, store: Store, ingester: Ingester, index_dir: Path) -> None:
         self._store = store
         self._ingester = ingester
         self._folder = index_dir.absolute() / "uploads"
-        self._guard = threading.Lock()
 
     def add(self, name: str, file: Path) -> IngestReport:
         """Copy `file`, which somebody called `name`, and index it; the document of that name is replaced.
@@ -54,98 +71,123 @@ class Uploads:
         Raises DocumentUnreadable with one plain sentence when the name is none, the file is too large or cannot be
         read: nothing is changed then.
         """
-        with self._guard:
-            name = self._known(checked_name(name))
-            _check_size(file, name)
-            self._prepare()
-            copy = self._folder / f"{_NEW}{secrets.token_hex(8)}{Path(name).suffix}"
-            try:
-                shutil.copyfile(file, copy)
-                report = self._ingester.add(copy, root=ROOT, source=name)
-                copy.replace(self._folder / name)
-            except OSError as error:
-                raise _unwritable(self._folder, error) from error
-            finally:
-                copy.unlink(missing_ok=True)
-            return report
+        name = checked_name(name)
+        _check_size(file, name)
+        with self._changing():
+            name = self._known(name)
+            new = self._between(_NEW, name)
+            _write(new, file)
+            return self._ingester.add(new, root=ROOT, source=name)
 
     def take_out(self, document_id: int) -> Removed:
-        """Remove any document from the index. Of an upload the file is put aside, any other file stays.
+        """Remove any document from the index. Of an upload the file goes, too; any other file stays.
 
         Raises DocumentsNotFound when it is gone.
         """
-        with self._guard:
+        with self._changing():
             document = self._store.document(document_id)
             aside = self._put_aside(document)
-            try:
-                return Removed(self._store.take_out(document_id), aside)
-            except RagError:
-                self._bring_back(document, aside)
-                raise
+            content = aside.read_bytes() if aside else None
+            return Removed(self._store.take_out(document_id), content)
 
     def put_back(self, removed: Removed) -> None:
         """Undo `take_out`. DocumentUnreadable when a document of its name was added meanwhile."""
-        with self._guard:
+        with self._changing():
+            if removed.content is not None:
+                _write(self._between(_REMOVED, removed.taken.document.source), removed.content)
             self._store.put_back(removed.taken)
-            self._bring_back(removed.taken.document, removed.file)
 
     def delete(self, documents: Iterable[Document]) -> None:
-        """Remove documents for good, in one transaction, and then the files of those that were uploaded."""
-        documents = list(documents)
-        with self._guard:
-            # First aside: a file that outlived its document would be indexed again at the next opening.
-            aside = [(document, self._put_aside(document)) for document in documents]
-            try:
-                self._store.remove([document.id for document in documents])
-            except RagError:
-                for document, file in aside:
-                    self._bring_back(document, file)
-                raise
-            for _, file in aside:
-                if file:
-                    file.unlink(missing_ok=True)
-
-    def forget_removed(self) -> None:
-        """Delete what was put aside, and what a kill left half written: nobody can undo it any more."""
-        with self._guard:
-            for leftover in (*self._folder.glob(f"{_NEW}*"), *self._folder.glob(f"{_REMOVED}*")):
-                leftover.unlink(missing_ok=True)
+        """Remove documents for good, in one transaction, and the files of those that were uploaded."""
+        with self._changing():
+            documents = list(documents)
+            for document in documents:
+                self._put_aside(document)
+            self._store.remove([document.id for document in documents])
 
     def restore(self) -> None:
-        """Index the files that have no document, as after the index was lost; one that cannot be read is left."""
-        indexed = {document.source for document in self._store.documents(ROOT)}
-        for file in sorted(self._folder.glob("[!.]*")):
-            if file.name not in indexed and file.is_file():
-                try:
-                    self._ingester.add(file, root=ROOT, source=file.name)
-                except DocumentUnreadable:
-                    continue
+        """Settle what a kill left, and index the files that have no document, as after the index was lost.
+
+        One that cannot be read is left.
+        """
+        with self._changing():
+            self._settle()
+            indexed = self._sources()
+            for file in sorted(self._folder.glob("[!.]*")):
+                if file.name not in indexed and file.is_file():
+                    try:
+                        self._ingester.add(file, root=ROOT, source=file.name)
+                    except DocumentUnreadable:
+                        continue
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Nobody else changes anything meanwhile; at the end, whatever happened, no file is left in between."""
+        with self._store.writing():
+            try:
+                yield
+            except OSError as error:
+                raise _unwritable(self._folder, error) from error
+            finally:
+                self._settle()
+
+    def _settle(self) -> None:
+        """Put each file in between where its document is: in its place, or away.
+
+        It is in its place when its document was made of it. One that was being removed also when its document, which
+        was not, has no other.
+        """
+        leftovers = [*self._folder.glob(f"{_NEW}*"), *self._folder.glob(f"{_REMOVED}*")]
+        indexed = self._sources() if leftovers else {}
+        for leftover in leftovers:
+            name = leftover.name.partition("-")[2][2 * _RANDOM_BYTES + 1 :]
+            place = self._folder / name
+            lost = leftover.name.startswith(_REMOVED) and not place.exists()
+            try:
+                if name in indexed and (lost or _sha256(leftover) == indexed[name]):
+                    leftover.replace(place)
+                else:
+                    leftover.unlink()
+            except OSError as error:  # what was asked for is done; the next change settles it
+                logger.warning("%s", _unwritable(self._folder, error))
+
+    def _sources(self) -> dict[str, str]:
+        """The sources of all uploads, and the sha256 of the file that each was made of."""
+        return {document.source: document.sha256 for document in self._store.documents(ROOT)}
 
     def _known(self, name: str) -> str:
         """The name of the upload that differs from `name` in nothing but case, or `name`: some disks see no case."""
-        there = {document.source.casefold(): document.source for document in self._store.documents(ROOT)}
+        there = {source.casefold(): source for source in self._sources()}
         return there.get(name.casefold(), name)
 
-    def _prepare(self) -> None:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            # Should the index lie in a folder of documents, the files are not indexed a second time.
-            (self._folder / IGNORE_FILE).write_text("*\n", encoding="utf-8")
-        except OSError as error:
-            raise _unwritable(self._folder, error) from error
-
     def _put_aside(self, document: Document) -> Path | None:
+        """First of all: a file that outlived its document would be indexed again at the next opening."""
         file = self._folder / document.source
         if document.root != ROOT or not file.is_file():
             return None
-        try:
-            return file.replace(self._folder / f"{_REMOVED}{secrets.token_hex(8)}")
-        except OSError as error:
-            raise _unwritable(self._folder, error) from error
+        return file.replace(self._between(_REMOVED, document.source))
 
-    def _bring_back(self, document: Document, aside: Path | None) -> None:
-        if aside and aside.is_file():
-            aside.replace(self._folder / document.source)
+    def _between(self, prefix: str, name: str) -> Path:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # Should the index lie in a folder of documents, the files are not indexed a second time.
+        (self._folder / IGNORE_FILE).write_text("*\n", encoding="utf-8")
+        return self._folder / f"{prefix}{secrets.token_hex(_RANDOM_BYTES)}-{name}"
+
+
+def _write(file: Path, content: Path | bytes) -> None:
+    with file.open("wb") as target:
+        if isinstance(content, bytes):
+            target.write(content)
+        else:
+            with content.open("rb") as source:
+                shutil.copyfileobj(source, target)
+        target.flush()
+        os.fsync(target.fileno())  # SQLite says next that it is there
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def checked_name(name: str) -> str:

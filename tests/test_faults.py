@@ -17,7 +17,7 @@ from faults.table import Row, printed
 HERE = Path(__file__).parent
 
 # Which fault, in how many rows of the table, and how often altogether at least.
-SOME = [("kills", 16, 30), ("disk", 3, 6), ("damage", 2, 75), ("writers", 2, 4), ("readers", 1, 16)]
+SOME = [("kills", 16, 30), ("uploads", 5, 40), ("disk", 3, 6), ("damage", 2, 75), ("writers", 2, 4), ("readers", 1, 16)]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the faults run in forked processes")

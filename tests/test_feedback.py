@@ -60,6 +60,15 @@ def test_the_last_verdict_about_an_answer_is_kept(feedback: Feedback) -> None:
     assert judged.standalone_question == "What is the heron called?"
 
 
+def test_a_note_stays_until_another_is_given(feedback: Feedback) -> None:
+    feedback.add(ANSWER, "down", "page 3")
+    kept = feedback.add(ANSWER, "wrong evidence")
+    assert (kept.verdict, kept.note) == ("wrong evidence", "page 3")
+    assert feedback.judgements() == [kept]
+    assert feedback.add(ANSWER, "down", "").note == ""
+    assert [judgement.note for judgement in feedback.judgements()] == [""]
+
+
 def test_a_rebuilt_index_loses_none_and_nothing_is_said_of_the_person(feedback: Feedback) -> None:
     feedback.add(ANSWER, "up")
     columns = [row[1] for row in sqlite3.connect(feedback.path).execute("PRAGMA table_info(judgement)")]

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,19 @@ def test_passages_are_cut_from_the_document(store: Store) -> None:
     passages = store.passages([1, 2, 3])
     assert [(p.start, p.end) for p in passages] == [(0, 4), (5, 9), (10, 18)]
     assert all(p.text == document.text[p.start : p.end] and p.document_id == document_id for p in passages)
+
+
+def test_a_list_tells_lengths_without_reading_the_texts(folder: Path, store: Store) -> None:
+    store.replace([item("a", "before\0behind"), item("b", "elk"), item("c", "owl")])
+    store.replace([item("b", "elk and seal")])
+    store.remove([3])
+    with closing(sqlite3.connect(folder / "index.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE document SET text = ''")  # who reads it, sees this
+    assert {d.document.source: d.characters for d in store.listing()} == {"a": 13, "b": 12}
+    with closing(sqlite3.connect(folder / "index.db", isolation_level=None)) as connection:
+        keys = {key for (key,) in connection.execute("DELETE FROM meta RETURNING key")}
+    assert keys == {"changed 1", "changed 2", "characters 1", "characters 2"}
+    assert {d.document.source: d.characters for d in store.listing()} == {"a": 0, "b": 0}  # as of an older index
 
 
 def test_a_document_taken_out_is_put_back_as_it_was(folder: Path, store: Store) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rag.assistant import Assistant
-from rag.errors import DocumentsNotFound, DocumentUnreadable
+from rag.errors import DocumentsNotFound, DocumentUnreadable, RagError
 from rag.settings import Settings
 from rag.uploads import MAX_BYTES, ROOT, checked_name
 
@@ -214,10 +213,62 @@ def test_a_file_of_the_folder_stays_when_its_document_is_taken_out(assistant: As
 def test_removing_for_good_takes_the_copy_away(assistant: Assistant, owl: Path) -> None:
     assistant.upload("owl.txt", owl)
     assistant.remove("owl.txt")
-    assistant.upload("owl.md", owl)
-    (owl_id,) = (d.id for d in assistant.documents() if d.source == "owl.md")
-    removed = assistant.take_out(owl_id)
-    assistant.forget_removed()
     assert files(assistant.settings.index_dir / "uploads") == set()
-    assistant.put_back(removed)  # the document needs no file
-    assert assistant.document(owl_id) == replace(removed.taken.document, id=owl_id)
+
+
+def leftover(assistant: Assistant, name: str, content: str) -> None:
+    """What a kill may leave in `uploads/`."""
+    (assistant.settings.index_dir / "uploads" / name).write_text(content)
+
+
+def test_what_a_kill_left_goes_where_its_document_is(settings: Settings, owl: Path) -> None:
+    kept = settings.index_dir / "uploads" / "owl.txt"
+    with Assistant.open(settings) as assistant:
+        assistant.upload("owl.txt", owl)
+        kept.unlink()
+        leftover(assistant, f".removed-{'0' * 16}-owl.txt", owl.read_text())  # before it was taken out
+        leftover(assistant, f".removed-{'1' * 16}-gone.txt", "Removed.\n")  # after
+        leftover(assistant, f".new-{'2' * 16}-gone.txt", "Never indexed.\n")
+        leftover(assistant, f".new-{'3' * 16}-owl.txt", "Never indexed either.\n")
+        leftover(assistant, f".removed-{'4' * 16}", "Of an older version of rag.\n")
+    with Assistant.open(settings) as assistant:
+        assert files(kept.parent) == uploaded(assistant) == {"owl.txt"}
+        assert kept.read_text() == owl.read_text()
+
+
+def test_a_file_that_somebody_edited_is_brought_back_as_it_was(assistant: Assistant, owl: Path) -> None:
+    assistant.upload("owl.txt", owl)
+    kept = assistant.settings.index_dir / "uploads" / "owl.txt"
+    kept.write_text("Edited.\n")
+    (document,) = (d for d in assistant.documents() if d.root == ROOT)
+    assistant.put_back(assistant.take_out(document.id))
+    assert kept.read_text() == "Edited.\n"
+
+
+def test_what_one_page_removed_can_be_undone_while_another_opens(
+    settings: Settings, assistant: Assistant, owl: Path
+) -> None:
+    assistant.upload("owl.txt", owl)
+    (document,) = (d for d in assistant.documents() if d.root == ROOT)
+    removed = assistant.take_out(document.id)
+    with Assistant.open(settings) as other:
+        assert uploaded(other) == set()
+    assistant.put_back(removed)
+    assert files(settings.index_dir / "uploads") == uploaded(assistant) == {"owl.txt"}
+
+
+def test_a_disk_that_takes_no_file_is_one_sentence_and_nothing_changes(
+    assistant: Assistant, owl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assistant.upload("owl.txt", owl)
+    before = assistant.listing()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        with pytest.raises(RagError, match=r"No space left on device\); make it writable, or free some space"):
+            assistant.upload("other.txt", owl)
+    assert assistant.listing() == before
+    assert files(assistant.settings.index_dir / "uploads") == {"owl.txt"}

@@ -26,6 +26,7 @@ from ..types import Answer, Hit, IngestReport, SearchMode
 from ..uploads import MAX_BYTES
 from .leaving import while_listened
 from .opening import Opening
+from .parts import BROKE
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Earlier(TypedDict):
     content: str
 
 
-class Listed(TypedDict):
+class Facts(TypedDict):
     """A document of the index, without its text. `source` is what `documents` and `exclude` take."""
 
     id: int
@@ -119,12 +120,10 @@ class Api:
         hits = await self._queue.run(lambda: assistant.search(question, k, mode=mode, documents=only, exclude=but))
         return [asdict(hit) for hit in hits]
 
-    async def documents(self) -> list[Listed]:
+    async def documents(self) -> list[Facts]:
         """List the documents of the index, sorted by their `source`, without their text."""
         return [
-            Listed(
-                id=d.id, source=d.source, title=d.title, media_type=d.media_type, sha256=d.sha256, pages=len(d.pages)
-            )
+            Facts(id=d.id, source=d.source, title=d.title, media_type=d.media_type, sha256=d.sha256, pages=len(d.pages))
             for d in await self._queue.run(self._opening.assistant.documents)
         ]
 
@@ -167,7 +166,7 @@ def endpoints(api: Api) -> None:
     for run, like, returns in (
         (ask, api.ask, Answer),
         (_plain(api.search), api.search, list[Hit]),
-        (_plain(api.documents), api.documents, list[Listed]),
+        (_plain(api.documents), api.documents, list[Facts]),
         (_plain(api.ingest), api.ingest, IngestReport),
     ):
         gradio_api(_described(run, like, returns), concurrency_limit=None)  # they wait in our line, not in Gradio's
@@ -202,7 +201,7 @@ def _one_line() -> Iterator[None]:
         raise gr.Error(str(error), print_exception=False) from error
     except Exception as error:
         logger.exception("a request broke")
-        raise gr.Error("something broke; the server's terminal says what", print_exception=False) from error
+        raise gr.Error(BROKE, print_exception=False) from error
 
 
 def _described(run: Callable[..., Any], like: Callable[..., Any], returns: Any) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ from html import escape
 from typing import Any
 
 from . import markdown
+from .parts import BROKE
 from .turns import Turn, Turns, restored
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def conversation_export(sent: Any) -> dict[str, str]:
         return {"failed": str(error)}
     except Exception:  # the page stays usable whatever broke
         logger.exception("the export broke")
-        return {"failed": "something broke; the terminal says what"}
+        return {"failed": BROKE}
 
 
 def as_markdown(title: str, turns: Turns) -> str:

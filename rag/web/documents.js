@@ -10,14 +10,19 @@ const most = Number(panel.dataset.most);
 const everySeconds = 2;
 const chosen = new Set();
 const waiting = [];
+const trouble = document.createElement("li"); // why there is no list; one line, however often it is asked for
 let stamp = "";
+let drawn = 0;
 let sending = false;
 
 // -- the list: fetched when the panel opens, and again when the index has changed --
 
 async function draw() {
+  const mine = ++drawn;
   const reply = await server.document_list(search.value);
-  if (reply.failed) return tell(reply.failed, "failed");
+  if (mine !== drawn) return; // a newer one was asked for meanwhile
+  if (reply.failed) return explain(reply.failed);
+  trouble.remove();
   const focused = listed.contains(document.activeElement) ? document.activeElement.value : null;
   stamp = reply.stamp;
   listed.innerHTML = reply.html;
@@ -33,11 +38,16 @@ async function draw() {
   if (focused) listed.querySelector(`[value="${CSS.escape(focused)}"]`)?.focus();
 }
 
+function explain(words) {
+  if (!trouble.isConnected || trouble.textContent !== words) tell(words, "failed", trouble);
+}
+
 // Whether the index is another one costs one small read, and only while somebody looks.
 async function look() {
   if (document.hidden) return;
   const reply = await server.document_stamp(null);
-  if (reply.failed || reply.stamp === stamp) return;
+  if (reply.failed) return panel.open && explain(reply.failed);
+  if (reply.stamp === stamp) return;
   stamp = reply.stamp;
   trigger("documents_changed");
   if (panel.open) await draw();

@@ -13,7 +13,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,16 @@ from ..errors import RagError
 from ..types import Answer, Failure, Listed
 from ..uploads import MAX_BYTES, ROOT, Removed
 from .opening import Opening
+from .parts import BROKE, html
 
 logger = logging.getLogger(__name__)
 
 _SHOWN = 300  # documents in the list; the box above narrows it
 _NAMED = 3  # documents named where it is said which ones are asked
-_UNDONE = 50  # removals that can be undone: each holds a document in memory
+# Removals that can be undone: each holds its document in memory, and the file of an upload. The largest upload takes
+# some 80 MB with its text and vectors; all of them together are little beside the models.
+_UNDONE, _UNDONE_BYTES = 50, 200_000_000
 _MOST_CHOSEN = 1000
-_BROKE = "something broke; the terminal says what"
 
 Reply = dict[str, Any]
 
@@ -51,19 +52,13 @@ class Desk:
     def _assistant(self) -> Assistant:
         return self._opening.assistant
 
-    @cached_property
-    def _tidied(self) -> Assistant:
-        """The assistant, once what an earlier page left to be undone is deleted."""
-        self._assistant.forget_removed()
-        return self._assistant
-
     def stamp(self) -> Reply:
         """What is another one as soon as the list is."""
         return {"stamp": " ".join([self._assistant.stamp(), *self._reading])}
 
     def listing(self, wanted: str) -> Reply:
         """The list, of those documents whose title or source holds `wanted`."""
-        listed = self._tidied.listing()
+        listed = self._assistant.listing()
         found = [each for each in listed if _matches(each, wanted.casefold())]
         indexed = {each.document.source for each in listed}
         failed = [failure for failure in self._assistant.failed if failure.source not in indexed]
@@ -74,7 +69,7 @@ class Desk:
         if path not in self._arrived:
             raise RagError(f"{name} did not arrive; upload it again")
         with self._being_read(name), _used_up(Path(path)):
-            report = self._tidied.upload(name, path)
+            report = self._assistant.upload(name, path)
         (source,) = report.added or report.updated
         passages = next(d.passages for d in self._assistant.listing() if _is_upload(d, source))
         says = f"{_counted(passages, 'passage')} to ask about" if passages else "there is no text in it"
@@ -82,12 +77,11 @@ class Desk:
 
     def remove(self, document_id: int) -> Reply:
         """Remove a document; the reply holds what `undo` takes."""
-        removed = self._tidied.take_out(document_id)
+        removed = self._assistant.take_out(document_id)
         token = secrets.token_urlsafe(16)
         with self._guard:
             self._removed[token] = removed
-            while len(self._removed) > _UNDONE:
-                self._removed.popitem(last=False)
+            self._forget_oldest()
         document = removed.taken.document
         stays = " Its file stays: if it is still there, the next ingest adds it again." if document.root != ROOT else ""
         return {"says": f"{document.title or document.source} is removed.{stays}", "undo": token}
@@ -106,6 +100,13 @@ class Desk:
             raise
         return {"says": f"{removed.taken.document.title or removed.taken.document.source} is back."}
 
+    def _forget_oldest(self) -> None:
+        """Keep the newest removals within the bounds, the last one whatever its size."""
+        held = sum(removed.bytes for removed in self._removed.values())
+        while len(self._removed) > 1 and (len(self._removed) > _UNDONE or held > _UNDONE_BYTES):
+            _, oldest = self._removed.popitem(last=False)
+            held -= oldest.bytes
+
     @contextmanager
     def _being_read(self, name: str) -> Iterator[None]:
         with self._guard:
@@ -120,9 +121,7 @@ class Desk:
 def place(page: gr.Blocks, opening: Opening, script: str) -> gr.HTML:
     """The button that opens the panel, and the panel. Its event `choose_documents` brings `sources`."""
     desk = Desk(opening, page.upload_file_set)
-    return gr.HTML(
-        _panel(), elem_id="documents", js_on_load=script, apply_default_css=False, server_functions=_served(desk)
-    )
+    return html("documents", _panel(), js=script, serves=_served(desk))
 
 
 def chosen(event: gr.EventData) -> tuple[str, ...]:
@@ -184,7 +183,7 @@ def _reply(do: Callable[[], Reply]) -> Reply:
         return {"failed": str(error)}
     except Exception:  # the page stays usable whatever broke
         logger.exception("the documents panel broke")
-        return {"failed": _BROKE}
+        return {"failed": BROKE}
 
 
 def _clean(name: Any) -> str:

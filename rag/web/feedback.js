@@ -1,18 +1,28 @@
-// The verdicts below the answers. Runs once. The chat is drawn anew with every sentence, so what was chosen is kept
-// here and shown again: by answer, { verdict, note, said }.
+// The verdicts below the answers. Runs once. The chat is drawn anew with every sentence, so what was said of an answer is
+// kept here and shown again: { verdict, kept, waiting, draft, said }. `verdict` was clicked last, `kept` is what the
+// server has stored, `draft` a note that was typed and not sent.
 
-const chosen = new Map();
+const judged = new Map();
 const redrawn = new MutationObserver(showAll);
 let watched = null;
+let typing = null; // where the cursor is, as a note that is drawn anew loses it: { answer, start, end }
 let count = 0;
 
 function show(row) {
-  const { verdict, said } = chosen.get(row.dataset.answer) ?? {};
+  const { verdict, kept, waiting, draft, said } = judged.get(row.dataset.answer) ?? {};
+  const shown = waiting ? verdict : kept?.verdict;
   for (const button of row.querySelectorAll("button[value]")) {
-    const pressed = String(button.value === verdict);
+    const pressed = String(button.value === shown);
     if (button.getAttribute("aria-pressed") !== pressed) button.setAttribute("aria-pressed", pressed);
   }
   row.querySelector(".judge-note").hidden = !verdict;
+  const note = row.querySelector("input");
+  const words = draft ?? kept?.note ?? "";
+  if (note.value !== words) note.value = words;
+  if (typing?.answer === row.dataset.answer && document.activeElement !== note) {
+    note.focus({ preventScroll: true });
+    note.setSelectionRange(typing.start, typing.end);
+  }
   const status = row.querySelector(".judge-said");
   if (status.textContent !== (said ?? "")) status.textContent = said ?? "";
 }
@@ -30,30 +40,64 @@ function watchOver(chat) {
 }
 
 function send(row, verdict) {
-  const note = row.querySelector(".judge-note input").value;
-  chosen.set(row.dataset.answer, { verdict });
+  const answer = row.dataset.answer;
+  const said = { ...judged.get(answer), verdict, waiting: true, said: "" };
+  judged.set(answer, said);
   watchOver(row.closest("#chat"));
   show(row);
-  trigger("judge", { answer: row.dataset.answer, verdict, note, count: ++count });
+  trigger("judge", { answer, verdict, note: said.draft ?? null, count: ++count }); // null: the note stays as it is
 }
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest(".judge button");
   if (!button) return;
   const row = button.closest(".judge");
-  send(row, button.matches(".judge-send") ? chosen.get(row.dataset.answer)?.verdict : button.value);
+  send(row, button.matches(".judge-send") ? judged.get(row.dataset.answer)?.verdict : button.value);
 });
 
+// -- the note --
+
+const noteOf = (event) => (event.target.matches?.(".judge-note input") ? event.target : null);
+
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.isComposing || !event.target.matches(".judge-note input")) return;
+  if (event.key !== "Enter" || event.isComposing || !noteOf(event)) return;
   const row = event.target.closest(".judge");
-  send(row, chosen.get(row.dataset.answer)?.verdict);
+  send(row, judged.get(row.dataset.answer)?.verdict);
 });
+
+function follow(note) {
+  const answer = note?.closest(".judge").dataset.answer;
+  typing = note && { answer, start: note.selectionStart, end: note.selectionEnd };
+}
+
+document.addEventListener("input", (event) => {
+  const note = noteOf(event);
+  if (!note) return;
+  judged.get(note.closest(".judge").dataset.answer).draft = note.value;
+  follow(note);
+});
+
+document.addEventListener("selectionchange", () => {
+  const note = document.activeElement;
+  if (typing && note?.matches(".judge-note input")) follow(note);
+});
+
+// Whoever goes elsewhere is not called back.
+document.addEventListener("focusin", (event) => follow(noteOf(event)));
+document.addEventListener("pointerdown", (event) => noteOf(event) || follow(null));
+
+// -- the server's reply: what is stored now, or why nothing is --
 
 watch("value", () => {
   const reply = element.querySelector("[data-answer]");
-  if (!reply) return;
-  const judged = chosen.get(reply.dataset.answer);
-  if (judged) judged.said = reply.textContent;
+  const of = reply && judged.get(reply.dataset.answer);
+  if (!of) return;
+  of.waiting = false;
+  of.said = reply.textContent;
+  const { verdict, note } = reply.dataset;
+  if (verdict) {
+    of.kept = { verdict, note };
+    if (of.draft?.trim() === note) delete of.draft;
+  }
   showAll();
 });

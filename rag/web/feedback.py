@@ -8,25 +8,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from html import escape
-from typing import Any, Protocol
+from typing import Any
 
 import gradio as gr
 
 from ..errors import RagError
-from ..feedback import NOTE_CHARS, VERDICTS, Feedback, answer_key
+from ..feedback import NOTE_CHARS, VERDICTS, Feedback, Judgement, answer_key
 from ..types import Answer
 from .opening import Opening
+from .parts import BROKE, html
+from .turns import Turn
 
 logger = logging.getLogger(__name__)
 
 _LABELS = {"up": "Good", "down": "Bad", "wrong evidence": "Wrong evidence"}
-
-
-class _Turn(Protocol):
-    @property
-    def answer(self) -> Answer | None: ...
-    @property
-    def documents(self) -> tuple[str, ...]: ...
 
 
 def row(answer: Answer) -> str:
@@ -49,27 +44,30 @@ def row(answer: Answer) -> str:
 
 def place(opening: Opening, turns: gr.State, script: str) -> None:
     """Listen to the rows; nothing of this is seen."""
-    listener = gr.HTML("", elem_id="judged", js_on_load=script, apply_default_css=False, visible="hidden")
+    listener = html("judged", "", js=script, visible="hidden")
 
-    def judge(now: Sequence[_Turn], event: gr.EventData) -> str:
-        key = str(event.answer)
-        says = _kept(opening, now, key, event.verdict, str(event.note))
-        return f'<span data-answer="{escape(key)}" data-count="{event.count}">{escape(says)}</span>'
+    def judge(now: Sequence[Turn], event: gr.EventData) -> str:
+        key, note = str(event.answer), None if event.note is None else str(event.note)
+        says, kept = _kept(opening, now, key, event.verdict, note)
+        stored = f'data-verdict="{kept.verdict}" data-note="{escape(kept.note)}" ' if kept else ""
+        return f'<span data-answer="{escape(key)}" {stored}data-count="{event.count}">{escape(says)}</span>'
 
     listener.judge(judge, [turns], listener, queue=False, show_progress="hidden", api_visibility="private")
 
 
-def _kept(opening: Opening, turns: Sequence[_Turn], key: str, verdict: Any, note: str) -> str:
-    """What is said to somebody who has judged."""
+def _kept(
+    opening: Opening, turns: Sequence[Turn], key: str, verdict: Any, note: str | None
+) -> tuple[str, Judgement | None]:
+    """What is said to somebody who has judged, and what is stored."""
     judged = [(turn.answer, turn.documents) for turn in turns if turn.answer and answer_key(turn.answer) == key]
     if not judged or verdict not in VERDICTS:
-        return "This answer is gone; ask again."
+        return "This answer is gone; ask again.", None
     try:
         answer, documents = judged[-1]
-        Feedback(opening.assistant.settings.index_dir).add(answer, verdict, note, documents)
+        kept = Feedback(opening.assistant.settings.index_dir).add(answer, verdict, note, documents)
     except RagError as error:
-        return str(error)
+        return str(error), None
     except Exception:  # the page stays usable whatever broke
         logger.exception("the feedback broke")
-        return "Something broke; the terminal says what."
-    return "Kept on this machine. Thank you."
+        return BROKE, None
+    return "Kept on this machine. Thank you.", kept

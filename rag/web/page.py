@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any
 
 import gradio as gr
@@ -26,8 +25,9 @@ from .api import Api, endpoints
 from .examples import MadeExamples
 from .line import AT_ONCE, WAITING
 from .opening import Opening
+from .parts import BROKE, html, packaged
 from .sources import VIEWER, sources
-from .theme import css, theme
+from .theme import theme
 from .turns import Turn, Turns, history
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ _SHOWN_CHARS = 1000  # of a question that is too long
 _TICK_SECONDS = 0.5  # between two looks at an index that is being opened
 _CACHE_SECONDS = 3600
 _GLANCE_SECONDS = 0.15  # between two looks at which step is at work
+_STYLES = ("page", "documents", "conversations", "feedback")
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _IDLE = gr.update(submit_btn="Ask", stop_btn=False)
 _BUSY = gr.update(submit_btn=False, stop_btn="Stop")
@@ -65,13 +66,13 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
         turns, only = gr.State(()), gr.State(())  # `only` are the sources that are asked; all, if empty
         timer = gr.Timer(_TICK_SECONDS, active=False)
         with gr.Row(elem_id="top"):
-            header = _html("header", _top(opening))
-            _html("conversations", conversations.PANEL)
-            shelf = documents.place(page, opening, _packaged("documents.js"))
+            header = html("header", _top(opening))
+            html("conversations", conversations.PANEL)
+            shelf = documents.place(page, opening, packaged("documents.js"))
         with gr.Row(elem_id="desk", scale=1):
             with gr.Column(elem_id="talk", scale=3):
-                chat = _html("chat", render.chat((), examples), js=_packaged("chat.js"), serves=[offered])
-                scope = _html("scope", "")
+                chat = html("chat", render.chat((), examples), js=packaged("chat.js"), serves=[offered])
+                scope = html("scope", "")
                 box = gr.Textbox(
                     elem_id="ask",
                     label="Your question",
@@ -82,10 +83,10 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
                     submit_btn="Ask",
                 )
             with gr.Column(elem_id="beside", scale=2):
-                panel = _html("sources", sources(()), js=_packaged("sources.js"))
-                _html("viewer", VIEWER, js=_packaged("viewer.js"), serves=viewer.served(opening))
+                panel = html("sources", sources(()), js=packaged("sources.js"))
+                html("viewer", VIEWER, js=packaged("viewer.js"), serves=viewer.served(opening))
         endpoints(Api(opening))  # before the page's own events, which would take their names
-        feedback.place(opening, turns, _packaged("feedback.js"))
+        feedback.place(opening, turns, packaged("feedback.js"))
         _connect(opening, turns, only, chat, panel, box, examples)
         shelf.choose_documents(_choose, None, [only, scope], queue=False, **_QUIET)
         shelf.documents_changed(top, None, [header, timer], queue=False, **_QUIET)
@@ -98,30 +99,7 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
 
 def look() -> dict[str, Any]:
     """What Gradio wants to know about the page when it is served."""
-    return {
-        "theme": theme(),
-        "css": css() + _packaged("documents.css") + _packaged("conversations.css") + _packaged("feedback.css"),
-    }
-
-
-def _packaged(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _html(name: str, value: str, *, js: str | None = None, serves: Sequence[Callable[..., Any]] = ()) -> gr.HTML:
-    return gr.HTML(value, elem_id=name, js_on_load=js, server_functions=[*serves], apply_default_css=False)
-
-
-def _listener(name: str, script: str, *serves: Callable[..., Any]) -> gr.HTML:
-    """Something that is not seen: what the server hands to a script, and the events that the script sends."""
-    return gr.HTML(
-        "",
-        elem_id=name,
-        js_on_load=_packaged(script),
-        server_functions=[*serves],
-        apply_default_css=False,
-        visible="hidden",
-    )
+    return {"theme": theme(), "css": "".join(packaged(f"{name}.css") for name in _STYLES)}
 
 
 def _top(opening: Opening) -> str:
@@ -146,7 +124,9 @@ def _connect(
 ) -> None:
     """What happens when somebody asks, clicks on an example, stops, or opens a conversation."""
     shown_as = gr.State("")  # what the browser calls the conversation; "" until it has said so
-    kept = _listener("kept", "conversations.js", conversations.conversation_export)
+    kept = html(
+        "kept", "", js=packaged("conversations.js"), serves=[conversations.conversation_export], visible="hidden"
+    )
 
     # Async, because a stop cannot interrupt Gradio while it waits for a plain generator: a slow LLM would hold it up.
     async def ask(question: str, earlier: Turns, only: Sources, shown_as: str) -> AsyncIterator[list[Any]]:
@@ -233,7 +213,7 @@ async def _answered(opening: Opening, question: str, earlier: Turns, only: Sourc
         yield replace(turn, running=False, notice=str(error))
     except Exception:  # the page stays usable whatever broke
         logger.exception("the answer broke")
-        yield replace(turn, running=False, notice="something broke; the terminal says what")
+        yield replace(turn, running=False, notice=BROKE)
 
 
 async def _glancing(answers: AsyncIterator[Answer]) -> AsyncIterator[Answer | None]:

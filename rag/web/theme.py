@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from inspect import signature
 
 import gradio as gr
@@ -37,8 +36,3 @@ def theme() -> gr.themes.Base:
     known = signature(look.set).parameters
     dark = {f"{name}_dark": value for name, value in ours.items()}
     return look.set(**ours, **{name: value for name, value in dark.items() if name in known})
-
-
-def css() -> str:
-    """The style sheet."""
-    return files(__package__).joinpath("page.css").read_text(encoding="utf-8")

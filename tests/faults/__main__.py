@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import damage, disk, kills, sharing
+from . import damage, disk, kills, sharing, uploads
 from .subject import make_everything_small
 from .table import Row, printed
 
@@ -32,6 +32,7 @@ FEW = Counts(kills=30, full_disks=3, flips=60, truncations=15, writers=2, second
 Run = Callable[[Path, Counts, random.Random], list[Row]]
 FAULTS: dict[str, Run] = {
     "kills": lambda base, counts, chance: kills.run(base, counts.kills, chance),
+    "uploads": lambda base, _, __: uploads.run(base),
     "disk": lambda base, counts, chance: disk.run(base, counts.full_disks, chance),
     "damage": lambda base, counts, chance: damage.run(base, counts.flips, counts.truncations, chance),
     "writers": lambda base, counts, _: sharing.two_writers(base, counts.writers),

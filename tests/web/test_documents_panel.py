@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from chromium import HOSTILE, Page, Visit, ask, contrast, served
 
 from rag.assistant import Assistant
-from rag.errors import DocumentUnreadable
+from rag.errors import DocumentUnreadable, RagError
 from rag.settings import Settings
 from rag.web import Opening, documents
 
@@ -211,6 +212,49 @@ def test_hostile_names_and_titles_are_shown_as_text(url: str, visit: Visit) -> N
             assert contrast(page, selector) >= 4.5, (scheme, selector)
 
 
+def test_the_reply_to_an_older_search_is_not_shown(url: str, visit: Visit) -> None:
+    page = visit(url)
+    panel = open_panel(page)
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route) if b"newt" in (route.request.post_data_buffer or b"") else route.continue_()
+
+    page.route("**/component_server**", hold)
+    search = panel.get_by_label("Find a document")
+    search.fill("newt")
+    page.wait_for_timeout(500)
+    search.fill("heron")
+    row(panel, "newt.txt").wait_for(state="detached")
+    (late,) = held
+    with page.expect_response(lambda response: response.request == late.request):
+        late.continue_()
+    page.wait_for_timeout(200)
+    assert panel.locator("li.document").count() == 1
+    assert row(panel, "heron.txt").count() == 1
+
+
+def test_while_the_index_opens_one_line_says_so(visit: Visit, assistant: Assistant) -> None:
+    ready = threading.Event()
+
+    def opener(_: Any) -> Assistant:
+        ready.wait(60)
+        return assistant
+
+    with Opening(opener) as opening, served(opening) as url:
+        page = visit(url)
+        page.get_by_role("button", name="Documents", exact=True).click()
+        panel = page.get_by_role("dialog", name="Documents")
+        panel.get_by_text("the index is being opened; ask again in a moment").wait_for()
+        for words in ("h", "he"):
+            panel.get_by_label("Find a document").fill(words)
+            page.wait_for_timeout(400)
+        assert panel.locator(".happened li").count() == 1
+        ready.set()
+        row(panel, "heron.txt").wait_for()
+        assert panel.locator(".happened li").count() == 0
+
+
 @pytest.mark.parametrize("width", [360, 1920])
 def test_the_keyboard_alone_opens_ticks_and_closes(url: str, visit: Visit, width: int) -> None:
     page = visit(url, viewport={"width": width, "height": 800})
@@ -255,6 +299,28 @@ def test_what_could_not_be_read_is_listed_with_its_reason(tmp_path: Path) -> Non
     assert "No documents yet." in html
 
 
+def test_removals_that_can_be_undone_are_bounded(
+    assistant: Assistant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = documents.Desk(Opening.of(assistant), set())
+    file = tmp_path / "incoming"
+    tokens = []
+    for number in range(3):
+        file.write_text(f"Line {number}.\n" + "x" * 100_000)
+        assistant.upload("large.txt", file)
+        (large,) = (d.id for d in assistant.documents() if d.source == "large.txt")
+        tokens.append(desk.remove(large)["undo"])
+        monkeypatch.setattr(documents, "_UNDONE_BYTES", 500_000)
+    assert [removed.taken.document.text[:6] for removed in desk._removed.values()] == ["Line 1", "Line 2"]
+    monkeypatch.setattr(documents, "_UNDONE_BYTES", 1)
+    (heron,) = (d.id for d in assistant.documents() if d.source == "heron.txt")
+    tokens.append(desk.remove(heron)["undo"])
+    for token in tokens[:-1]:
+        with pytest.raises(RagError, match="cannot be undone any more"):
+            desk.undo(token)
+    assert "heron" in desk.undo(tokens[-1])["says"]  # the last one always can be
+
+
 class Reading:
     """Stands where the Assistant stands, and looks at the list while a file is being read."""
 
@@ -263,8 +329,6 @@ class Reading:
     def __init__(self, arrived: set[str]) -> None:
         self.desk = documents.Desk(Opening.of(self), arrived)  # type: ignore[arg-type]
         self.seen: list[dict[str, Any]] = []
-
-    def forget_removed(self) -> None: ...
 
     def listing(self) -> list[Any]:
         return []
