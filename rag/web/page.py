@@ -21,7 +21,7 @@ import gradio as gr
 from ..assistant import Assistant
 from ..errors import QuestionInvalid, RagError
 from ..types import Answer, Step
-from . import documents, feedback, render, viewer
+from . import documents, feedback, models, render, viewer
 from .api import Api, endpoints
 from .completions import AT_ONCE, WAITING
 from .examples import MadeExamples
@@ -40,20 +40,25 @@ _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 _IDLE = gr.update(submit_btn="Ask", stop_btn=False)
 _BUSY = gr.update(submit_btn=False, stop_btn="Stop")
 
+_SHEETS = ("documents.css", "models.css", "feedback.css")
+
 Turns = tuple[Turn, ...]
 Sources = tuple[str, ...]
 
 
-def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Blocks:
-    """The page, not yet served. `examples` are questions to click on; without any, some are made from the documents."""
+def build(assistant: Assistant | Opening, examples: Sequence[str] = (), *, private: bool = False) -> gr.Blocks:
+    """The page, not yet served. `examples` are questions to click on; without any, some are made from the documents.
+
+    `private` says that only this machine reaches it: then an endpoint of one's own can be set.
+    """
     opening = Opening.of(assistant)
     made = MadeExamples(opening)
 
     async def offered(_: Any) -> list[str]:
         return await asyncio.to_thread(made.get)
 
-    def top() -> list[Any]:
-        return [_top(opening), gr.Timer(active=opening.status == "starting")]
+    def top(chosen: models.Chosen) -> list[Any]:
+        return [_top(opening, chosen), gr.Timer(active=opening.status == "starting")]
 
     page = gr.Blocks(
         title="Ask your documents",
@@ -68,6 +73,7 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
         with gr.Row(elem_id="top"):
             header = _html("header", _top(opening))
             shelf = documents.place(page, opening, _packaged("documents.js"))
+            model = models.place(opening, _packaged("models.js"), private=private)
         with gr.Row(elem_id="desk", scale=1):
             with gr.Column(elem_id="talk", scale=3):
                 chat = _html("chat", render.chat((), examples), js=_packaged("chat.js"), serves=[offered])
@@ -86,18 +92,19 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = ()) -> gr.Bl
                 _html("viewer", VIEWER, js=_packaged("viewer.js"), serves=_readers(opening))
         endpoints(Api(opening))  # before the page's own events, which would take their names
         feedback.place(opening, turns, _packaged("feedback.js"))
-        _connect(opening, turns, only, chat, panel, box)
+        _connect(opening, turns, only, model.answering, chat, panel, box)
         shelf.choose_documents(_choose, None, [only, scope], queue=False, **_QUIET)
-        shelf.documents_changed(top, None, [header, timer], queue=False, **_QUIET)
+        for changed in (shelf.documents_changed, model.chosen.then):
+            changed(top, model.answering, [header, timer], queue=False, **_QUIET)
         for event in (page.load, timer.tick):
-            event(top, None, [header, timer], **_QUIET)
+            event(top, model.answering, [header, timer], **_QUIET)
     page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE)
     return page
 
 
 def look() -> dict[str, Any]:
     """What Gradio wants to know about the page when it is served."""
-    return {"theme": theme(), "css": css() + _packaged("documents.css") + _packaged("feedback.css")}
+    return {"theme": theme(), "css": css() + "".join(map(_packaged, _SHEETS))}
 
 
 def _packaged(name: str) -> str:
@@ -120,10 +127,10 @@ def _readers(opening: Opening) -> list[Callable[..., Any]]:
     return [open_at, read_on]
 
 
-def _top(opening: Opening) -> str:
+def _top(opening: Opening, chosen: models.Chosen = None) -> str:
     if opening.status != "ready":
         return render.opening(opening.line)
-    return render.header(len(opening.assistant.documents()), opening.assistant.model)
+    return render.header(len(opening.assistant.documents()), (chosen or opening.assistant).model)
 
 
 def _choose(event: gr.EventData) -> tuple[Sources, str]:
@@ -131,26 +138,38 @@ def _choose(event: gr.EventData) -> tuple[Sources, str]:
     return only, documents.scope(only)
 
 
-def _connect(opening: Opening, turns: gr.State, only: gr.State, chat: gr.HTML, panel: gr.HTML, box: gr.Textbox) -> None:
+def _connect(
+    opening: Opening,
+    turns: gr.State,
+    only: gr.State,
+    answering: gr.State,
+    chat: gr.HTML,
+    panel: gr.HTML,
+    box: gr.Textbox,
+) -> None:
     """What happens when somebody asks, clicks on an example, or stops."""
 
     # Async, because a stop cannot interrupt Gradio while it waits for a plain generator: a slow LLM would hold it up.
-    async def ask(question: str, earlier: Turns, only: Sources) -> AsyncIterator[list[Any]]:
+    async def ask(question: str, earlier: Turns, only: Sources, chosen: models.Chosen) -> AsyncIterator[list[Any]]:
         question = question.encode(errors="replace").decode().strip()  # a lone surrogate cannot be sent back
         if not question:
             yield [gr.skip() for _ in outputs]  # Gradio empties what a generator never yields
         else:
-            async for turn in _answered(opening, question, earlier, only):
+            async for turn in _answered(opening, question, earlier, only, chosen):
                 yield [*_shown((*earlier, turn)), _BUSY if turn.running else gr.skip()]
 
-    async def ask_anew(earlier: Turns, only: Sources, event: gr.EventData) -> AsyncIterator[list[Any]]:
+    async def ask_anew(
+        earlier: Turns, only: Sources, chosen: models.Chosen, event: gr.EventData
+    ) -> AsyncIterator[list[Any]]:
         """Ask question `turn` (from 1) again, in other words perhaps; it and what followed it are dropped."""
         kept = earlier[: max(0, int(event.turn) - 1)]
-        async for shown in ask(event.question or earlier[len(kept)].question, kept, only):
+        async for shown in ask(event.question or earlier[len(kept)].question, kept, only, chosen):
             yield shown
 
-    async def ask_example(earlier: Turns, only: Sources, event: gr.EventData) -> AsyncIterator[list[Any]]:
-        async for shown in ask(event.question, earlier, only):
+    async def ask_example(
+        earlier: Turns, only: Sources, chosen: models.Chosen, event: gr.EventData
+    ) -> AsyncIterator[list[Any]]:
+        async for shown in ask(event.question, earlier, only, chosen):
             yield shown
 
     def settle(now: Turns) -> list[Any]:
@@ -160,9 +179,9 @@ def _connect(opening: Opening, turns: gr.State, only: gr.State, chat: gr.HTML, p
         return [gr.skip(), gr.skip(), gr.skip(), _IDLE]
 
     outputs = [turns, chat, panel, box]
-    asked = box.submit(ask, [box, turns, only], outputs, **_QUIET)
-    clicked = chat.example_select(ask_example, [turns, only], outputs, **_QUIET)
-    again = chat.ask_anew(ask_anew, [turns, only], outputs, **_QUIET)
+    asked = box.submit(ask, [box, turns, only, answering], outputs, **_QUIET)
+    clicked = chat.example_select(ask_example, [turns, only, answering], outputs, **_QUIET)
+    again = chat.ask_anew(ask_anew, [turns, only, answering], outputs, **_QUIET)
     box.stop(None, cancels=[asked, clicked, again], **_QUIET)
     for event in (asked, clicked, again):
         event.then(settle, [turns], outputs, queue=False, **_QUIET)
@@ -172,14 +191,16 @@ def _shown(turns: Turns) -> list[Any]:
     return [turns, render.chat(turns), sources(turns)]
 
 
-async def _answered(opening: Opening, question: str, earlier: Turns, only: Sources) -> AsyncIterator[Turn]:
+async def _answered(
+    opening: Opening, question: str, earlier: Turns, only: Sources, chosen: models.Chosen
+) -> AsyncIterator[Turn]:
     """The turn that `question` to the documents `only` opens, again and again until it is done."""
     while opening.status == "starting":
         yield Turn(question[:_SHOWN_CHARS], running=True, notice=opening.line)
         await asyncio.sleep(_TICK_SECONDS)
     steps: list[Step] = ["searching"]
     try:
-        assistant = opening.assistant
+        assistant = chosen or opening.assistant
         answers = assistant.stream(question, history=render.history(earlier), documents=only, report=steps.append)
     except (QuestionInvalid, RagError) as error:
         yield Turn(question if len(question) <= _SHOWN_CHARS else f"{question[:_SHOWN_CHARS]}…", notice=str(error))

@@ -145,8 +145,9 @@ def serve(
 
 
 def _served(opening: Opening, examples: Sequence[str], bound: socket.socket, users: Users | None, mcp: bool) -> Server:
-    page = build(opening, examples)
-    guard = Guard(_app(opening, page, mcp=mcp), users, local=is_loopback(bound.getsockname()[0]))
+    local = is_loopback(bound.getsockname()[0])
+    page = build(opening, examples, private=local and users is None)
+    guard = Guard(_app(opening, page, mcp=mcp), users, local=local)
     return Server(page, guard, bound)
 
 
