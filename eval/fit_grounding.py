@@ -56,6 +56,7 @@ class Remembering:
         self._encoder = encoder
         self._known: dict[str, FloatArray] = {}
         self.name, self.dimension, self.weights = encoder.name, encoder.dimension, encoder.weights
+        self.place = encoder.place
 
     def documents(self, texts: Sequence[str]) -> FloatArray:
         new = list(dict.fromkeys(text for text in texts if text not in self._known))

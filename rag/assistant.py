@@ -7,15 +7,18 @@ import logging
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import SecretStr
+
 from . import conversation
 from .confidence import Features
 from .embedding import Encoder, open_encoder
-from .errors import DocumentsNotFound, IndexLocked, LLMUnavailable, ModelMissing, QuestionInvalid
+from .errors import DocumentsNotFound, EmbeddingUnavailable, IndexLocked, LLMUnavailable, ModelMissing, QuestionInvalid
 from .evidence import EvidenceFinder
 from .grounding import Composer
 from .ingest import Ingester, Report
@@ -23,14 +26,26 @@ from .llm import Writer, open_writer
 from .pipeline import embedded_text
 from .prompts import load_prompt
 from .quoting import choose, short_answer
-from .reading import open_reader
+from .reading import Reader, open_reader
 from .retrieval import Retriever
-from .settings import Settings
+from .settings import NO_LLM, Settings
 from .splitting import SPLITTER_VERSION, chunks
 from .store import SCHEMA_VERSION, Store
 from .terms import around
 from .turn import Found, Turn, TurnFinder
-from .types import Answer, Document, Failure, Hit, IngestReport, Listed, Message, SearchMode, StepReport
+from .types import (
+    Answer,
+    Document,
+    Failure,
+    Hit,
+    IngestReport,
+    Listed,
+    LocalModel,
+    Message,
+    Models,
+    SearchMode,
+    StepReport,
+)
 from .uploads import Removed, Uploads
 from .writing import Author, NothingFoundError
 
@@ -52,6 +67,7 @@ class Assistant:
         self._encoder = encoder
         self._writer = writer
         self._note = note  # why there is no writer although one is set
+        self._is_guest = False  # in another one's index, see answering_with
         reader = open_reader(encoder.name)
         self._reader = reader
         self._retriever = Retriever(store, encoder, reader)
@@ -95,6 +111,23 @@ class Assistant:
                 logger.warning("another process is writing to the index; answering from its last complete state")
             opened.pop_all()
         return assistant
+
+    def answering_with(
+        self, llm: str, llm_base_url: str | None = None, llm_api_key: SecretStr | None = None
+    ) -> Assistant:
+        """The same index, asked with another LLM, which is set as in Settings; it opens nothing else.
+
+        Whoever closes it closes that LLM only. Raises SettingsError for a model's name without an endpoint, and
+        ModelMissing without the embedded model's weights.
+        """
+        chosen = {"llm": llm, "llm_base_url": llm_base_url, "llm_api_key": llm_api_key}
+        guest = copy(self)
+        guest.settings = self.settings.model_copy(update=chosen)
+        guest._writer = open_writer(guest.settings)
+        guest._note = ""
+        guest._is_guest = True
+        guest._turns = TurnFinder(self._store, self._retriever, self._finder, guest._writer, guest.settings)
+        return guest
 
     @classmethod
     def rebuild(cls, settings: Settings | None = None, *, embed_model: Any | None = None) -> None:
@@ -140,13 +173,11 @@ class Assistant:
         `report` is called with what is being done between them: "searching", "reading", "writing", "checking".
         """
         question = valid_question(question, self.settings)
-        return self._stream(Turn(question, history, _sources(documents), _sources(exclude)), report, self._writer)
+        return self._stream(Turn(question, history, _sources(documents), _sources(exclude)), report)
 
-    def quote(self, question: str) -> Answer:
+    def quote(self, question: str, **options: Any) -> Answer:
         """`ask` without any LLM: the documents' own words answer, or it is refused."""
-        turn = Turn(valid_question(question, self.settings))
-        *_, answer = self._stream(turn, lambda step: None, None)
-        return answer
+        return self.answering_with(NO_LLM).ask(question, **options)
 
     async def aask(self, question: str, **options: Any) -> Answer:
         """`ask` in a thread."""
@@ -228,7 +259,26 @@ class Assistant:
     @property
     def model(self) -> str:
         """Who writes the answers: the LLM's name, or "none" when answers are quotes."""
-        return self._writer.name if self._writer else "none"
+        return self._writer.name if self._writer else NO_LLM
+
+    def models(self) -> Models:
+        """Which models are at work, where they are, and how the LLM's last request went."""
+        writer, reader, dimension = self._writer, self._reader, self._encoder.dimension
+        return Models(
+            _local(self._encoder.name, self._encoder, dimension),
+            _local("reader", reader, dimension) if reader else None,
+            self.model,
+            writer.host if writer else "",
+            writer.outcome if writer else None,
+            self._note,
+        )
+
+    def test_llm(self) -> bool:
+        """Ask the LLM for one word, under the usual deadlines; `models().outcome` then says how it went.
+
+        False, and nothing is asked, without an LLM and while another test runs.
+        """
+        return self._writer is not None and self._writer.test()
 
     @property
     def provenance(self) -> dict[str, str]:
@@ -244,10 +294,11 @@ class Assistant:
         }
 
     def close(self) -> None:
-        """Close the index and the LLM."""
+        """Close the LLM and, unless it is another one's, the index."""
         if self._writer:
             self._writer.close()
-        self._store.close()
+        if not self._is_guest:
+            self._store.close()
 
     def __enter__(self) -> Assistant:
         return self
@@ -257,7 +308,7 @@ class Assistant:
 
     # -- the chain -------------------------------------------------------------------------------------------------
 
-    def _stream(self, turn: Turn, report: StepReport, writer: Writer | None) -> Iterator[Answer]:
+    def _stream(self, turn: Turn, report: StepReport) -> Iterator[Answer]:
         started = time.monotonic()
         if reply := conversation.smalltalk(turn.question, turn.history):
             yield Answer(turn.question, turn.question, reply, "smalltalk", confidence=1.0, model="none")
@@ -271,14 +322,14 @@ class Assistant:
             mode="quoted",
             passages=found.passages,
             confidence=round(found.confidence, 4),
-            model=writer.name if writer else "none",
+            model=self.model,
             timings={"search": round(searched - started, 4)},
             notes=(self._note,) if self._note else (),
         )
         if not any(found.rankings) or found.confidence < self.settings.refuse_below:
             yield self._refusal(base, self._why_refused(found))
             return
-        for answer in self._answers(base, found, report, writer):
+        for answer in self._answers(base, found, report):
             now = time.monotonic()
             spent = {"search": searched - started, "answer": now - searched, "total": now - started}
             yield replace(answer, timings={step: round(seconds, 4) for step, seconds in spent.items()})
@@ -305,14 +356,14 @@ class Assistant:
             passages=(),
         )
 
-    def _answers(self, base: Answer, found: Found, report: StepReport, writer: Writer | None) -> Iterator[Answer]:
+    def _answers(self, base: Answer, found: Found, report: StepReport) -> Iterator[Answer]:
         quotes = choose(*found.rankings)
         base = replace(base, short=short_answer(found.query.text, quotes))
         notes = base.notes
         composer = Composer()
-        if writer:
+        if self._writer:
             try:
-                author = Author(writer, self._answer_prompt, self._finder, self._encoder, report)
+                author = Author(self._writer, self._answer_prompt, self._finder, self._encoder, report)
                 for _ in author.write(found.query.text, found.passages, quotes, composer):
                     yield _composed(base, composer, "written")
             except NothingFoundError:
@@ -357,6 +408,13 @@ def valid_question(question: str, settings: Settings) -> str:
     if len(question) > limit:
         raise QuestionInvalid(f"the question has {len(question):,} characters; ask it in at most {limit:,}")
     return question
+
+
+def _local(name: str, model: Encoder | Reader, dimension: int) -> LocalModel:
+    try:
+        return LocalModel(name, dimension, model.place)
+    except EmbeddingUnavailable as error:
+        return LocalModel(name, dimension, missing=str(error))
 
 
 def _open_writer(settings: Settings, llm: Any | None) -> tuple[Writer | None, str]:

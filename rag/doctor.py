@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 
-from .errors import DocumentsNotFound, RagError
+from .errors import DocumentsNotFound, LLMUnavailable, RagError
 from .settings import Settings
 
 Check = Callable[[Settings], str]
@@ -69,10 +69,10 @@ def language_model(settings: Settings) -> str:
     writer = open_writer(settings)
     if writer is None:
         return "none is set; answers are quotes"
-    try:
-        next(writer.stream("Answer in one word.", "Say yes.", max_tokens=1), "")
-    finally:
-        writer.close()
+    writer.test()
+    writer.close()
+    if writer.outcome and writer.outcome.problem:
+        raise LLMUnavailable(writer.outcome.problem)
     return f"{writer.name} answers"
 
 

@@ -42,6 +42,10 @@ class Encoder(Protocol):
     def weights(self) -> str:
         """A hash or name that differs when the vectors would differ: part of the fingerprint."""
 
+    @property
+    def place(self) -> str:
+        """Where the weights lie, "" for an object that was handed in. Raises EmbeddingUnavailable when they do not."""
+
     def documents(self, texts: Sequence[str]) -> FloatArray: ...
 
     def queries(self, texts: Sequence[str]) -> FloatArray: ...
@@ -120,16 +124,24 @@ class SentenceEncoder:
 
     @cached_property
     def weights(self) -> str:
+        digest = hashlib.sha256()
+        for file in self._files():
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+        return digest.hexdigest()
+
+    @property
+    def place(self) -> str:
+        self._files()
+        return str(self._folder)
+
+    def _files(self) -> list[Path]:
         files = sorted(file for pattern in _WEIGHT_FILES for file in self._folder.rglob(pattern))
         if not files:
             raise EmbeddingUnavailable(
                 f"no weights in the folder of embed_model '{self.name}'; point it at a sentence-transformers model"
             )
-        digest = hashlib.sha256()
-        for file in files:
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        return digest.hexdigest()
+        return files
 
     def documents(self, texts: Sequence[str]) -> FloatArray:
         return self._encode(self._model.encode_document, texts)
@@ -214,6 +226,10 @@ class LlamaIndexEncoder:
     def weights(self) -> str:
         # An object from outside has no weights we could hash: its class and name stand for them.
         return f"{type(self._embed_model).__name__}:{self.name}"
+
+    @property
+    def place(self) -> str:
+        return ""
 
     def documents(self, texts: Sequence[str]) -> FloatArray:
         return self._unit(self._embed_model.get_text_embedding_batch(list(texts)) if texts else [])

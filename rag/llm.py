@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,6 +30,7 @@ from filelock import FileLock
 
 from .errors import LLMUnavailable, ModelDownloadFailed, ModelMissing, SettingsError
 from .settings import EMBEDDED_LLM, NO_LLM, Settings
+from .types import LLMOutcome
 
 if TYPE_CHECKING:
     import httpx
@@ -46,6 +48,8 @@ class Writer:
     """Writes text from a prompt. Thread-safe: replies may overlap.
 
     `name` is shown to the user. `capable` is False for the embedded model, which must not rewrite questions.
+    `host` is where its endpoint is, without what is secret in its address; empty for one in this process. `outcome` is
+    how the last request went; None before there was one.
     """
 
     def __init__(
@@ -55,16 +59,20 @@ class Writer:
         speak: _Speak,
         *,
         capable: bool = True,
+        host: str = "",
         cure: str = f"try again, {_OR_QUOTES}",
         on_close: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self.capable = capable
+        self.host = host
+        self.outcome: LLMOutcome | None = None
         self._settings = settings
         self._speak = speak
         self._cure = cure
         self._on_close = on_close
         self._closed = threading.Lock()  # taken once, for good
+        self._testing = threading.Lock()
 
     def stream(self, system: str, user: str, *, max_tokens: int) -> Generator[str, None, None]:
         """Yield the reply piece by piece. Nothing happens before the first piece is asked for.
@@ -73,19 +81,34 @@ class Writer:
         keeps its own length limit. Raises `LLMUnavailable` when the LLM refuses, breaks, or passes a deadline.
         """
         if self._closed.locked():
-            raise self._was_closed()
+            raise self._failed(self._was_closed())
         request = _Request(self)
         try:
             reply = self._speak(_Prompt(system, user, max_tokens), request)
+        except LLMUnavailable as error:  # the embedded one does not start
+            raise self._failed(error) from error.__cause__
         except ImportError as error:
-            raise self._unavailable(error) from error
+            raise self._failed(self._unavailable(error)) from error
         # The clock starts now: the first reply of a process imports and loads, which no deadline could interrupt.
         started = time.monotonic()
         request.read(reply, until=started + self._settings.total_s)
         try:
-            yield from self._in_time(request.pieces, started)
+            yield from self._noted(self._in_time(request.pieces, started), started)
         finally:
             request.cut()
+
+    def test(self) -> bool:
+        """Ask for one word; `outcome` then says how it went. False, and nothing is asked, while another test runs."""
+        if not self._testing.acquire(blocking=False):
+            return False
+        try:
+            with closing(self.stream("Answer in one word.", "Say yes.", max_tokens=1)) as pieces:
+                next(pieces, "")
+        except LLMUnavailable:
+            pass  # `outcome` says it
+        finally:
+            self._testing.release()
+        return True
 
     def close(self) -> None:
         """End the replies under way and give the embedded server back; its last user stops it."""
@@ -96,6 +119,22 @@ class Writer:
                     request.cut()
             if self._on_close:
                 self._on_close()
+
+    def _noted(self, pieces: Iterator[str], started: float) -> Iterator[str]:
+        """The pieces; `outcome` is kept as soon as the first one, the end or an error is there."""
+        try:
+            first = next(pieces, "")  # an empty reply is one, too
+            self.outcome = LLMOutcome(_now(), time.monotonic() - started)
+            if first:
+                yield first
+            yield from pieces
+        except LLMUnavailable as error:
+            self._failed(error)
+            raise
+
+    def _failed(self, error: LLMUnavailable) -> LLMUnavailable:
+        self.outcome = LLMOutcome(_now(), problem=str(error))
+        return error
 
     def _in_time(self, pieces: SimpleQueue[_Piece], started: float) -> Iterator[str]:
         total = self._settings.total_s
@@ -183,6 +222,10 @@ class _Prompt(NamedTuple):
     system: str
     user: str
     max_tokens: int
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class _Late(Exception):
@@ -338,9 +381,12 @@ def _endpoint_writer(settings: Settings) -> Writer:
             "set it (RAG_LLM_BASE_URL) to one, for example http://127.0.0.1:11434/v1"
         )
     endpoint = _Endpoint(url, settings.llm, _key(settings), settings.total_s)
-    shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()  # without a password
+    host = urlsplit(url).netloc.rpartition("@")[2]  # without a password
+    shown = urlsplit(url)._replace(netloc=host).geturl()
     cure = f"check that {shown} runs and that llm and llm_base_url are right, {_OR_QUOTES}"
-    return Writer(settings.llm, settings, lambda prompt, request: _over_http(endpoint, prompt, request), cure=cure)
+    return Writer(
+        settings.llm, settings, lambda prompt, request: _over_http(endpoint, prompt, request), host=host, cure=cure
+    )
 
 
 def _over_http(endpoint: _Endpoint, prompt: _Prompt, request: _Request) -> _Text:

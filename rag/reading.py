@@ -102,6 +102,15 @@ class Reader:
         except OSError as error:
             raise self._unreadable(error) from error
 
+    @property
+    def place(self) -> str:
+        """The file with what was learnt. Raises EmbeddingUnavailable when it is not there."""
+        try:
+            self._weights.stat()
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return str(self._weights)
+
     def read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
         """One reading for each passage, in their order."""
         return self._kept.get([(question, passage) for passage in passages], self._readings)

@@ -63,6 +63,37 @@ class Listed(NamedTuple):
     changed: str
 
 
+class LLMOutcome(NamedTuple):
+    """How the last request to an LLM went: `at` (ISO, UTC) its first word was there after `seconds`, or why not."""
+
+    at: str
+    seconds: float = 0.0
+    problem: str = ""
+
+
+class LocalModel(NamedTuple):
+    """A model in this process. `place` is where its weights lie, "" for one that was handed in.
+
+    `missing` says why it cannot be used, with the cure; "" when it can.
+    """
+
+    name: str
+    dimension: int
+    place: str = ""
+    missing: str = ""
+
+
+class Models(NamedTuple):
+    """What an Assistant works with, for people to look at: nothing in it is secret."""
+
+    embedder: LocalModel
+    reader: LocalModel | None
+    llm: str  # "none" when answers are quotes
+    host: str  # of the LLM's endpoint; "" for one in this process
+    outcome: LLMOutcome | None  # None before it was asked
+    note: str  # why there is no LLM although one is set
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A cut of a document that has not been stored: where a passage starts and ends."""

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from scripted import ScriptedLLM
 
 from rag.assistant import Assistant
-from rag.errors import DocumentsNotFound, IndexMismatch, QuestionInvalid
+from rag.errors import DocumentsNotFound, IndexMismatch, QuestionInvalid, SettingsError
 from rag.settings import Settings
 from rag.types import Answer
 
@@ -55,6 +57,61 @@ def check(assistant: Assistant, answer: Answer) -> None:
         assert text[citation.start : citation.end] == citation.quote
         assert citation.passage.start <= citation.start < citation.end <= citation.passage.end
     assert all(sentence.citations for sentence in answer.sentences)
+
+
+# -- with another LLM --------------------------------------------------------------------------------------------------
+
+
+def test_the_same_index_is_asked_without_the_llm(opened: Open) -> None:
+    assistant = opened("Ann Lee was appointed head of the River Guard in 1903 [1].", "She commands 1,200 members [1].")
+    quoting = assistant.answering_with("none")
+    history = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": "General Ann Lee."}]
+    answer = quoting.ask("How many members does she command?", history=history, documents=["guard.txt"])
+    assert (answer.mode, answer.model) == ("quoted", "none")
+    assert "1,200" in answer.text
+    assert assistant.quote("How many members does she command?", history=history).text == answer.text
+    assert assistant.llm.prompts == []  # type: ignore[attr-defined]  # not even for the history
+    assert not quoting.test_llm()
+    quoting.close()
+    assert (assistant.model, assistant.ask(QUESTION).mode) == ("scripted", "written")
+
+
+def test_another_llm_is_named_and_its_end_is_not_the_index_s(opened: Open) -> None:
+    assistant = opened()
+    key = SecretStr("sk-secret")
+    other = assistant.answering_with("other", "http://127.0.0.1:9/v1", key)
+    answer = other.ask(QUESTION)
+    assert answer.mode == "quoted"
+    assert answer.notes[0].startswith("answered in quotes: other failed (")
+    models = other.models()
+    assert (models.llm, models.host) == ("other", "127.0.0.1:9")
+    assert f"answered in quotes: {models.outcome.problem}" == answer.notes[0]
+    assert "sk-secret" not in f"{models} {vars(other)} {other.settings} {answer.to_dict()} {other.provenance}"
+    assert assistant.models().outcome is None
+    other.close()
+    assert other.test_llm()
+    assert other.models().outcome.problem == "other was closed; open it again"
+    assert assistant.ask(QUESTION).notes == ()
+    with pytest.raises(SettingsError, match="needs the address"):
+        assistant.answering_with("other")
+
+
+def test_the_models_are_named_with_where_they_are_and_what_is_missing(opened: Open, tmp_path: Path) -> None:
+    packaged = opened().models()
+    assert (packaged.embedder.name, packaged.embedder.dimension) == ("all-MiniLM-L6-v2", 384)
+    assert Path(packaged.embedder.place, "model.safetensors").is_file()
+    assert Path(packaged.reader.place).is_file()
+    assert (packaged.llm, packaged.host, packaged.outcome, packaged.note) == ("none", "", None, "")
+    copied = tmp_path / "model"
+    shutil.copytree(packaged.embedder.place, copied)
+    own = opened(embed_model=str(copied), index_dir=tmp_path / "other", llm="embedded", cache_dir=tmp_path)
+    assert own.models().reader is None
+    assert "run 'rag models pull'" in own.models().note
+    (copied / "model.safetensors").unlink()
+    gone = own.models().embedder
+    assert gone.missing == (
+        f"no weights in the folder of embed_model '{copied}'; point it at a sentence-transformers model"
+    )
 
 
 # -- written by an LLM -------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,48 @@ def test_an_endpoint_is_asked_in_its_own_protocol_and_its_words_arrive(endpoint:
 
 def test_an_empty_reply_is_no_error(endpoint: Endpoint) -> None:
     assert text_of(writer_for(endpoint, "empty")) == ""
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [
+        ("good", ""),
+        ("empty", ""),
+        ("http-404", "http-404 answered 404"),
+        ("http-401", "refused the key (401)"),
+    ],
+)
+def test_how_the_last_request_went_is_kept(endpoint: Endpoint, model: str, problem: str) -> None:
+    writer = writer_for(endpoint, model)
+    assert writer.outcome is None
+    assert writer.test()
+    outcome = writer.outcome
+    assert problem in outcome.problem
+    assert bool(outcome.problem) == bool(problem)
+    assert datetime.now(UTC) - datetime.fromisoformat(outcome.at) < timedelta(seconds=60)
+    assert 0 <= outcome.seconds < 30
+    assert KEY not in repr(outcome)
+    assert writer.host == f"127.0.0.1:{endpoint.server_port}"
+
+
+def test_an_answer_that_breaks_off_failed(endpoint: Endpoint) -> None:
+    writer = writer_for(endpoint, "stuck", total_s=0.5)
+    pieces = writer.stream("Be brief.", "Hello", max_tokens=20)
+    next(pieces)
+    assert writer.outcome.problem == ""
+    with pytest.raises(LLMUnavailable) as failed:
+        list(pieces)
+    assert writer.outcome.problem == str(failed.value)
+
+
+def test_a_test_is_not_repeated_while_one_runs(endpoint: Endpoint) -> None:
+    writer = writer_for(endpoint, "silent", first_token_s=1)
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(lambda _: writer.test(), range(8))) == [False] * 7 + [True]
+    assert len(endpoint.requests) == 1
+    writer.close()
+    assert writer.test()
+    assert writer.outcome.problem == "silent was closed; open it again"
 
 
 def test_replies_at_the_same_time_do_not_mix(endpoint: Endpoint) -> None:

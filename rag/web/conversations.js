@@ -78,8 +78,12 @@ function drop(id) {
 
 let keeping = Promise.resolve();
 
-async function keep({ conversation, number, turn }) {
+async function keep({ conversation, number, anew, turn }) {
   if (conversation && (forked.get(conversation) ?? conversation) !== current.id) return; // it was left meanwhile
+  // The server has forgotten what came before: what it answered now is a conversation of its own.
+  const { length } = current.turns;
+  const goesOn = number === length + 1 || (number === length && current.turns.at(-1).question === turn.question);
+  if (!anew && !goesOn) current = begin(null);
   current.turns = [...current.turns.slice(0, number - 1), turn];
   current.title ||= turn.question.replace(/\s+/g, " ").trim().slice(0, 80);
   current.updated = new Date().toISOString();
@@ -101,6 +105,7 @@ function fork() {
 watch("value", () => {
   const { textContent: told, dataset } = element.querySelector("span") ?? {};
   if (dataset?.shown) heard(dataset.shown);
+  if (dataset?.held) reopen(Number(dataset.held));
   if (!told) return;
   keeping = keeping
     .then(() => keep(JSON.parse(told)))
@@ -125,6 +130,14 @@ async function show(conversation) {
     trigger("conversation_open", { id: conversation.id, turns: conversation.turns });
     if (await answered) return;
   }
+}
+
+// The server forgets a page that it has not heard of for an hour: a machine that slept, say. Who comes back goes on.
+let count = 0;
+window.addEventListener("focus", () => current.turns.length && trigger("conversation_held", { count: ++count }));
+
+function reopen(held) {
+  if (!held && current.turns.length && !document.querySelector(".turn.running")) quietly(() => show(current));
 }
 
 // What is being answered belongs to the conversation that is left: it is stopped, and kept as far as it came.

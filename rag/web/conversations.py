@@ -25,22 +25,30 @@ _NOT_IN_A_NAME = re.compile(r"[^\w.-]+")
 PANEL = """<button type="button" class="new-conversation" title="Start a new conversation">New</button>
 <button type="button" class="open-conversations" aria-haspopup="dialog">Conversations</button>
 <dialog class="panel conversations" aria-label="Conversations">
-  <header><h2>Conversations</h2><button type="button" class="close" aria-label="Close">✕</button></header>
+  <header><h2>Conversations</h2><button type="button" class="close" aria-label="Close Conversations">✕</button></header>
   <p class="small">Kept in this browser only. Whoever uses it can read them.</p>
   <ul class="happened" aria-live="polite"></ul>
   <ul class="listed"></ul>
 </dialog>"""
 
 
-def keep(conversation: str, turns: Turns) -> str:
-    """The last turn, for the browser to keep as number `number` (from 1) of its conversation; none comes after it."""
-    told = {"conversation": conversation, "number": len(turns), "turn": turns[-1].to_dict()}
+def keep(conversation: str, turns: Turns, *, anew: bool = False) -> str:
+    """The last turn, for the browser to keep as number `number` (from 1) of its conversation.
+
+    `anew`: it was asked again, and what came after it is dropped.
+    """
+    told = {"conversation": conversation, "number": len(turns), "anew": anew, "turn": turns[-1].to_dict()}
     return f"<span>{escape(json.dumps(told))}</span>"
 
 
 def heard(conversation: str) -> str:
     """What tells the browser that its `conversation_open` has arrived."""
     return f'<span data-shown="{escape(conversation)}"></span>'
+
+
+def held(turns: int, count: str) -> str:
+    """How many turns the server holds; `count` is that of the `conversation_held` that asked."""
+    return f'<span data-held="{turns}" data-count="{escape(count)}"></span>'
 
 
 def opened(sent: Any) -> Turns:

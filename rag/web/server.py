@@ -153,9 +153,9 @@ def serve(
 
 
 def _served(opening: Opening, examples: Sequence[str], bound: socket.socket, users: Users | None, mcp: bool) -> Server:
-    page = build(opening, examples)
-    app = EndsWithClient(_app(opening, page, mcp=mcp), ("/v1/", PATH))
     local = is_loopback(bound.getsockname()[0])
+    page = build(opening, examples, private=local and users is None)
+    app = EndsWithClient(_app(opening, page, mcp=mcp), ("/v1/", PATH))
     guard = Guard(app, users, local=local, is_full=lambda: opening.queue.is_full)
     return Server(page, guard, bound)
 
