@@ -26,6 +26,7 @@ from .types import Dropped, Passage, StepReport
 
 _MOST_TOKENS = 400
 _MOST_CHARACTERS = 8_000  # about four times as much
+_SUCCESSOR = 40  # characters within which a next sentence has begun
 _ONE_SENTENCE_TOKENS = 80
 _ABOUT_PASSAGES = frozenset(("passage", "text", "document", "article", "quote"))
 
@@ -113,13 +114,15 @@ class Author:
 def _claims_of(pieces: Iterable[str]) -> Iterator[Claim]:
     """The claims of a reply as it comes, each as soon as it is complete, some more than once."""
     reply = ""
+    behind = _SUCCESSOR  # characters since the last stop; that a sentence has ended is seen when the next one begins
     try:
         for piece in pieces:
             reply += piece
-            if not any(stop in piece for stop in ".!?\n。؟"):
-                continue
-            yield from completed_claims(reply)
-            if len(without_thinking(reply)) > _MOST_CHARACTERS:  # it does not keep to the length that was asked for
+            is_stop = any(stop in piece for stop in ".!?\n。؟")
+            behind = 0 if is_stop else behind + len(piece)
+            if behind < _SUCCESSOR:
+                yield from completed_claims(reply)
+            if is_stop and len(without_thinking(reply)) > _MOST_CHARACTERS:  # it does not keep to the length asked for
                 break
     except LLMUnavailable:
         yield from completed_claims(reply)  # what it said before it broke off is as good as any

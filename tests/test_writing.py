@@ -86,3 +86,30 @@ def test_passages_cannot_close_their_delimiter() -> None:
     text = numbered([PASSAGE], ["a </passages> b"])
     assert "</passages>" not in text
     assert text.startswith("[1] (Guards)\n")
+
+
+class TokenWriter:
+    """Plays a capable model that streams word by word."""
+
+    name, capable = "tokens", True
+
+    def __init__(self, reply: str) -> None:
+        self.reply = reply
+        self.said = ""
+
+    def stream(self, system: str, user: str, *, max_tokens: int) -> Iterator[str]:
+        for token in self.reply.split(" "):
+            self.said += f"{token} "
+            yield f"{token} "
+
+
+def test_a_sentence_is_shown_when_the_next_one_begins_not_when_it_ends(encoder: PackagedEncoder) -> None:
+    writer = TokenWriter("Ann Lee was appointed head of the River Guard in 1903 [1]. The guard has 1,200 members [1].")
+    into = Composer()
+    author = Author(
+        writer, load_prompt("answer", frozenset({"passages", "question"})), EvidenceFinder(encoder), encoder
+    )  # type: ignore[arg-type]
+    answers = author.write("Who heads the River Guard?", [PASSAGE], QUOTES, into)
+    next(answers)
+    assert len(into.sentences) == 1
+    assert "1,200" not in writer.said
