@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import report, works
+from . import growth, report, works
 from .driver import Environments
 from .figures import Book
 from .works import Bench
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--questions", type=int, default=150, help="how many questions are searched for")
     parser.add_argument("--asked", type=int, default=12, help="how many of them are answered")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--grow", type=int, action="append", help="passages of a made index (1000, 10000, 100000)")
     parser.add_argument("--full", action="store_true", help="all documents, and a million passages: hours")
     parser.add_argument("--only", action="append", choices=PARTS, help="some parts")
     parser.add_argument("--system", action="append", default=[], help="some systems, by name")
@@ -66,7 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if "search" in parts:
                 works.searched(bench, indexes)
             if "ask" in parts:
-                works.asked(bench, indexes, chosen.asked)
+                with works.llm(bench):
+                    works.asked(bench, indexes, chosen.asked)
+        if "growth" in parts:
+            everything, _ = works.sample(chosen.documents_file, chosen.questions_file, 0, 0)
+            sizes = chosen.grow or [1_000, 10_000, 100_000, *([1_000_000] if chosen.full else [])]
+            growth.grown(bench, everything, sizes)
     about = {
         "documents": len(lines),
         "questions": len(questions),

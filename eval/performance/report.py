@@ -48,12 +48,26 @@ def ratios(book: Book) -> list[Ratio]:
     times(f"first sentence, written: time ÷ {_STOCK}", "first sentence, written", _ME, _STOCK)
     if memory := book.of("peak memory, written", _ME):
         made.append(("peak memory of a warm written ask", spread(memory), Bar("≤", 900), "MB"))
+    for size in book.values.get("grown: open", {}):
+        big = size == "1,000,000"
+        grown = {work: systems[size] for work, systems in book.values.items() if size in systems}
+        for what, bar, unit in (
+            ("grown: dense alone p95", Bar("≤", 25), "ms"),
+            ("grown: dense alone recall@10", Bar("≥", 0.98), ""),
+            ("grown: dense alone peak memory", Bar("≤", 1500), "MB"),
+            ("grown: open", Bar("≤", 1), "s"),
+            ("grown: one updated, seen by a reader", Bar("≤", 1), "s"),
+        ):
+            if grown.get(what):
+                made.append((f"{what}, {size} passages", spread(grown[what]), bar if big else None, unit))
+        more = difference(grown.get("grown: hybrid p50", []), grown.get("grown: query encode p50", []))
+        made.append((f"grown: hybrid p50 − query encode, {size} passages", more, Bar("≤", 60) if big else None, "ms"))
     return [Ratio(what, found, bar, unit) for what, found, bar, unit in made if found is not None]
 
 
 def text(book: Book, about: Mapping[str, Any]) -> str:
     """The report as Markdown."""
-    columns = list(dict.fromkeys(name for systems in book.values.values() for name in systems))
+    flat, grown = _parted(book)
     parts = [
         "# Speed",
         ", ".join(f"{name}: {value}" for name, value in about.items()),
@@ -61,11 +75,23 @@ def text(book: Book, about: Mapping[str, Any]) -> str:
     ]
     if found := ratios(book):
         parts.append(markdown(ratios_table(found)))
-    parts.append(markdown(values_table(book, columns)))
+    for each in (flat, grown):
+        if each.values:
+            columns = list(dict.fromkeys(name for systems in each.values.values() for name in systems))
+            parts.append(markdown(values_table(each, columns)))
     if book.missing:
         lines = [f"- {work}, {name}: {why}" for work, names in book.missing.items() for name, why in names.items()]
         parts.append("\n".join(["Not measured:", "", *lines]))
     return "\n\n".join(parts) + "\n"
+
+
+def _parted(book: Book) -> tuple[Book, Book]:
+    """What was measured of systems, and of sizes: two tables."""
+    grown = {work for work in book.values if work.startswith("grown: ")}
+    of = {True: Book(units=book.units), False: Book(units=book.units)}
+    for work, systems in book.values.items():
+        of[work in grown].values[work] = systems
+    return of[False], of[True]
 
 
 def write(book: Book, about: Mapping[str, Any], folder: Path) -> str:

@@ -149,6 +149,7 @@ def installed(bench: Bench) -> None:
 
 def imported(bench: Bench) -> None:
     """How long an import takes, in a new process; files are in the system's cache."""
+    tell("imports")
     for number, peer in bench.in_turns():
         code = f"import time; t = time.perf_counter(); import {peer.imports}; print(time.perf_counter() - t)"
         with bench.missing(peer, "import"):
@@ -167,6 +168,7 @@ def cold(bench: Bench) -> None:
     commands: dict[str, list[str]] = {}
     variables = {"RAG_INDEX_DIR": str(folder / "ours"), "RAG_DOCUMENTS": str(ROOT / "seeds"), "RAG_LLM": "none"}
     for peer in bench.systems:
+        tell(f"{peer.name} gets ready for a cold question")
         with bench.missing(peer, "cold ask"):
             python = bench.environments.python(peer)
             if peer == OURS:
@@ -232,6 +234,7 @@ def _ingested(bench: Bench, peer: Peer, worker: Worker, folder: Path) -> None:
 def searched(bench: Bench, indexes: Mapping[str, Path]) -> None:
     """Open what was stored, in new processes, all alive together; then questions in turns; and the parts alone."""
     gold = [{e["document"] for e in question["evidence"]} for question in bench.questions]
+    tell("questions in turns")
     with ExitStack() as alive:
         workers: dict[str, Worker] = {}
         for _, peer in bench.in_turns([peer for peer in bench.systems if peer.name in indexes]):
@@ -314,6 +317,24 @@ def _note_answers(
         for answer, question in zip(answers, questions, strict=True)
     ]
     book.note(f"contains gold, {way}", name, statistics.mean(scores), "")
+
+
+@contextmanager
+def llm(bench: Bench) -> Iterator[None]:
+    """The embedded model behind an endpoint for the peers, and how fast it is alone."""
+    server = Peer("llama.cpp alone", "llm_server", "")
+    with ExitStack() as alive:
+        with bench.missing(server, "ask, written"):
+            worker = alive.enter_context(bench.start(server))
+            bench.endpoint = worker.do("start").result
+            passages = "\n\n".join(line["text"] for line in bench.lines[:4])[:2000]
+            worker.do("write", prompt="Hello.", max_tokens=4)
+            for _ in range(bench.rounds):
+                prompt = f"{passages}\n\nWrite a long summary of this."
+                speeds = worker.do("write", prompt=prompt, max_tokens=64).result
+                bench.book.note("llama.cpp: prompt", server.name, speeds["prompt"], "tokens/s")
+                bench.book.note("llama.cpp: reply", server.name, speeds["reply"], "tokens/s")
+        yield
 
 
 def all_systems(names: Sequence[str]) -> list[Peer]:
