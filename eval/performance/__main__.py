@@ -1,6 +1,6 @@
 """How fast we are, measured beside what people would use instead: in one run, on the same work, in turns.
 
-    python -m eval.performance DOCUMENTS.jsonl QUESTIONS.jsonl [--documents 1000] [--rounds 3]
+    python -m eval.performance DOCUMENTS.jsonl QUESTIONS.jsonl [--documents 600] [--rounds 3]
 
 On a shared machine the seconds mean little; a ratio is taken between values of one round, minutes apart at most. Prints
 tables, and writes report.json, report.md and report.svg.
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("documents_file", type=Path, metavar="DOCUMENTS.jsonl")
     parser.add_argument("questions_file", type=Path, metavar="QUESTIONS.jsonl")
-    parser.add_argument("--documents", type=int, default=1000, help="how many documents (0: all)")
+    parser.add_argument("--documents", type=int, default=600, help="how many documents (0: all)")
     parser.add_argument("--questions", type=int, default=150, help="how many questions are searched for")
     parser.add_argument("--asked", type=int, default=12, help="how many of them are answered")
     parser.add_argument("--rounds", type=int, default=3)

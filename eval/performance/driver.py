@@ -60,6 +60,7 @@ PEERS = (
             "faiss-cpu",
             _WEIGHTS,
         ),
+        ("langchain-openai",),
     ),
     Peer("txtai", "with_txtai", "txtai", ("txtai", _WEIGHTS)),
     Peer(

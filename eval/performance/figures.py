@@ -9,7 +9,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+Name = TypeVar("Name")
 
 
 class Spread(NamedTuple):
@@ -107,7 +109,7 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.3g}" if size else "0"
 
 
-def turns(names: Sequence[str], round_number: int) -> list[str]:
+def turns(names: Sequence[Name], round_number: int) -> list[Name]:
     """All names, beginning with another one in every round: none always comes first, when the machine is cool."""
     at = round_number % len(names) if names else 0
     return [*names[at:], *names[:at]]

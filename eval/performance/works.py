@@ -7,6 +7,7 @@ import random
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,12 +20,13 @@ import rag
 from eval import metrics
 
 from . import sizes
-from .driver import HAIKU, LIMITS, LLAMAINDEX, OURS, PEERS, RAW, ROOT, Environments, Peer, Worker, disk, output_of
+from .driver import HAIKU, LIMITS, OURS, PEERS, RAW, ROOT, Environments, Peer, Worker, disk, output_of
 from .figures import Book, turns
 from .peers.protocol import Line, NotMeasured
 
 K = 5
 SEEDS_QUESTION, SEEDS_ANSWER = "Who is the head of the Counter-Terrorism Service?", "Abdel Wahab Al-Saadi"
+LLM = "SmolLM2-135M-Instruct"
 MODES = {"dense": " dense", "hybrid": ""}
 
 
@@ -224,6 +226,12 @@ def _ingested(bench: Bench, peer: Peer, worker: Worker, folder: Path) -> None:
         if reply.result:
             raise NotMeasured(f"it embedded {reply.result} again")
         book.note("ingest again", peer.name, reply.seconds, "s")
+    start = time.perf_counter()
+    with bench.missing(peer, "ingest again, new process"), bench.start(peer) as another:
+        another.do("resume", index=folder / "index")
+        if embedded := another.do("again", documents=copy).result:
+            raise NotMeasured(f"it embedded {embedded} again")
+        book.note("ingest again, new process", peer.name, time.perf_counter() - start, "s")
     with bench.missing(peer, "one changed"):
         middle = len(bench.lines) // 2
         changed = _changed(bench.lines[middle])
@@ -283,7 +291,8 @@ def _note_search(book: Book, name: str, results: Sequence[Mapping[str, Any]], go
 def asked(bench: Bench, indexes: Mapping[str, Path], count: int) -> None:
     """Whole answers, warm: quotes, and written by the same small model. All sit over the same documents."""
     questions = bench.questions[:count]
-    ways = [("quoted", OURS, "none"), ("written", OURS, "embedded"), ("written", LLAMAINDEX, "SmolLM2-135M-Instruct")]
+    ways = [("quoted", OURS, "none"), ("written", OURS, "embedded")]
+    ways += [("written", peer, LLM) for peer in bench.systems if peer != OURS]
     with ExitStack() as alive:
         ready: dict[tuple[str, str], Worker] = {}
         for way, peer, llm in ways:
@@ -299,9 +308,9 @@ def asked(bench: Bench, indexes: Mapping[str, Path], count: int) -> None:
                 ready[way, peer.name] = worker
         for number in range(bench.rounds):
             mine = questions[number :: bench.rounds]
-            for way, name in [list(ready)[i % len(ready)] for i in range(number, number + len(ready))]:
+            for way, name in turns(list(ready), number):
                 tell(f"round {number + 1}: {name} answers, {way}")
-                with bench.missing(OURS if name == OURS.name else LLAMAINDEX, f"ask, {way}"):
+                with bench.missing(next(peer for peer in bench.systems if peer.name == name), f"ask, {way}"):
                     reply = ready[way, name].do("answer", questions=[q["question"] for q in mine])
                     _note_answers(bench.book, way, name, reply.result, mine)
                     bench.book.note(f"peak memory, {way}", name, reply.peak / 1e6, "MB")

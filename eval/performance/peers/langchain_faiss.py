@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,13 @@ from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 from .protocol import Found, Line, System, lines_of, model_folder, run
 
+# As in its documentation.
+_PROMPT = (
+    "You are an assistant for question-answering tasks. Use the following pieces of retrieved context to answer the "
+    "question. If you don't know the answer, say that you don't know. Use three sentences maximum and keep the answer "
+    "concise.\n\n{context}"
+)
+
 
 class LangChainFaiss(System):
     """The splitter cuts at 1,000 characters with 200 of overlap, as LangChain's tutorials do."""
@@ -22,6 +30,7 @@ class LangChainFaiss(System):
         self._embedding: Any = None
         self._store: Any = None
         self._records: Any = None
+        self._chain: Any = None
         self._folder = Path()
         self._splitter = RecursiveCharacterTextSplitter(chunk_size=1000, chunk_overlap=200)
 
@@ -31,7 +40,7 @@ class LangChainFaiss(System):
         self._load(index)
         dimension = len(self._embedding.embed_query("A line that no question is about."))
         self._store = FAISS(self._embedding, faiss.IndexFlatL2(dimension), InMemoryDocstore(), {})
-        self._records = SQLRecordManager("bench", db_url=f"sqlite:///{index.parent / 'records.db'}")
+        self._records = _records(index)
         self._records.create_schema()
 
     def _load(self, index: Path) -> None:
@@ -64,9 +73,35 @@ class LangChainFaiss(System):
         # Its own format is a pickle; this one was made a moment ago, by this very class.
         self._store = FAISS.load_local(str(index), self._embedding, allow_dangerous_deserialization=True)
 
+    def resume(self, index: Path) -> None:
+        self.open(index)
+        self._records = _records(index)
+
     def search(self, question: str, k: int, mode: str) -> list[Found]:
         found = self._store.similarity_search(question, k=k)
         return [Found(str(each.metadata["source"]), each.page_content) for each in found]
+
+    def serve_with(self, llm: str, base_url: str) -> None:
+        """A retrieval chain; it answers without saying where from."""
+        from langchain_classic.chains import create_retrieval_chain
+        from langchain_classic.chains.combine_documents import create_stuff_documents_chain
+        from langchain_core.prompts import ChatPromptTemplate
+        from langchain_openai import ChatOpenAI
+
+        options: dict[str, Any] = {"model": llm, "base_url": base_url, "api_key": "none", "temperature": 0}
+        prompt = ChatPromptTemplate.from_messages([("system", _PROMPT), ("human", "{input}")])
+        stuffed = create_stuff_documents_chain(ChatOpenAI(**options, max_tokens=256, timeout=300), prompt)
+        self._chain = create_retrieval_chain(self._store.as_retriever(search_kwargs={"k": 3}), stuffed)
+
+    def answer(self, question: str) -> Iterator[str]:
+        text = ""
+        for piece in self._chain.stream({"input": question}):
+            text += piece.get("answer", "")
+            yield text
+
+
+def _records(index: Path) -> SQLRecordManager:
+    return SQLRecordManager("bench", db_url=f"sqlite:///{index / 'records.db'}")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ from rag.llm import embedded_weights
 
 from .protocol import NotMeasured, System, run
 
-NAME = "SmolLM2-135M-Instruct"
-
 
 class Server(System):
     """The same weights, threads and context as the embedded model has in `rag.llm`."""
@@ -46,7 +44,7 @@ class Server(System):
     def write(self, prompt: str, max_tokens: int) -> dict[str, float]:
         """One reply: tokens a second of the prompt and of the reply."""
         asked = {
-            "model": NAME,
+            "model": "SmolLM2-135M-Instruct",
             "messages": [{"role": "user", "content": prompt}],
             "max_tokens": max_tokens,
             "temperature": 0,

@@ -55,6 +55,9 @@ class Ours(System):
         nothing.mkdir(parents=True, exist_ok=True)
         self._assistant = rag.Assistant.open(rag.Settings(documents=nothing, index_dir=index, **self._settings))
 
+    def resume(self, index: Path) -> None:
+        self.open(index)
+
     def search(self, question: str, k: int, mode: str) -> list[Found]:
         hits = self._opened.search(question, k, mode="dense" if mode == "dense" else "hybrid")
         return [Found(hit.passage.source, hit.passage.text) for hit in hits]

@@ -57,6 +57,10 @@ class System:
         """The same once more, when nothing has changed; how many were embedded again."""
         raise NotMeasured("it has no way to tell what has changed: all would be embedded again")
 
+    def resume(self, index: Path) -> None:
+        """In a new process, open what `ingest` stored, to add to it."""
+        raise NotMeasured("it has no way to tell what has changed: all would be embedded again")
+
     def update(self, documents: Path, line: Line) -> None:
         """Make one changed document searchable, and durable; it stands in `documents`, too."""
         raise NotMeasured("it has no way to replace a document")

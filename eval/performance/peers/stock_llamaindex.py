@@ -28,11 +28,19 @@ class StockLlamaIndex(System):
     def prepare(self, index: Path) -> None:
         self._load(index)
         self._embedding.get_text_embedding("A line that no question is about.")
+        self._set_up()
+
+    def _set_up(self) -> None:
         self._pipeline = IngestionPipeline(
             transformations=[SentenceSplitter(), self._embedding],
             docstore=SimpleDocumentStore(),
             docstore_strategy=DocstoreStrategy.DUPLICATES_ONLY,
         )
+
+    def resume(self, index: Path) -> None:
+        self._load(index)
+        self._set_up()
+        self._pipeline.load(str(index / "pipeline"))
 
     def _load(self, index: Path) -> None:
         self._folder = index

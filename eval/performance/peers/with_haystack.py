@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,17 @@ from haystack_integrations.components.embedders.sentence_transformers import (
 
 from .protocol import Found, Line, System, lines_of, model_folder, run
 
+# As in its documentation.
+_PROMPT = """Given the following information, answer the question.
+
+Context:
+{% for document in documents %}
+    {{ document }}
+{% endfor %}
+
+Question: {{question}}
+Answer:"""
+
 
 class Haystack(System):
     """The splitter cuts at its default of 200 words; what is written twice is overwritten."""
@@ -26,6 +38,8 @@ class Haystack(System):
         self._store: Any = None
         self._asked: Any = None
         self._told: Any = None
+        self._prompt: Any = None
+        self._generator: Any = None
         self._folder = Path()
         self._splitter: Any = DocumentSplitter()
 
@@ -66,6 +80,27 @@ class Haystack(System):
         retriever: Any = InMemoryEmbeddingRetriever(self._store, top_k=k)
         found = retriever.run(query_embedding=self._asked.run(text=question)["embedding"])["documents"]
         return [Found(str(each.meta["source"]), each.content) for each in found]
+
+    def serve_with(self, llm: str, base_url: str) -> None:
+        """A prompt and a generator; it answers without saying where from."""
+        from haystack.components.builders import ChatPromptBuilder
+        from haystack.components.generators.chat import OpenAIChatGenerator
+        from haystack.dataclasses import ChatMessage
+        from haystack.utils import Secret
+
+        self._prompt = ChatPromptBuilder([ChatMessage.from_user(_PROMPT)], required_variables="*")
+        self._generator = OpenAIChatGenerator(
+            api_key=Secret.from_token("none"),
+            model=llm,
+            api_base_url=base_url,
+            timeout=300,
+            generation_kwargs={"temperature": 0, "max_tokens": 256},
+        )
+
+    def answer(self, question: str) -> Iterator[str]:
+        documents = [found.text for found in self.search(question, 3, "dense")]
+        prompt = self._prompt.run(question=question, documents=documents)["prompt"]
+        yield self._generator.run(messages=prompt)["replies"][0].text or ""
 
 
 if __name__ == "__main__":
