@@ -119,7 +119,10 @@ def write(book: Book, about: Mapping[str, Any], folder: Path) -> str:
     return said
 
 
-_PLOTTED = ("ingest", "ingest again", "one changed", "cold ask", "import", "open", "search p50", "ask, written")
+_PLOTTED = (
+    *("ingest", "ingest again, new process", "one changed", "cold ask", "import", "open", "search p50", "ask, written"),
+    *("grown: open", "grown: dense alone p95", "grown: hybrid p50", "grown: one updated, seen by a reader"),
+)
 
 
 def plot(book: Book) -> Figure:
@@ -136,7 +139,7 @@ def plot(book: Book) -> Figure:
         spreads = [spread(values) for values in systems.values()]
         middles = [each.median for each in spreads]
         whiskers = [[s.median - s.low for s in spreads], [s.high - s.median for s in spreads]]
-        colours = ["#1f8f86" if name.startswith(_ME) else "#9aa3ab" for name in systems]
+        colours = ["#1f8f86" if name.startswith(_ME) or work.startswith("grown") else "#9aa3ab" for name in systems]
         panel.barh(list(systems), middles, xerr=whiskers, color=colours, error_kw={"linewidth": 1})
         panel.invert_yaxis()
         panel.set_title(f"{work}, {book.units.get(work, '')}", fontsize=9, loc="left")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from eval.performance import report, works
-from eval.performance.driver import LLAMAINDEX, OURS
+from eval.performance import growth, report, works
+from eval.performance.driver import LLAMAINDEX, OURS, Worker
 from eval.performance.figures import (
     Bar,
     Book,
@@ -24,7 +26,7 @@ from eval.performance.figures import (
     turns,
     values_table,
 )
-from eval.performance.peers.protocol import Found, NotMeasured, System, _reply
+from eval.performance.peers.protocol import Found, Line, NotMeasured, System, _reply
 
 
 def test_a_spread_is_the_middle_the_least_and_the_most() -> None:
@@ -77,6 +79,7 @@ def booked() -> Book:
         book.note("ingest", LLAMAINDEX.name, stock, "s")
     book.note("R@5", OURS.name, 0.9, "")
     book.miss("ingest again", "txtai", "it has no way to tell what has changed")
+    book.miss("ingest again", "Haystack", "it has no way to tell what has changed")
     return book
 
 
@@ -97,7 +100,7 @@ def test_tables() -> None:
 def test_the_report_has_ratios_values_what_is_missing_and_a_plot(tmp_path) -> None:
     text = report.write(booked(), {"documents": 3}, tmp_path)
     assert "| ingest: speed ÷ LlamaIndex" in text
-    assert "- ingest again, txtai: it has no way to tell what has changed" in text
+    assert "- ingest again, txtai, Haystack: it has no way to tell what has changed" in text
     data = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert data["ratios"][0] == {
         "what": "ingest: speed ÷ LlamaIndex",
@@ -107,7 +110,9 @@ def test_the_report_has_ratios_values_what_is_missing_and_a_plot(tmp_path) -> No
         "must be": "≥ 2",
         "verdict": "held",
     }
-    assert data["missing"] == {"ingest again": {"txtai": "it has no way to tell what has changed"}}
+    assert data["missing"]["ingest again"] == dict.fromkeys(
+        ("txtai", "Haystack"), "it has no way to tell what has changed"
+    )
     assert "<svg" in (tmp_path / "report.svg").read_text(encoding="utf-8")
 
 
@@ -146,6 +151,47 @@ def test_a_sample_has_the_answers_to_its_questions(tmp_path) -> None:
     assert {e["document"] for q in chosen for e in q["evidence"]} <= {line["id"] for line in lines}
     assert works.sample(documents, questions, 10, 4) == (lines, chosen)
     assert len(works.sample(documents, questions, 0, 4)[0]) == 50
+
+
+def test_we_are_driven_as_the_peers_are(tmp_path) -> None:
+    lines: list[Line] = [
+        {"id": "a", "title": "Bridge", "text": "The bridge of Kereva was built by Anna Lind in 1932."},
+        {"id": "b", "title": "Gate", "text": "The gate of Kereva is made of copper."},
+    ]
+    documents = works.write(lines, tmp_path / "documents.jsonl")
+    with Worker(OURS, sys.executable, tmp_path / "logs") as worker:
+        worker.do("prepare", index=tmp_path / "index")
+        assert worker.do("ingest", documents=documents).result == 2
+        assert worker.do("again", documents=documents).result == 0
+        changed: Line = {**lines[1], "text": "The gate of Kereva is made of oak."}
+        works.write([lines[0], changed], documents)
+        worker.do("update", documents=documents, line=changed)
+        (found,) = worker.do("search", questions=["Who built the bridge?"], k=1, mode="hybrid").result
+        assert found["sources"] == ["a"]
+        with pytest.raises(NotMeasured, match="AttributeError"):
+            worker.do("fly")
+        (answer,) = worker.do("answer", questions=["What is the gate of Kereva made of?"]).result
+        assert "oak" in answer["text"]
+
+
+def test_a_process_that_ends_is_said(tmp_path) -> None:
+    with (
+        Worker(replace(OURS, module="nobody"), sys.executable, tmp_path) as worker,
+        pytest.raises(NotMeasured, match="its process ended"),
+    ):
+        worker.do("prepare", index=tmp_path)
+
+
+def test_made_texts_and_vectors_are_the_same_every_time() -> None:
+    base = np.eye(4, dtype=np.float32)
+    (once,), (again,) = growth.vectors(base, 10), growth.vectors(base, 10)
+    assert np.array_equal(once, again)
+    assert np.allclose(np.linalg.norm(once, axis=1), 1)
+    assert growth.nearest(base, 10, once[:2], 1) == [{"0"}, {"1"}]
+    lines: list[Line] = [{"id": "a", "title": "", "text": "One sentence here. Another one there."}]
+    text = next(growth.texts(lines))
+    assert 80 <= len(text.split()) < 90
+    assert text == next(growth.texts(lines))
 
 
 def test_a_size_is_that_of_all_that_a_package_requires() -> None:
