@@ -223,20 +223,25 @@ def _ingested(bench: Bench, peer: Peer, worker: Worker, folder: Path) -> None:
     book.note("index on disk", peer.name, disk(folder / "index") / 1e6, "MB")
     with bench.missing(peer, "ingest again"):
         reply = worker.do("again", documents=copy)
-        if reply.result:
-            raise NotMeasured(f"it embedded {reply.result} again")
+        book.note("embedded again", peer.name, reply.result, "")
+        _few(reply.result, bench)
         book.note("ingest again", peer.name, reply.seconds, "s")
     start = time.perf_counter()
     with bench.missing(peer, "ingest again, new process"), bench.start(peer) as another:
         another.do("resume", index=folder / "index")
-        if embedded := another.do("again", documents=copy).result:
-            raise NotMeasured(f"it embedded {embedded} again")
+        _few(another.do("again", documents=copy).result, bench)
         book.note("ingest again, new process", peer.name, time.perf_counter() - start, "s")
     with bench.missing(peer, "one changed"):
         middle = len(bench.lines) // 2
         changed = _changed(bench.lines[middle])
         write([*bench.lines[:middle], changed, *bench.lines[middle + 1 :]], copy)
         book.note("one changed", peer.name, worker.do("update", documents=copy, line=changed).seconds, "s")
+
+
+def _few(embedded: int, bench: Bench) -> None:
+    """LangChain embeds a passage or two again whose document fell between two of its batches; that is let pass."""
+    if embedded > len(bench.lines) / 50:
+        raise NotMeasured(f"it embedded {embedded} again")
 
 
 def searched(bench: Bench, indexes: Mapping[str, Path]) -> None:
