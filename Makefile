@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-app
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: app test check lint types eval bench-ingest bench-page screenshots build clean
+.PHONY: app test check lint types eval bench bench-page faults screenshots build clean
 
 app: $(INSTALLED)  ## install, index seeds/, serve http://127.0.0.1:7860
 	$(BIN)/python app.py
@@ -29,9 +29,11 @@ eval: $(INSTALLED_DEV)  ## answer, citation and refusal figures over the gold qu
 # Where the question sets lie: folders with documents.jsonl and questions.jsonl (eval/README.md).
 EVALDATA ?= ../shared/evaldata
 
-bench-ingest: $(INSTALLED_DEV)  ## faults (kills, full disks, damage, rivals: nothing may be lost), then speed
+bench: $(INSTALLED_DEV)  ## how fast we and the peers are, in one run, in turns (BENCH="--full" for all of it: hours)
+	$(BIN)/python -m eval.performance $(EVALDATA)/wiki/documents.jsonl $(EVALDATA)/wiki/questions.jsonl $(BENCH)
+
+faults: $(INSTALLED_DEV)  ## kills, full disks, damage, rivals: nothing that was stored may be lost
 	PYTHONPATH=.:tests $(BIN)/python -m faults
-	$(BIN)/python -m eval.performance.ingest $(EVALDATA)/wiki/documents.jsonl $(EVALDATA)/wiki/questions.jsonl
 
 bench-page: $(INSTALLED_DEV)  ## from a click on a chip to the marked sentence, in a document of 500 pages
 	$(BIN)/python -m eval.performance.page

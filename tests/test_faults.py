@@ -1,4 +1,4 @@
-"""A few of each fault; `make bench-ingest` runs many. And that the inspection would see what went wrong."""
+"""A few of each fault; `make faults` runs many. And that the inspection would see what went wrong."""
 
 from __future__ import annotations
 
