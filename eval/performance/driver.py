@@ -120,7 +120,7 @@ class Environments:
         return self._folder / f"{'-'.join(peer.requirements[0].split())}-{kind}"
 
     def _recipe(self, peer: Peer) -> dict[str, Any]:
-        shared = {} if self._alone else {name: _version(name) for name in _SHARED}
+        shared = {} if self._alone else {"from": _packages(), **{name: _version(name) for name in _SHARED}}
         return {"requirements": [*peer.requirements, *peer.extra], "python": sys.version, "shared": shared}
 
     def _make(self, folder: Path, peer: Peer) -> float:
@@ -128,9 +128,8 @@ class Environments:
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True)
         if not self._alone:
-            ours = sysconfig.get_path("purelib")
             theirs = sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)})
-            Path(theirs, "zz_shared.pth").write_text(ours + "\n", encoding="utf-8")
+            Path(theirs, "zz_shared.pth").write_text(f"{_packages()}\n", encoding="utf-8")
         start = time.perf_counter()
         command = [folder / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
         wanted = [*peer.requirements, *peer.extra, *([_TORCH] if _WEIGHTS in peer.requirements else [])]
@@ -243,6 +242,11 @@ def output_of(command: list[str], **variables: str) -> tuple[float, str]:
 def disk(folder: Path) -> int:
     """Bytes of all files in a folder."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _packages() -> str:
+    """Where ours are."""
+    return sysconfig.get_path("purelib")
 
 
 def _version(name: str) -> str:
