@@ -67,6 +67,7 @@ watch("value", () => {
   if (turns.length > count && accepted) emptyBox();
   count = turns.length;
   offer();
+  document.dispatchEvent(new Event("chatdrawn")); // for conversations.js
 });
 
 // The button that was clicked goes away with its focus. A finger would only be shown a keyboard.
@@ -153,6 +154,6 @@ element.addEventListener("click", (event) => {
     trigger("example_select", { question: button.textContent });
     if (matchMedia("(hover: hover)").matches) box()?.focus();
   } else if (button.matches(".copy")) copyAnswer(button);
-  else if (button.matches(".retry")) askAnew(Number(button.value), "");
+  else if (button.matches(".retry")) askAnew(Number(button.value), button.closest(".turn").querySelector(".asked").textContent);
   else if (button.matches(".edit")) edit(button);
 });
