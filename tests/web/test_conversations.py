@@ -313,6 +313,26 @@ def test_a_conversation_deleted_while_it_is_answered_is_gone(visit: Visit, scrip
         assert page.locator(".reply").inner_text().startswith("One is here. [1]")
 
 
+def test_a_stop_that_never_arrives_brings_nothing_into_the_next_conversation(visit: Visit, scripted: Scripted) -> None:
+    with served(scripted) as url:
+        page = visit(url)
+        page.route("**/cancel", lambda route: None)
+        begin(page, "first")
+        page.get_by_role("button", name="New", exact=True).click()
+        page.locator(".welcome").wait_for()
+        scripted.go_on.set()
+        page.get_by_role("button", name="Ask", exact=True).wait_for()
+        page.locator(".welcome").wait_for()
+        ask(page, "second")
+        page.wait_for_timeout(1000)
+        assert questions(page) == ["second"]
+        assert scripted.histories == [[], []]
+        kept(page)
+        panel = open_panel(page)
+        assert panel.locator(".conversation .name").all_inner_texts() == ["second", "first"]
+        page.unroute_all(behavior="ignoreErrors")
+
+
 def test_a_server_that_has_forgotten_the_page_loses_nothing(visit: Visit, scripted: Scripted) -> None:
     scripted.go_on.set()
     with serve(scripted, port=0) as server:  # type: ignore[arg-type]
