@@ -178,7 +178,8 @@ function mend(after = 500) {
 }
 
 function redraw() {
-  if (tries++ === 5) return trouble("This conversation could not be shown; reload the page.");
+  if (tries === 5) return trouble("This conversation could not be shown; reload the page.");
+  tries += 1;
   trigger("conversation_draw");
   mend(4000);
 }
@@ -349,6 +350,7 @@ async function download(id, format) {
   const conversation = await read(id);
   if (!conversation) return draw();
   const file = await server.conversation_export({ ...conversation, format });
+  if (!file) throw new Error("the server does not answer"); // then Gradio hands on nothing
   if (file.failed) return tell(file.failed, "failed");
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([file.text], { type: file.type }));

@@ -50,8 +50,8 @@ function send(row, verdict) {
   watchOver(row.closest("#chat"));
   show(row);
   const sent = { answer, turn, verdict, note: said.draft ?? null }; // null: the note stays as it is
-  const nothing = { says: "The server does not answer; try again." };
-  sending = sending.then(() => server.judge(sent)).catch(() => nothing).then((reply) => hear(answer, said.waiting, reply));
+  const nothing = { says: "The server does not answer; try again." }; // then Gradio hands on no reply
+  sending = sending.then(() => server.judge(sent)).then((reply) => hear(answer, said.waiting, reply ?? nothing));
 }
 
 document.addEventListener("click", (event) => {

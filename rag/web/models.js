@@ -10,6 +10,7 @@ const said = panel.querySelector(".said");
 const endpoint = form.querySelector(".endpoint"); // null where none can be set
 let llm = ""; // who answers, as models.py names them: each question says so
 let count = 0;
+const nothing = { problem: "the server does not answer; try again" }; // then Gradio hands on no reply
 let choosing = 0; // the count of the choice that is on its way; nothing else is told meanwhile
 
 (window.asking ??= {}).llm = () => llm;
@@ -30,8 +31,7 @@ panel.addEventListener("click", (event) => event.target === panel && panel.close
 // What is there now, if it is still about who answers now.
 async function look() {
   const of = llm;
-  const told = await server.look_at_models(of).catch(() => ({ problem: "the server does not answer; reload the page" }));
-  return show(told, of);
+  return show((await server.look_at_models(of)) ?? nothing, of);
 }
 
 function show(told, of) {
@@ -97,7 +97,7 @@ test.addEventListener("click", async () => {
   test.setAttribute("aria-disabled", "true"); // not disabled: that would take the focus away
   tested.textContent = "It is being asked…";
   const of = (testing = llm);
-  const told = await server.test_model(of).catch(() => ({ problem: "the server does not answer; reload the page" }));
+  const told = (await server.test_model(of)) ?? nothing;
   testing = null;
   endTest();
   if (show(told, of) && told.tested) tested.textContent = told.tested;
@@ -128,7 +128,7 @@ function sendChoice(choice) {
   const mine = (choosing = ++count);
   use.setAttribute("aria-disabled", "true");
   trigger("choose_model", { ...choice, before: llm, count: mine });
-  setTimeout(() => choosing === mine && endChoice("the server does not answer; choose again"), 20_000);
+  setTimeout(() => choosing === mine && endChoice(nothing.problem), 20_000);
 }
 
 function endChoice(problem) {

@@ -59,7 +59,7 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = (), *, priva
         return await asyncio.to_thread(made.get)
 
     def top(sent: Any) -> list[Any]:
-        return [_top(opening, bench, str(sent["llm"] or "")), gr.Timer(active=opening.status == "starting")]
+        return [_top(opening, bench, str(sent.get("llm") or "")), gr.Timer(active=opening.status == "starting")]
 
     page = gr.Blocks(
         title="Ask your documents",
