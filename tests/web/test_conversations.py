@@ -333,6 +333,29 @@ def test_a_stop_that_never_arrives_brings_nothing_into_the_next_conversation(vis
         page.unroute_all(behavior="ignoreErrors")
 
 
+def test_what_is_drawn_too_late_is_drawn_again(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    held: list[Any] = []
+    with served(scripted, ["?"]) as url:
+        page = visit(url)
+        ask(page, "first")
+        kept(page)
+        page.get_by_role("button", name="New", exact=True).click()
+        page.locator(".welcome").wait_for()
+        page.route("**/run/**", lambda route: route.continue_() if held else held.append(route))
+        open_panel(page).get_by_role("button", name="Open first").click()
+        page.get_by_role("dialog").wait_for(state="hidden")
+        page.wait_for_timeout(200)
+        page.get_by_role("button", name="New", exact=True).click()
+        page.wait_for_timeout(500)
+        held[0].continue_()  # after the drawing of the new one
+        page.locator(".turn").wait_for()
+        page.locator(".welcome").wait_for()
+        ask(page, "second")
+        assert questions(page) == ["second"]
+        assert scripted.histories == [[], []]
+
+
 def test_a_server_that_has_forgotten_the_page_loses_nothing(visit: Visit, scripted: Scripted) -> None:
     scripted.go_on.set()
     with serve(scripted, port=0) as server:  # type: ignore[arg-type]
