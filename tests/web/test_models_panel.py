@@ -308,6 +308,7 @@ def test_a_choice_that_the_server_forgot_ends_in_quotes(
         panel.get_by_text("From now on answers are by mine").wait_for()
         panel.get_by_role("radio", name=way).check()
         panel.get_by_role("button", name="Use this").click()
+        panel.locator("[type=submit]:not([aria-disabled])").wait_for()  # it is answered: said is what was said before
         panel.get_by_text("From now on answers are " + ("quotes" if way == "quotes only" else "by mine")).wait_for()
         close_panel(page)
         held = server._page.state_holder  # type: ignore[attr-defined]
