@@ -34,11 +34,7 @@ function offer() {
 async function fetchExamples(seconds = 1) {
   const place = element.querySelector(".examples");
   if (!place || place.childElementCount) return;
-  try {
-    examples = await server.offered({});
-  } catch {
-    return; // the page does without
-  }
+  examples = (await server.offered({})) ?? []; // the page does without
   if (examples.length) offer();
   else if (seconds < 300) setTimeout(() => fetchExamples(2 * seconds), 1000 * seconds);
 }
@@ -67,6 +63,7 @@ watch("value", () => {
   if (turns.length > count && accepted) emptyBox();
   count = turns.length;
   offer();
+  document.dispatchEvent(new Event("chatdrawn")); // for conversations.js
 });
 
 // The button that was clicked goes away with its focus. A finger would only be shown a keyboard.
@@ -153,6 +150,6 @@ element.addEventListener("click", (event) => {
     trigger("example_select", { question: button.textContent });
     if (matchMedia("(hover: hover)").matches) box()?.focus();
   } else if (button.matches(".copy")) copyAnswer(button);
-  else if (button.matches(".retry")) askAnew(Number(button.value), "");
+  else if (button.matches(".retry")) askAnew(Number(button.value), button.closest(".turn").querySelector(".asked").textContent);
   else if (button.matches(".edit")) edit(button);
 });

@@ -1,19 +1,25 @@
-// Conversations. Runs once. `element` receives each turn that is to be kept; the panel stands in #conversations.
-// They lie in this browser's IndexedDB: { id, title, created, updated, revision, questions } in "listed", the turns in
-// "turns". A page holds the conversation that it shows, and sessionStorage its id: a reload shows it again, another
-// tab begins its own.
+// Conversations. Runs once. The panel stands in #conversations.
+//
+// This page owns the conversation that it shows: each question takes all of it to the server (asked.py), and `element`
+// receives each turn as it grows. What the server draws and tells carries `showing`, the number of the
+// conversation on this page, so that what comes too late is seen to be.
+//
+// Conversations lie in this browser's IndexedDB: { id, title, created, updated, revision, questions } in "listed", the
+// turns in "turns". sessionStorage has the id of the shown one: a reload shows it again, another tab begins its own.
 
 const panel = () => document.querySelector("dialog.conversations");
-const here = "conversation"; // the key in sessionStorage
-const forked = new Map(); // the server still calls it by its old id
-let current = begin(sessionStorage.getItem(here));
+let showing = 1;
+let current = begun();
 
-function begin(id) {
-  const fresh = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0"));
+Object.assign((window.asking ??= {}), { showing: () => String(showing), turns: () => current.turns });
+
+function fresh() {
+  return [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function begun() {
   const now = new Date().toISOString();
-  const begun = { id: id ?? fresh.join(""), title: "", created: now, updated: now, revision: 0, turns: [] };
-  sessionStorage.setItem(here, begun.id);
-  return begun;
+  return { id: fresh(), title: "", created: now, updated: now, revision: 0, turns: [] };
 }
 
 // -- the store ------------------------------------------------------------------------------------------------------
@@ -39,31 +45,39 @@ function database() {
   return opened;
 }
 
-// `work` gets both stores; what it asked for is there, wholly, when this is over.
+// `work` gets both stores; what it asked for is there, wholly, when this is over, and nothing of it when this throws.
 async function stored(mode, work) {
   const transaction = (await database()).transaction(["listed", "turns"], mode);
   const over = new Promise((done, failed) => {
     transaction.oncomplete = done;
     transaction.onabort = () => failed(transaction.error);
   });
-  const value = await work(transaction.objectStore("listed"), transaction.objectStore("turns"));
-  await over;
-  return value;
+  try {
+    const value = await work(transaction.objectStore("listed"), transaction.objectStore("turns"));
+    await over;
+    return value;
+  } catch (error) {
+    over.catch(() => {});
+    try {
+      transaction.abort();
+    } catch {
+      // it was over already
+    }
+    throw error;
+  }
 }
 
 const heading = ({ turns, ...rest }) => ({ ...rest, questions: turns.length });
 
-function write(conversation) {
-  return stored("readwrite", (listed, turns) => {
-    listed.put(heading(conversation));
-    turns.put(conversation.turns, conversation.id);
-  });
+function put(conversation, listed, turns) {
+  listed.put(heading(conversation));
+  turns.put(conversation.turns, conversation.id);
 }
 
 function read(id) {
   return stored("readonly", async (listed, turns) => {
     const [entry, kept] = await Promise.all([result(listed.get(id)), result(turns.get(id))]);
-    return entry && { ...entry, turns: kept ?? [] };
+    return entry && { ...entry, turns: Array.isArray(kept) ? kept : [] };
   });
 }
 
@@ -74,114 +88,155 @@ function drop(id) {
   });
 }
 
-// -- keeping --------------------------------------------------------------------------------------------------------
-
-let keeping = Promise.resolve();
-
-async function keep({ conversation, number, anew, turn }) {
-  if (conversation && (forked.get(conversation) ?? conversation) !== current.id) return; // it was left meanwhile
-  // The server has forgotten what came before: what it answered now is a conversation of its own.
-  const { length } = current.turns;
-  const goesOn = number === length + 1 || (number === length && current.turns.at(-1).question === turn.question);
-  if (!anew && !goesOn) current = begin(null);
-  current.turns = [...current.turns.slice(0, number - 1), turn];
-  current.title ||= turn.question.replace(/\s+/g, " ").trim().slice(0, 80);
-  current.updated = new Date().toISOString();
-  await stored("readwrite", async (listed, turns) => {
-    const known = await result(listed.get(current.id));
-    if (known && known.revision !== current.revision) fork(); // another tab has gone on with it: both are kept
-    current.revision += 1;
-    listed.put(heading(current));
-    turns.put(current.turns, current.id);
-  });
-}
-
-function fork() {
-  const old = current.id;
-  current = { ...begin(null), title: `${current.title} (2)`, turns: current.turns };
-  forked.set(old, current.id);
-}
-
-watch("value", () => {
-  const { textContent: told, dataset } = element.querySelector("span") ?? {};
-  if (dataset?.shown) heard(dataset.shown);
-  if (dataset?.held) reopen(Number(dataset.held));
-  if (!told) return;
-  keeping = keeping
-    .then(() => keep(JSON.parse(told)))
-    .catch((error) => tell(`This conversation is not kept: ${error?.message ?? error}`, "failed"))
-    .then(draw);
-});
-
-// -- opening --------------------------------------------------------------------------------------------------------
-
-let heard = () => {};
-
-// An event can be lost while the page is still being set up, or the network fails: the server says that it has heard.
-async function show(conversation) {
-  current = conversation;
-  forked.clear();
-  sessionStorage.setItem(here, current.id);
-  for (let tries = 0; tries < 5 && current === conversation; tries++) {
-    const answered = new Promise((done) => {
-      heard = (id) => id === conversation.id && done(true);
-      setTimeout(done, 4000, false);
-    });
-    trigger("conversation_open", { id: conversation.id, turns: conversation.turns });
-    if (await answered) return;
+function remember() {
+  try {
+    sessionStorage.setItem("conversation", current.id);
+  } catch {
+    // this browser keeps nothing
   }
 }
 
-// The server forgets a page that it has not heard of for an hour: a machine that slept, say. Who comes back goes on.
-let count = 0;
-window.addEventListener("focus", () => current.turns.length && trigger("conversation_held", { count: ++count }));
-
-function reopen(held) {
-  if (!held && current.turns.length && !document.querySelector(".turn.running")) quietly(() => show(current));
+function remembered() {
+  try {
+    return sessionStorage.getItem("conversation");
+  } catch {
+    return null;
+  }
 }
 
-// What is being answered belongs to the conversation that is left: it is stopped, and kept as far as it came.
-async function settled() {
-  const running = () => document.querySelector(".turn.running");
-  if (!running()) return;
-  [...document.querySelectorAll("#ask button")].find((button) => button.textContent.trim() === "Stop")?.click();
-  for (let tries = 0; running() && tries < 100; tries++) await new Promise((done) => setTimeout(done, 50));
-  await keeping;
+// -- keeping --------------------------------------------------------------------------------------------------------
+
+let keeping = Promise.resolve(); // one write after the other
+
+watch("value", () => {
+  const told = element.querySelector("span")?.textContent;
+  if (told) keep(JSON.parse(told));
+});
+
+// What it takes to ask on is changed at once, whatever becomes of the store.
+function keep({ showing: of, number, turn }) {
+  if (of !== String(showing)) return; // it was left meanwhile
+  const conversation = current;
+  conversation.turns = [...conversation.turns.slice(0, number - 1), turn];
+  conversation.title ||= [...turn.question.replace(/\s+/g, " ").trim()].slice(0, 80).join("");
+  conversation.updated = new Date().toISOString();
+  keeping = keeping
+    .then(() => store(conversation))
+    .then(() => trouble(""))
+    .catch((error) => trouble(`This conversation is not kept: ${said(error)}`))
+    .then(draw)
+    .catch(() => {}); // the list can wait
+  mend();
 }
 
-async function start() {
-  await settled();
+async function store(conversation) {
+  const next = { ...conversation };
+  await stored("readwrite", async (listed, turns) => {
+    const known = await result(listed.get(next.id));
+    if (known) next.title = known.title; // another tab may have named it
+    if (known && known.revision !== next.revision) {
+      Object.assign(next, { id: fresh(), title: `${known.title} (2)` }); // or have gone on with it: both are kept
+    }
+    next.revision += 1;
+    put(next, listed, turns);
+  });
+  const { id, title, revision } = next;
+  Object.assign(conversation, { id, title, revision });
+  if (conversation === current) remember();
+}
+
+// -- showing --------------------------------------------------------------------------------------------------------
+
+function show(conversation) {
+  current = conversation;
+  showing += 1;
+  remember();
+  tries = 0;
+  trigger("conversation_leave"); // what is being answered ends, kept as far as it came
+  redraw();
+}
+
+let tries = 0;
+let due = 0;
+
+// What is drawn says which conversation it is, and how much of it. An event can be lost while the page is being set up,
+// the network can fail, and what was asked for earlier can come later: then it is drawn again.
+function isShown() {
+  const { showing: of, turns } = document.querySelector("#chat [data-showing]")?.dataset ?? {};
+  if (of !== String(showing)) return !of && showing === 1 && !current.turns.length; // the page as it came
+  return Number(turns) === current.turns.length || isAnswering();
+}
+
+const isAnswering = () => document.querySelector("#chat .turn.running") !== null;
+
+function mend(after = 500) {
+  clearTimeout(due);
+  due = setTimeout(() => {
+    if (isShown()) tries = 0;
+    else redraw();
+  }, after);
+}
+
+function redraw() {
+  if (tries === 5) return trouble("This conversation could not be shown; reload the page.");
+  tries += 1;
+  trigger("conversation_draw");
+  mend(4000);
+}
+
+document.addEventListener("chatdrawn", () => mend());
+
+// The index is there now, or has changed: which quotes still stand is looked up again.
+document.addEventListener("topchange", () => {
+  const idle = current.turns.length && !isAnswering();
+  if (idle && !document.querySelector("#header .notice")) trigger("conversation_draw");
+});
+
+function start() {
   panel().close();
-  quietly(() => show(begin(null)));
+  show(begun());
   document.querySelector("#ask textarea")?.focus();
 }
 
 async function open(id) {
-  await settled();
+  await keeping;
   const conversation = await read(id);
   if (!conversation) return draw();
   panel().close();
-  await show(conversation);
+  if (id !== current.id || conversation.revision !== current.revision) show(conversation);
 }
 
-quietly(async () => {
-  const conversation = await read(current.id);
-  if (conversation?.turns.length) await show(conversation);
-});
+const before = remembered();
+if (before) {
+  quietly("This browser keeps no conversations", async () => {
+    const conversation = await read(before);
+    if (conversation?.turns.length && !current.turns.length && showing === 1) show(conversation);
+  });
+}
 
 // -- the list -------------------------------------------------------------------------------------------------------
 
-function quietly(doing) {
-  return doing().catch((error) => tell(`This browser keeps no conversations: ${error?.message ?? error}`, "failed"));
+const said = (error) => error?.message || String(error);
+
+function quietly(failed, doing) {
+  return doing().catch((error) => tell(`${failed}: ${said(error)}`, "failed"));
 }
 
+// Where somebody looks: in the panel while it is open, else above the question.
 function tell(words, kind) {
-  const place = panel()?.querySelector(".happened");
-  if (!place || [...place.children].some((line) => line.textContent === words)) return null;
+  if (!panel()?.open) return trouble(words);
+  const place = panel().querySelector(".happened");
+  if (kind === "failed" && [...place.children].some((line) => line.textContent === words)) return null;
   const line = document.createElement("li");
   Object.assign(line, { className: kind, dir: "auto", textContent: words });
   place.prepend(line);
   return line;
+}
+
+function trouble(words) {
+  const place = document.querySelector("#trouble .trouble");
+  if (place && place.textContent !== words) place.textContent = words;
+  return null;
 }
 
 function button(name, label, value) {
@@ -214,6 +269,8 @@ function row({ id, title, questions, updated }) {
   return item;
 }
 
+const UNLISTED = "This browser keeps no conversations";
+
 async function draw() {
   if (!panel()?.open) return;
   const all = await stored("readonly", (listed) => result(listed.getAll()));
@@ -234,16 +291,17 @@ async function draw() {
 // -- what can be done with one --------------------------------------------------------------------------------------
 
 async function remove(id) {
+  if (id === current.id) show(begun());
+  await keeping; // it is read with all that was told of it
   const gone = await read(id);
   if (!gone) return draw();
   await drop(id);
-  if (id === current.id) {
-    await settled();
-    await show(begin(null));
-  }
   const line = tell(`${gone.title} is deleted.`, "done");
   const undo = button("Undo", `Bring ${gone.title} back`, "undo");
-  undo.addEventListener("click", () => quietly(() => write(gone).then(() => line.remove()).then(draw)));
+  const back = () => stored("readwrite", (listed, turns) => put(gone, listed, turns));
+  undo.addEventListener("click", () =>
+    quietly(`${gone.title} could not be brought back`, () => back().then(() => line.remove()).then(draw)),
+  );
   line?.append(" ", undo);
   await draw();
   undo.focus();
@@ -266,13 +324,13 @@ function rename(item) {
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    quietly(() => retitle(item.dataset.id, input.value.trim()).then(leave));
+    quietly("The name could not be changed", () => retitle(item.dataset.id, input.value.trim()).then(leave));
   });
-  form.addEventListener("click", (event) => event.target.value === "cancel" && quietly(leave));
+  form.addEventListener("click", (event) => event.target.value === "cancel" && quietly(UNLISTED, leave));
   form.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     event.preventDefault(); // else it closes the dialog
-    quietly(leave);
+    quietly(UNLISTED, leave);
   });
   name.hidden = true;
   item.prepend(form);
@@ -292,6 +350,7 @@ async function download(id, format) {
   const conversation = await read(id);
   if (!conversation) return draw();
   const file = await server.conversation_export({ ...conversation, format });
+  if (!file) throw new Error("the server does not answer"); // then Gradio hands on nothing
   if (file.failed) return tell(file.failed, "failed");
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([file.text], { type: file.type }));
@@ -302,17 +361,20 @@ async function download(id, format) {
 
 document.addEventListener("click", (event) => {
   const clicked = event.target.closest("button");
-  if (clicked?.matches(".new-conversation")) quietly(start);
+  if (clicked?.matches(".new-conversation")) start();
   else if (clicked?.matches(".open-conversations")) {
     panel().showModal();
-    quietly(draw);
+    quietly(UNLISTED, draw);
   } else if (clicked?.matches(".conversations .close") || event.target === panel()) panel().close();
   else if (clicked?.closest(".conversation")) {
     const item = clicked.closest(".conversation");
     const { id } = item.dataset;
-    if (clicked.value === "open") quietly(() => open(id));
+    const title = item.querySelector(".name").textContent;
+    if (clicked.value === "open") quietly(`${title} could not be opened`, () => open(id));
     else if (clicked.value === "rename") rename(item);
-    else if (clicked.value === "delete") quietly(() => remove(id));
-    else if (clicked.value === "markdown" || clicked.value === "json") quietly(() => download(id, clicked.value));
+    else if (clicked.value === "delete") quietly(`${title} could not be deleted`, () => remove(id));
+    else if (clicked.value === "markdown" || clicked.value === "json") {
+      quietly(`${title} could not be downloaded`, () => download(id, clicked.value));
+    }
   }
 });

@@ -1,7 +1,7 @@
 """Conversations, kept in the browser and nowhere else: the panel that lists them, and what can be downloaded.
 
-`conversations.js` stores each turn that `keep` hands it, and brings a conversation's turns back with the event
-`conversation_open`. What comes back is checked before anything is made of it; it may be years old.
+`conversations.js` holds the conversation that is shown: it stores each turn that `keep` hands it, and sends all of them
+with each question (asked.py). What comes back is checked before anything is made of it; it may be years old.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from . import markdown
 from .parts import BROKE
-from .turns import Turn, Turns, restored
+from .turns import Turns, restored, well_formed
 
 logger = logging.getLogger(__name__)
 
@@ -31,42 +31,23 @@ PANEL = """<button type="button" class="new-conversation" title="Start a new con
   <ul class="listed"></ul>
 </dialog>"""
 
+TROUBLE = '<p class="trouble" role="alert"></p>'  # what went wrong while the panel is closed
 
-def keep(conversation: str, turns: Turns, *, anew: bool = False) -> str:
-    """The last turn, for the browser to keep as number `number` (from 1) of its conversation.
 
-    `anew`: it was asked again, and what came after it is dropped.
-    """
-    told = {"conversation": conversation, "number": len(turns), "anew": anew, "turn": turns[-1].to_dict()}
+def keep(showing: str, turns: Turns) -> str:
+    """The last turn, for the browser to hold as number `number` (from 1), and the last, of what it shows."""
+    told = {"showing": showing, "number": len(turns), "turn": turns[-1].to_dict()}
     return f"<span>{escape(json.dumps(told))}</span>"
-
-
-def heard(conversation: str) -> str:
-    """What tells the browser that its `conversation_open` has arrived."""
-    return f'<span data-shown="{escape(conversation)}"></span>'
-
-
-def held(turns: int, count: str) -> str:
-    """How many turns the server holds; `count` is that of the `conversation_held` that asked."""
-    return f'<span data-held="{turns}" data-count="{escape(count)}"></span>'
-
-
-def opened(sent: Any) -> Turns:
-    """The turns that a `conversation_open` event brings; what cannot be read is said in a turn of its own."""
-    try:
-        return restored(sent)
-    except ValueError as error:
-        return (Turn("", notice=str(error)),)
 
 
 def conversation_export(sent: Any) -> dict[str, str]:
     """A conversation as a file: its `name`, `type` and `text`; or `failed`, which says what is wrong."""
     try:
-        title, turns = str(sent["title"]), restored(sent["turns"])
+        title, turns = str(well_formed(sent["title"])), restored(sent["turns"])
         name = _file_name(title)
         if sent["format"] == "markdown":
             return {"name": f"{name}.md", "type": "text/markdown", "text": as_markdown(title, turns)}
-        text = json.dumps(as_json(title, str(sent["created"]), turns), ensure_ascii=False, indent=2)
+        text = json.dumps(as_json(title, str(well_formed(sent["created"])), turns), ensure_ascii=False, indent=2)
         return {"name": f"{name}.json", "type": "application/json", "text": f"{text}\n"}
     except ValueError as error:
         return {"failed": str(error)}

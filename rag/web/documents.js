@@ -8,6 +8,7 @@ const search = panel.querySelector("input[type=search]");
 const picker = panel.querySelector("input[type=file]");
 const most = Number(panel.dataset.most);
 const everySeconds = 2;
+const named = 3; // documents in the line above the question
 const chosen = new Set();
 const waiting = [];
 const trouble = document.createElement("li"); // why there is no list; one line, however often it is asked for
@@ -74,31 +75,33 @@ search.addEventListener("input", () => {
   typed = setTimeout(() => quietly(draw), 150);
 });
 
-// -- asking only some --
+// -- asking only some: what is ticked is what is asked, and what the line above the question says --
+
+(window.asking ??= {}).only = () => [...chosen];
 
 function showChoice() {
   for (const box of listed.querySelectorAll("input[type=checkbox]")) box.checked = chosen.has(box.value);
   panel.querySelector(".choose-all").hidden = chosen.size === 0;
   panel.querySelector(".choice").textContent =
     chosen.size === 0 ? "All documents are asked. Tick some to ask only these." : `Only ${chosen.size} ticked: these are asked.`;
-}
-
-function choose() {
-  showChoice();
-  trigger("choose_documents", { sources: [...chosen] });
+  const scope = document.querySelector("#scope .scope");
+  const names = [...chosen].slice(0, named).join(", ");
+  const more = chosen.size > named ? ` and ${(chosen.size - named).toLocaleString("en")} more` : "";
+  scope.querySelector("span").textContent = `Asking only ${names}${more}`;
+  scope.hidden = chosen.size === 0;
 }
 
 listed.addEventListener("change", (event) => {
   if (!event.target.matches("input[type=checkbox]")) return;
   if (event.target.checked) chosen.add(event.target.value);
   else chosen.delete(event.target.value);
-  choose();
+  showChoice();
 });
 
 document.addEventListener("click", (event) => {
   if (!event.target.closest("button.ask-all, button.choose-all")) return;
   chosen.clear();
-  choose();
+  showChoice();
   if (event.target.closest("button.ask-all")) document.querySelector("#ask textarea")?.focus();
 });
 
@@ -125,7 +128,7 @@ async function remove(button) {
     undo.focus();
   }
   const source = button.closest("li")?.querySelector("input")?.value;
-  if (reply.undo && chosen.delete(source)) choose(); // what is gone cannot be asked
+  if (reply.undo && chosen.delete(source)) showChoice(); // what is gone cannot be asked
   await look();
 }
 

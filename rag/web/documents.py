@@ -1,7 +1,8 @@
 """The Documents panel: what is indexed, uploads, removing with undo, and which documents are asked.
 
-The list is HTML made here and fetched by `documents.js`, as everything in the panel is: nothing goes through Gradio's
-queue but the choice of documents, which belongs to the session. What people and documents wrote is escaped text.
+The list is HTML made here and fetched by `documents.js`, as everything in the panel is. Which documents are asked is
+known to the browser alone: it says so above the question and sends it along. What people and documents wrote is escaped
+text.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ _NAMED = 3  # documents named where it is said which ones are asked
 # Removals that can be undone: each holds its document in memory, and the file of an upload. The largest upload takes
 # some 80 MB with its text and vectors; all of them together are little beside the models.
 _UNDONE, _UNDONE_BYTES = 50, 200_000_000
-_MOST_CHOSEN = 1000
+
+# The line above the question that says which documents are asked; documents.js fills it in.
+SCOPE = """<p class="scope" role="status" hidden><span dir="auto"></span>
+<button type="button" class="ask-all">Use all documents</button></p>"""
 
 Reply = dict[str, Any]
 
@@ -119,25 +123,9 @@ class Desk:
 
 
 def place(page: gr.Blocks, opening: Opening, script: str) -> gr.HTML:
-    """The button that opens the panel, and the panel. Its event `choose_documents` brings `sources`."""
+    """The button that opens the panel, and the panel. Its event `documents_changed` says that there are others now."""
     desk = Desk(opening, page.upload_file_set)
     return html("documents", _panel(), js=script, serves=_served(desk))
-
-
-def chosen(event: gr.EventData) -> tuple[str, ...]:
-    """The sources that a `choose_documents` event brings."""
-    sources = event.sources
-    return tuple(str(source) for source in sources[:_MOST_CHOSEN]) if isinstance(sources, list) else ()
-
-
-def scope(only: Sequence[str]) -> str:
-    """The line above the question that says which documents are asked; empty when all are."""
-    if not only:
-        return ""
-    return (
-        f'<p class="scope" role="status"><span dir="auto">Asking only {escape(_named(only))}</span> '
-        '<button type="button" class="ask-all">Use all documents</button></p>'
-    )
 
 
 def scoped(answer: Answer, only: Sequence[str]) -> Answer:

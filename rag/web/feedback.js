@@ -39,13 +39,19 @@ function watchOver(chat) {
   redrawn.observe(chat, { childList: true, subtree: true });
 }
 
+// One after the other, so that what was said last is what is stored.
+let sending = Promise.resolve();
+
 function send(row, verdict) {
   const answer = row.dataset.answer;
-  const said = { ...judged.get(answer), verdict, waiting: true, said: "" };
+  const turn = window.asking.turns()[[...document.querySelectorAll(".turn")].indexOf(row.closest(".turn"))];
+  const said = { ...judged.get(answer), verdict, waiting: ++count, said: "" };
   judged.set(answer, said);
   watchOver(row.closest("#chat"));
   show(row);
-  trigger("judge", { answer, verdict, note: said.draft ?? null, count: ++count }); // null: the note stays as it is
+  const sent = { answer, turn, verdict, note: said.draft ?? null }; // null: the note stays as it is
+  const nothing = { says: "The server does not answer; try again." }; // then Gradio hands on no reply
+  sending = sending.then(() => server.judge(sent)).then((reply) => hear(answer, said.waiting, reply ?? nothing));
 }
 
 document.addEventListener("click", (event) => {
@@ -88,16 +94,12 @@ document.addEventListener("pointerdown", (event) => noteOf(event) || follow(null
 
 // -- the server's reply: what is stored now, or why nothing is --
 
-watch("value", () => {
-  const reply = element.querySelector("[data-answer]");
-  const of = reply && judged.get(reply.dataset.answer);
-  if (!of) return;
-  of.waiting = false;
-  of.said = reply.textContent;
-  const { verdict, note } = reply.dataset;
-  if (verdict) {
+function hear(answer, number, { says, verdict, note }) {
+  const of = judged.get(answer);
+  if (verdict !== undefined) {
     of.kept = { verdict, note };
     if (of.draft?.trim() === note) delete of.draft;
   }
+  if (of.waiting === number) Object.assign(of, { waiting: 0, said: says }); // else a later one is on its way
   showAll();
-});
+}

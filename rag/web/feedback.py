@@ -1,23 +1,20 @@
 """Below each answer: was it right? What is said is kept by `rag.feedback`.
 
-The chat takes `row` as HTML; `place` adds the listener, which finds the judged answer among the session's turns.
+The chat takes `row` as HTML; feedback.js sends the judged turn along.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Callable
 from typing import Any
-
-import gradio as gr
 
 from ..errors import RagError
 from ..feedback import NOTE_CHARS, VERDICTS, Feedback, Judgement, answer_key
 from ..types import Answer
 from .opening import Opening
-from .parts import BROKE, html
-from .turns import Turn
+from .parts import BROKE
+from .turns import restored, well_formed
 
 logger = logging.getLogger(__name__)
 
@@ -42,32 +39,27 @@ def row(answer: Answer) -> str:
     )
 
 
-def place(opening: Opening, turns: gr.State, script: str) -> None:
-    """Listen to the rows; nothing of this is seen."""
-    listener = html("judged", "", js=script, visible="hidden")
+def served(opening: Opening) -> list[Callable[[Any], Any]]:
+    """The function that feedback.js calls with an `answer` (its key), the `turn` that holds it, `verdict`, `note`."""
 
-    def judge(now: Sequence[Turn], event: gr.EventData) -> str:
-        key, note = str(event.answer), None if event.note is None else str(event.note)
-        says, kept = _kept(opening, now, key, event.verdict, note)
-        stored = f'data-verdict="{kept.verdict}" data-note="{escape(kept.note)}" ' if kept else ""
-        return f'<span data-answer="{escape(key)}" {stored}data-count="{event.count}">{escape(says)}</span>'
+    def judge(sent: Any) -> dict[str, str]:
+        try:
+            says, kept = _kept(opening, sent)
+        except RagError as error:
+            says, kept = str(error), None
+        except Exception:  # the page stays usable whatever broke
+            logger.exception("the feedback broke")
+            says, kept = BROKE, None
+        return {"says": says, **({"verdict": kept.verdict, "note": kept.note} if kept else {})}
 
-    listener.judge(judge, [turns], listener, queue=False, show_progress="hidden", api_visibility="private")
+    return [judge]
 
 
-def _kept(
-    opening: Opening, turns: Sequence[Turn], key: str, verdict: Any, note: str | None
-) -> tuple[str, Judgement | None]:
+def _kept(opening: Opening, sent: Any) -> tuple[str, Judgement | None]:
     """What is said to somebody who has judged, and what is stored."""
-    judged = [(turn.answer, turn.documents) for turn in turns if turn.answer and answer_key(turn.answer) == key]
-    if not judged or verdict not in VERDICTS:
+    (turn,), verdict, note = restored([sent["turn"]]), sent["verdict"], sent["note"]
+    if not turn.answer or answer_key(turn.answer) != sent["answer"] or verdict not in VERDICTS:
         return "This answer is gone; ask again.", None
-    try:
-        answer, documents = judged[-1]
-        kept = Feedback(opening.assistant.settings.index_dir).add(answer, verdict, note, documents)
-    except RagError as error:
-        return str(error), None
-    except Exception:  # the page stays usable whatever broke
-        logger.exception("the feedback broke")
-        return BROKE, None
+    said = None if note is None else str(well_formed(note))
+    kept = Feedback(opening.assistant.settings.index_dir).add(turn.answer, verdict, said, turn.documents)
     return "Kept on this machine. Thank you.", kept

@@ -1,4 +1,7 @@
-"""The one line in front of the index: whoever asks, on the page, over REST, on /v1 or by MCP, waits in it."""
+"""The one line in front of the index: whoever asks, on the page, over REST, on /v1 or by MCP, waits in it.
+
+The Model panel's test of an LLM does not: it asks no index, for one word, and each LLM is tested once at a time.
+"""
 
 from __future__ import annotations
 

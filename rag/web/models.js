@@ -1,66 +1,60 @@
-// The Model panel. Runs once. Every event is answered by a new `props.value`, made by models.py; the key goes to the
-// server and never comes back.
+// The Model panel. Runs once. `server` has two functions of models.py, and the event `choose_model` is answered by a new
+// `props.value`; the key goes to the server and never comes back.
 
 const panel = element.querySelector("dialog");
 const form = panel.querySelector("form");
+const use = form.querySelector("[type=submit]");
 const test = panel.querySelector(".test-model");
 const tested = panel.querySelector(".tested");
 const said = panel.querySelector(".said");
 const endpoint = form.querySelector(".endpoint"); // null where none can be set
+let llm = ""; // who answers, as models.py names them: each question says so
 let count = 0;
-let looking = 0; // the count of the look that came with opening
-let testing = 0; // of the test that runs
-let chosen = 0; // and of the last choice
-let how = "server"; // answers are made, as this page was told
+const nothing = { problem: "the server does not answer; try again" }; // then Gradio hands on no reply
+let choosing = 0; // the count of the choice that is on its way; nothing else is told meanwhile
 
-function send(event, data = {}) {
-  count += 1;
-  trigger(event, { ...data, count });
-  return count;
-}
+(window.asking ??= {}).llm = () => llm;
 
 // -- opening and closing --------------------------------------------------------------------------------------------
 
-element.querySelector(".open-models").addEventListener("click", () => {
+element.querySelector(".open-models").addEventListener("click", async () => {
   said.textContent = "";
   panel.showModal();
-  looking = send("look_at_models");
+  const told = await look();
+  if (told) choose(told.how);
 });
 panel.querySelector(".close-models").addEventListener("click", () => panel.close());
 panel.addEventListener("click", (event) => event.target === panel && panel.close()); // beside it
 
 // -- what is told ---------------------------------------------------------------------------------------------------
 
-watch("value", () => {
-  const told = props.value;
-  const answered = Number(told.count);
-  if (answered === testing) endTest();
-  if (answered < chosen) return; // it is about what was chosen before
-  if (told.llm === undefined) return complain(told);
-  if (told.how !== how && !told.says) return lose();
-  how = told.how;
-  for (const part of ["llm", "local"]) panel.querySelector(`.${part}`).innerHTML = told[part]; // escaped by the server
+// What is there now, if it is still about who answers now.
+async function look() {
+  const of = llm;
+  return show((await server.look_at_models(of)) ?? nothing, of);
+}
+
+function show(told, of) {
+  if (of !== llm || choosing) return null;
+  if (told.closed) return lose();
+  if (told.problem) return complain(told);
+  draw(told);
+  return told;
+}
+
+function draw(told) {
+  panel.querySelector(".llm").innerHTML = told.answering; // escaped by the server
+  panel.querySelector(".local").innerHTML = told.local;
   for (const time of panel.querySelectorAll("time")) {
     time.textContent = new Date(time.dateTime).toLocaleTimeString([], { timeStyle: "short" });
   }
   panel.querySelector(".server").textContent = told.server;
   panel.querySelector(".try").hidden = !told.has_llm;
-  if (told.tested) tested.textContent = told.tested;
   if (endpoint) {
     endpoint.querySelector(".about-key").textContent = told.has_key
       ? "A key is set. Leave the field empty to keep it."
       : "Kept in the memory of this server only, and never sent back here. Many local servers need none.";
   }
-  if (told.says) accepted(told);
-  else if (answered === looking) choose(how);
-});
-
-function accepted(told) {
-  complain({});
-  said.textContent = told.says;
-  if (endpoint) form.elements.key.value = "";
-  if (!testing) endTest(); // how another model did
-  choose(how);
 }
 
 // In words, beside the field that it is about.
@@ -72,7 +66,7 @@ function complain({ problem, field }) {
   }
   said.textContent = field || !problem ? "" : sentence(problem);
   const input = field && form.elements[field];
-  if (!input) return;
+  if (!input) return null;
   const line = document.createElement("p");
   Object.assign(line, { className: "problem", id: "model-problem", textContent: sentence(problem) });
   line.setAttribute("role", "alert");
@@ -80,34 +74,41 @@ function complain({ problem, field }) {
   input.setAttribute("aria-invalid", "true");
   input.setAttribute("aria-describedby", line.id);
   input.focus();
+  return null;
 }
 
-// A session that was out of reach for long, as on a laptop that slept, is forgotten by the server. Nobody shall be
-// answered by an LLM that was not chosen: it is quotes then.
+// The server closes an endpoint whose page was out of reach for long, as on a laptop that slept. Nobody shall be answered
+// by an LLM that was not chosen: it is quotes then.
 function lose() {
-  chosen = send("choose_model", { how: "quotes" });
+  sendChoice({ how: "quotes" });
+  return null;
 }
 
-window.addEventListener("focus", () => how !== "server" && send("look_at_models"));
+window.addEventListener("focus", () => llm && look());
 
 const sentence = (words) => words[0].toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? "" : ".");
 
 // -- testing: one at a time -----------------------------------------------------------------------------------------
 
-test.addEventListener("click", () => {
-  if (testing) return;
+let testing = null; // who is tested
+
+test.addEventListener("click", async () => {
+  if (testing !== null) return;
   test.setAttribute("aria-disabled", "true"); // not disabled: that would take the focus away
   tested.textContent = "It is being asked…";
-  testing = send("test_model");
+  const of = (testing = llm);
+  const told = (await server.test_model(of)) ?? nothing;
+  testing = null;
+  endTest();
+  if (show(told, of) && told.tested) tested.textContent = told.tested;
 });
 
 function endTest() {
-  testing = 0;
   test.removeAttribute("aria-disabled");
   tested.textContent = "asks it for one word";
 }
 
-// -- choosing -------------------------------------------------------------------------------------------------------
+// -- choosing: one after the other ----------------------------------------------------------------------------------
 
 function choose(way) {
   form.elements.how.value = way;
@@ -120,5 +121,32 @@ form.addEventListener("change", (event) => {
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  chosen = send("choose_model", Object.fromEntries(new FormData(form)));
+  if (!choosing) sendChoice(Object.fromEntries(new FormData(form)));
+});
+
+function sendChoice(choice) {
+  const mine = (choosing = ++count);
+  use.setAttribute("aria-disabled", "true");
+  trigger("choose_model", { ...choice, before: llm, count: mine });
+  setTimeout(() => choosing === mine && endChoice(nothing.problem), 20_000);
+}
+
+function endChoice(problem) {
+  choosing = 0;
+  use.removeAttribute("aria-disabled");
+  if (problem) complain({ problem });
+}
+
+watch("value", () => {
+  const told = props.value;
+  if (Number(told.count) !== choosing) return;
+  endChoice();
+  if (told.problem) return complain(told);
+  llm = told.llm;
+  draw(told);
+  complain({});
+  said.textContent = told.says;
+  if (endpoint) form.elements.key.value = "";
+  if (testing === null) endTest(); // how another model did
+  choose(told.how);
 });

@@ -1,21 +1,24 @@
-"""The Model panel: which models are at work, how the LLM's last request went, and another choice for this session.
+"""The Model panel: which models are at work, how the LLM's last request went, and another choice for this page.
 
-What a session has chosen is an Assistant in its `gr.State`: the same index, asked with another LLM. It holds the key of
-an endpoint, and never leaves the server. What the browser is told is made of `Models`, which holds nothing secret.
+Who answers is known to the browser, which says so with each question: "" is as the server is set, "none" is quotes, and
+all else is the name of an endpoint that this page has set. The Bench holds that one's Assistant: the same index, asked
+with another LLM. It has the endpoint's key, and never leaves the server. What the browser is told is made of `Models`,
+which holds nothing secret.
 """
 
 from __future__ import annotations
 
 import logging
+import re
+import secrets
 import threading
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
-from gradio.events import Dependency
 from pydantic import SecretStr
 
 from ..assistant import Assistant
@@ -27,13 +30,12 @@ from .parts import BROKE
 
 logger = logging.getLogger(__name__)
 
-_MOST = 20  # endpoints that sessions have set; the oldest one is closed
+_MOST = 20  # endpoints that pages have set; the oldest one is closed
+_DOCTOR = "it is not whole on the server; 'rag doctor' there says what is missing"
 _LONGEST = 2000  # characters of what is typed into a field
 _EXAMPLE = "http://127.0.0.1:11434/v1"
-_QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
-Chosen = Assistant | None  # None: the Assistant of the page
-Told = dict[str, Any]  # what models.js shows; its `count` is that of the event it answers
+Told = dict[str, Any]  # what models.js shows
 
 
 class FieldWrong(RagError):
@@ -44,127 +46,150 @@ class FieldWrong(RagError):
         self.field = field
 
 
-class Placed(NamedTuple):
-    """The panel on its page. `answering` holds what the session chose; `chosen` is over when it chose anew."""
+class Closed(RagError):
+    """The endpoint that a page has set is there no more."""
 
-    answering: gr.State
-    chosen: Dependency
+    def __init__(self) -> None:
+        super().__init__("the endpoint that was set on this page is closed; choose with the button Model who answers")
 
 
 class Bench:
-    """What the panel asks for. `private`: the page is served to this machine alone, so that endpoints may be set."""
+    """What the panel asks for. `private`: the page is served to this machine alone, so that endpoints may be set.
+
+    `llm` is everywhere what the browser says of who answers.
+    """
 
     def __init__(self, opening: Opening, *, private: bool) -> None:
         self._opening = opening
         self._private = private
         self._guard = threading.Lock()
-        self._open: deque[Assistant] = deque()  # those with an endpoint, the oldest first
+        self._open: OrderedDict[str, Assistant] = OrderedDict()  # those with an endpoint, the oldest first
 
-    def look(self, chosen: Chosen) -> Told:
+    def answering(self, llm: str) -> Assistant:
+        """Who answers, and nobody else. Raises Closed, and RagError while there is no index."""
+        if llm in ("", NO_LLM):
+            ours = self._opening.assistant
+            return ours.answering_with(NO_LLM) if llm else ours
+        with self._guard:
+            if llm not in self._open:
+                raise Closed
+            return self._open[llm]
+
+    def look(self, llm: str) -> Told:
         """What there is now."""
-        server = self._opening.assistant.models()
-        models = chosen.models() if chosen else server
+        assistant = self.answering(llm)
+        models = assistant.models()
         return {
-            "llm": "".join(_about_llm(models)),
+            "llm": llm,
+            "answering": "".join(_about_llm(models, private=self._private)),
             "local": "".join(_about_local(models, private=self._private)),
-            "how": _how(chosen),
+            "how": {"": "server", NO_LLM: "quotes"}.get(llm, "endpoint"),
             "answers": _named(models),
-            "server": _named(server),
+            "server": _named(self._opening.assistant.models()),
             "has_llm": models.llm != NO_LLM,
-            "has_key": chosen is not None and chosen.settings.llm_api_key is not None,
+            "has_key": bool(llm) and assistant.settings.llm_api_key is not None,
         }
 
-    def test(self, chosen: Chosen) -> Told:
+    def test(self, llm: str) -> Told:
         """Ask the LLM for one word; it may take as long as the deadlines allow."""
-        assistant = chosen or self._opening.assistant
+        assistant = self.answering(llm)
         if not assistant.test_llm():
-            return {**self.look(chosen), "tested": "It is being tested already."}
+            return {**self.look(llm), "tested": "It is being tested already."}
         outcome = assistant.models().outcome
-        return {**self.look(chosen), "tested": "It failed." if outcome and outcome.problem else "It answers."}
+        return {**self.look(llm), "tested": "It failed." if outcome and outcome.problem else "It answers."}
 
-    def choose(self, chosen: Chosen, how: str, url: str, model: str, key: SecretStr) -> Chosen:
-        """What answers from now on. An answer that is under way ends with what it began with. Raises RagError."""
-        assistant = self._opening.assistant
-        now: Chosen = None
+    def choose(self, before: str, how: str, url: str, model: str, key: SecretStr) -> str:
+        """Who answers from now on. An answer that is under way ends with what it began with. Raises RagError."""
         if how == "endpoint":
-            now = self._with_endpoint(assistant, chosen, url, model, key)
-        elif how == "quotes":
-            now = assistant.answering_with(NO_LLM)
-        self._forget(chosen)
-        return now
+            return self._with_endpoint(before, url, model, key)
+        with self._guard:
+            self._open.pop(before, None)
+        return NO_LLM if how == "quotes" else ""
 
-    def end(self, chosen: Chosen) -> None:
-        """The session is over."""
-        self._forget(chosen)
-        if chosen:
-            chosen.close()
+    def end(self, llm: str) -> None:
+        """The page is closed."""
+        with self._guard:
+            ended = self._open.pop(llm, None)
+        if ended:
+            ended.close()
 
-    def _with_endpoint(self, of: Assistant, before: Chosen, url: str, model: str, key: SecretStr) -> Assistant:
+    def _with_endpoint(self, before: str, url: str, model: str, key: SecretStr) -> str:
         if not self._private:
             raise RagError("an endpoint can be set only where the page is served to this machine alone")
-        url = _checked_url(url)
-        same = before is not None and before.settings.llm_base_url == url
-        kept = before.settings.llm_api_key if before and same else None  # a key goes nowhere else
-        now = of.answering_with(_checked_model(model), url, _checked_key(key) or kept)
+        url, model, typed = _checked_url(url), _checked_model(model), _checked_key(key)
         with self._guard:
-            self._open.append(now)
-            oldest = self._open.popleft() if len(self._open) > _MOST else None
+            mine = self._open.get(before)
+        same = mine is not None and mine.settings.llm_base_url == url
+        kept = mine.settings.llm_api_key if mine and same else None  # a key goes nowhere else
+        now, name = self._opening.assistant.answering_with(model, url, typed or kept), secrets.token_urlsafe(16)
+        with self._guard:
+            self._open.pop(before, None)
+            self._open[name] = now
+            oldest = self._open.popitem(last=False)[1] if len(self._open) > _MOST else None
         if oldest:
             oldest.close()
-        return now
-
-    def _forget(self, chosen: Chosen) -> None:
-        with self._guard:
-            if chosen and chosen in self._open:
-                self._open.remove(chosen)
+        return name
 
 
-def place(opening: Opening, script: str, *, private: bool) -> Placed:
-    """The button that opens the panel, and the panel."""
-    bench = Bench(opening, private=private)
-    answering = gr.State(None, delete_callback=bench.end)
+def place(bench: Bench, script: str, header: gr.HTML, top: Callable[[str], str], *, private: bool) -> None:
+    """The button that opens the panel, and the panel. The `header` says at once what was chosen."""
+    # Ends an hour after it was set, once the page's connection has broken: the page may be there still, and is told.
+    mine = gr.State("", delete_callback=bench.end)
+
+    def look_at_models(llm: Any) -> Told:
+        return _told(lambda: bench.look(str(llm)))
+
+    def test_model(llm: Any) -> Told:
+        return _told(lambda: bench.test(str(llm)))
+
     panel = gr.HTML(
-        {}, html_template=_panel(private=private), elem_id="models", js_on_load=script, apply_default_css=False
+        {},
+        html_template=_panel(private=private),
+        elem_id="models",
+        js_on_load=script,
+        server_functions=[look_at_models, test_model],
+        apply_default_css=False,
     )
 
-    def look_at_models(now: Chosen, event: gr.EventData) -> Told:
-        return _told(event, lambda: bench.look(now))
-
-    def test_model(now: Chosen, event: gr.EventData) -> Told:
-        return _told(event, lambda: bench.test(now))
-
-    def choose_model(now: Chosen, event: gr.EventData) -> tuple[Chosen, Told]:
+    def choose_model(event: gr.EventData) -> list[Any]:
         def choose() -> Told:
-            nonlocal now
             key = SecretStr(_sent(event, "key"))
-            now = bench.choose(now, _sent(event, "how"), _sent(event, "url"), _sent(event, "model"), key)
-            told = bench.look(now)
+            before, how = _sent(event, "before"), _sent(event, "how")
+            told = bench.look(bench.choose(before, how, _sent(event, "url"), _sent(event, "model"), key))
             return {**told, "says": f"From now on answers are {told['answers']}."}
 
-        told = _told(event, choose)
-        return now, told
+        told = {**_told(choose), "count": _sent(event, "count")}
+        if "llm" not in told:
+            return [gr.skip(), told, gr.skip()]
+        return [told["llm"], told, top(told["llm"])]
 
-    panel.look_at_models(look_at_models, answering, panel, **_QUIET)
-    panel.test_model(test_model, answering, panel, **_QUIET)
-    chosen = panel.choose_model(choose_model, answering, [answering, panel], **_QUIET)
-    return Placed(answering, chosen)
+    panel.choose_model(
+        choose_model,
+        None,
+        [mine, panel, header],
+        queue=False,
+        trigger_mode="multiple",
+        show_progress="hidden",
+        api_visibility="private",
+    )
 
 
 # -- between the browser and the bench ---------------------------------------------------------------------------------
 
 
-def _told(event: gr.EventData, do: Callable[[], Told]) -> Told:
+def _told(do: Callable[[], Told]) -> Told:
     """What `do` tells, or in plain words why it could not."""
     try:
-        told = do()
+        return do()
     except FieldWrong as error:
-        told = {"problem": str(error), "field": error.field}
+        return {"problem": str(error), "field": error.field}
+    except Closed as error:
+        return {"problem": str(error), "closed": True}
     except RagError as error:
-        told = {"problem": str(error)}
+        return {"problem": str(error)}
     except Exception:  # the page stays usable whatever broke
         logger.exception("the model panel broke")
-        told = {"problem": BROKE}
-    return {**told, "count": _sent(event, "count")}
+        return {"problem": BROKE}
 
 
 def _sent(event: gr.EventData, name: str) -> str:
@@ -206,22 +231,20 @@ def _checked_key(key: SecretStr) -> SecretStr | None:
 # -- what is shown -----------------------------------------------------------------------------------------------------
 
 
-def _how(chosen: Chosen) -> str:
-    if chosen is None:
-        return "server"
-    return "quotes" if chosen.model == NO_LLM else "endpoint"
-
-
 def _named(models: Models) -> str:
     if models.llm == NO_LLM:
         return "quotes"
     return f"by {models.llm} at {models.host}" if models.host else f"by {models.llm}"
 
 
-def _about_llm(models: Models) -> Iterator[str]:
+# Where weights lie, and which of their files is missing, is told to nobody from elsewhere.
+
+
+def _about_llm(models: Models, *, private: bool) -> Iterator[str]:
     """The rows of a description list."""
     if models.llm == NO_LLM:
-        yield _fact("Answers", "Quotes: no LLM is asked", models.note)
+        why = models.note if private or not models.note else _DOCTOR
+        yield _fact("Answers", "Quotes: no LLM is asked", why)
     else:
         place = f"at {models.host}" if models.host else "in this server's process"
         yield _fact("Answers", f"{models.llm}, every sentence checked", place)
@@ -230,7 +253,8 @@ def _about_llm(models: Models) -> Iterator[str]:
 
 def _about_local(models: Models, *, private: bool) -> Iterator[str]:
     embedder = models.embedder
-    yield _fact("Embedding", f"{embedder.name}, {embedder.dimension} dimensions", _weights(embedder, private))
+    name = embedder.name if private else re.split(r"[\\/]", embedder.name.rstrip("\\/"))[-1]  # it can be a folder
+    yield _fact("Embedding", f"{name}, {embedder.dimension} dimensions", _weights(embedder, private))
     if models.reader:
         yield _fact("Reader", "points at the answer in the first passages", _weights(models.reader, private))
     else:
@@ -243,9 +267,8 @@ def _fact(name: str, value: str, more: str) -> str:
 
 
 def _weights(model: LocalModel, private: bool) -> str:
-    """Where they lie is told to nobody from elsewhere."""
     if model.missing:
-        return model.missing
+        return model.missing if private else _DOCTOR
     if not model.place:
         return "handed in by the program that opened the index"
     return f"weights in {model.place}" if private else "its weights are on the server"

@@ -42,23 +42,27 @@ def opening(line: str) -> str:
     return f'<h1>Ask your documents</h1><p class="notice" role="status" dir="auto">{escape(_sentence(line))}</p>'
 
 
-def chat(turns: Sequence[Turn], examples: Sequence[str] = ()) -> str:
-    """The conversation so far; before it starts, what to do and `examples` to click on."""
+def chat(turns: Sequence[Turn], examples: Sequence[str] = (), showing: str = "") -> str:
+    """The conversation so far; before it starts, what to do and `examples` to click on.
+
+    `showing` is the browser's name for it, by which it sees what is drawn.
+    """
+    drawn = f'data-showing="{escape(showing)}" data-turns="{len(turns)}"'
     if not turns:
-        return _welcome(examples)
+        return _welcome(examples, drawn)
     busy = any(turn.running for turn in turns)
     shown = "".join(_turn(turn, number, busy) for number, turn in enumerate(turns, start=1))
-    return f'<div role="log" aria-label="Questions and answers">{shown}</div>'
+    return f'<div role="log" aria-label="Questions and answers" {drawn}>{shown}</div>'
 
 
 # -- the chat ----------------------------------------------------------------------------------------------------------
 
 
-def _welcome(examples: Sequence[str]) -> str:
+def _welcome(examples: Sequence[str], drawn: str) -> str:
     buttons = "".join(f'<button type="button" class="example" dir="auto">{escape(e)}</button>' for e in examples)
     return (
-        '<div class="welcome"><p>Ask a question. Every sentence of the answer is backed by words that you can see '
-        f'in the documents.</p><div class="examples">{buttons}</div></div>'
+        f'<div class="welcome" {drawn}><p>Ask a question. Every sentence of the answer is backed by words that you '
+        f'can see in the documents.</p><div class="examples">{buttons}</div></div>'
     )
 
 

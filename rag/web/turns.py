@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,8 +10,6 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from ..types import Answer, Message, Step
-
-_MOST_TURNS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +37,40 @@ class Turn:
             "documents": list(self.documents),
             "answer": self.answer.to_dict() if self.answer else None,
             "lines": {str(marker): line for marker, line in self.lines.items()},
-            "notice": self.notice or ("stopped" if self.running else ""),  # nobody will run it on
+            "notice": "stopped" if self.running else self.notice,  # nobody will run it on
         }
 
 
 Turns = tuple[Turn, ...]
-_TURNS = TypeAdapter(Turns)
+_TURN = TypeAdapter(Turn)
 
 
 def restored(kept: Any) -> Turns:
-    """What `Turn.to_dict` gave, as turns. Raises ValueError, with a line to show, for anything else."""
+    """What `Turn.to_dict` gave, as turns; one that cannot be read says so in its place.
+
+    Raises ValueError, with a line to show, for what is no list.
+    """
+    if not isinstance(kept, list):
+        raise ValueError("this conversation cannot be read; nothing that was kept here is like this")
+    return tuple(_restored(each) for each in well_formed(kept))
+
+
+def well_formed(kept: Any) -> Any:
+    """JSON without the halves of characters that no file and no response can hold."""
+    return json.loads(json.dumps(kept, ensure_ascii=False).encode(errors="replace"))
+
+
+def _restored(kept: Any) -> Turn:
     try:
-        turns = _TURNS.validate_python(kept)
+        turn = _TURN.validate_python(kept)
+        if not turn.running:
+            return turn
+        where = "it is still running"
     except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise ValueError(f"this conversation cannot be read ({where}: {error.errors()[0]['msg']})") from error
-    if len(turns) > _MOST_TURNS or any(turn.running for turn in turns):
-        raise ValueError(f"this conversation is not one that was kept here, or has more than {_MOST_TURNS:,} questions")
-    return turns
+        where = f"{'.'.join(map(str, error.errors()[0]['loc']))}: {error.errors()[0]['msg']}"
+    question = kept.get("question") if isinstance(kept, dict) else None
+    said = question if isinstance(question, str) else ""
+    return Turn(said, notice=f"this question and its answer cannot be read ({where})")
 
 
 def history(turns: Sequence[Turn]) -> list[Message]:

@@ -32,9 +32,12 @@ def visit(browser: Any) -> Iterator[Visit]:
     """Opens pages; at the end, none may have reached another origin, logged an error or shown a dialog."""
     faults: list[str] = []
 
-    def open_page(url: str, **options: Any) -> Page:
+    def open_page(url: str, *, before: str = "", **options: Any) -> Page:
+        """`before` is a script that runs before those of the page."""
         context = browser.new_context(reduced_motion="reduce", **options)
         OPENED.append(context)
+        if before:
+            context.add_init_script(before)
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.on("request", lambda r: r.url.startswith((url, "data:", "blob:")) or faults.append(f"asked for {r.url}"))

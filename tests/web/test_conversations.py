@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import HOSTILE, Visit, ask, in_view, served
+from chromium import HOSTILE, Visit, ask, close_pages, in_view, served
 from test_page import Scripted
 
 from rag.assistant import Assistant
 from rag.settings import Settings
 from rag.types import Answer, Citation, Passage, Sentence
-from rag.web import conversations
+from rag.web import Opening, conversations, serve
 from rag.web.turns import Turn, restored
 
 WHO = "Who is the head of the Counter-Terrorism Service?"
@@ -278,6 +279,284 @@ def test_the_panel_fits_a_phone_and_a_keyboard(visit: Visit, seeds_url: str) -> 
     assert panel.is_hidden()
 
 
+# -- whatever happens meanwhile ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scripted() -> Iterator[Scripted]:
+    assistant = Scripted()
+    yield assistant
+    assistant.go_on.set()
+
+
+def begin(page: Page, question: str) -> None:
+    """Ask, and wait for the first sentence of the answer."""
+    page.get_by_label("Your question").fill(question)
+    page.get_by_label("Your question").press("Enter")
+    page.locator(".turn.running .chip").wait_for()
+
+
+def test_a_conversation_deleted_while_it_is_answered_is_gone(visit: Visit, scripted: Scripted) -> None:
+    with served(scripted) as url:
+        page = visit(url)
+        begin(page, "first")
+        panel = open_panel(page)
+        panel.get_by_role("button", name="Delete first").click()
+        panel.get_by_text("first is deleted.").wait_for()
+        page.locator(".welcome").wait_for(state="attached")
+        scripted.go_on.set()
+        page.wait_for_timeout(500)
+        assert panel.locator(".conversation").count() == 0
+        panel.get_by_role("button", name="Bring first back").click()
+        panel.get_by_role("button", name="Open first").click()
+        page.locator(".asked", has_text="first").wait_for()
+        assert page.locator(".reply").inner_text().startswith("One is here. [1]")
+
+
+def test_a_stop_that_never_arrives_brings_nothing_into_the_next_conversation(visit: Visit, scripted: Scripted) -> None:
+    with served(scripted) as url:
+        page = visit(url)
+        page.route("**/cancel", lambda route: None)
+        begin(page, "first")
+        page.get_by_role("button", name="New", exact=True).click()
+        page.locator(".welcome").wait_for()
+        scripted.go_on.set()
+        page.get_by_role("button", name="Ask", exact=True).wait_for()
+        page.locator(".welcome").wait_for()
+        ask(page, "second")
+        page.wait_for_timeout(1000)
+        assert questions(page) == ["second"]
+        assert scripted.histories == [[], []]
+        kept(page)
+        panel = open_panel(page)
+        assert panel.locator(".conversation .name").all_inner_texts() == ["second", "first"]
+        page.unroute_all(behavior="ignoreErrors")
+
+
+def test_what_is_drawn_too_late_is_drawn_again(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    held: list[Any] = []
+    with served(scripted, ["?"]) as url:
+        page = visit(url)
+        ask(page, "first")
+        kept(page)
+        page.get_by_role("button", name="New", exact=True).click()
+        page.locator(".welcome").wait_for()
+        page.route("**/run/**", lambda route: route.continue_() if held else held.append(route))
+        open_panel(page).get_by_role("button", name="Open first").click()
+        page.get_by_role("dialog").wait_for(state="hidden")
+        page.wait_for_timeout(200)
+        page.get_by_role("button", name="New", exact=True).click()
+        page.wait_for_timeout(500)
+        held[0].continue_()  # after the drawing of the new one
+        page.locator(".turn").wait_for()
+        page.locator(".welcome").wait_for()
+        ask(page, "second")
+        assert questions(page) == ["second"]
+        assert scripted.histories == [[], []]
+
+
+def test_a_server_that_has_forgotten_the_page_loses_nothing(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    with serve(scripted, port=0) as server:  # type: ignore[arg-type]
+        page = visit(server.address)
+        for question in ("first", "second", "third"):
+            ask(page, question)
+        server._page.state_holder.session_data.clear()  # type: ignore[attr-defined]  # as when a laptop slept
+        page.get_by_label("Edit question 2").click()
+        page.get_by_label("The question, edited").fill("other")
+        page.get_by_label("The question, edited").press("Enter")
+        page.wait_for_function("document.querySelectorAll('.turn').length === 2")
+        page.get_by_role("button", name="Ask", exact=True).wait_for()
+        server._page.state_holder.session_data.clear()  # type: ignore[attr-defined]
+        ask(page, "fourth")
+        kept(page)
+        assert questions(page) == ["first", "other", "fourth"]
+        assert [len(history) for history in scripted.histories] == [0, 2, 4, 2, 4]
+        panel = open_panel(page)
+        assert panel.locator(".conversation .name").all_inner_texts() == ["first"]
+        assert "3 questions ·" in panel.inner_text()
+        close_pages()
+
+
+def test_the_shown_conversation_opened_again_stays_as_it_is(visit: Visit, scripted: Scripted) -> None:
+    with served(scripted) as url:
+        page = visit(url)
+        begin(page, "first")
+        for _ in range(2):
+            open_panel(page).get_by_role("button", name="Open first").click()
+            page.get_by_role("dialog").wait_for(state="hidden")
+        assert page.locator(".turn.running").count() == 1  # and is answered on
+        scripted.go_on.set()
+        page.get_by_role("button", name="Ask", exact=True).wait_for()
+        ask(page, "second")
+        kept(page)
+        for _ in range(2):
+            open_panel(page).get_by_role("button", name="Open first").click()
+            page.get_by_role("dialog").wait_for(state="hidden")
+        ask(page, "third")
+        kept(page)
+        assert questions(page) == ["first", "second", "third"]
+        assert open_panel(page).locator(".conversation").count() == 1
+
+
+def test_conversations_can_be_changed_while_the_index_opens(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    opened = threading.Event()
+
+    def slowly(_: Any) -> Any:
+        opened.wait(60)
+        return scripted
+
+    with Opening(slowly) as opening, served(opening) as url:
+        page = visit(url)
+        page.get_by_label("Your question").fill("first")
+        page.get_by_label("Your question").press("Enter")
+        page.locator(".turn.running").wait_for()
+        page.get_by_role("button", name="New", exact=True).click()
+        page.locator(".welcome").wait_for()
+        open_panel(page).get_by_role("button", name="Open first").click()
+        page.locator(".turn .notice").get_by_text("Stopped.").wait_for()
+        page.reload()
+        page.locator(".turn .notice").get_by_text("Stopped.").wait_for()
+        page.get_by_role("button", name="New", exact=True).click()
+        page.locator(".welcome").wait_for()
+        open_panel(page).get_by_role("button", name="Open first").click()
+        page.locator(".turn .notice").get_by_text("Stopped.").wait_for()
+        opened.set()
+        page.locator("#header").get_by_text("No documents yet").wait_for()
+        ask(page, "second")
+        kept(page)
+        assert questions(page) == ["first", "second"]
+
+
+def test_quotes_are_checked_when_the_index_is_there(visit: Visit, tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "mill.txt").write_text("The mill\n\nThe old mill was built by Ada Berg in 1890.\n", "utf-8")
+    settings = Settings(documents=folder, index_dir=tmp_path / "index", llm="none", refuse_below=0)
+    held = threading.Event()
+    held.set()
+
+    def opener(report: Any) -> Assistant:
+        held.wait(60)
+        return Assistant.open(settings, report=report)
+
+    with Opening(opener) as opening, served(opening) as url:
+        page = visit(url)
+        ask(page, "Who built the old mill?")
+        kept(page)
+        state = page.context.storage_state(indexed_db=True)
+        session = page.evaluate("sessionStorage.getItem('conversation')")
+    (folder / "mill.txt").write_text("The mill\n\nNobody knows who built the mill.\n", "utf-8")
+    held.clear()
+    with Opening(opener) as opening, served(opening) as other:
+        state["origins"][0]["origin"] = other.rstrip("/")
+        page = visit(other, storage_state=state)
+        page.evaluate("id => sessionStorage.setItem('conversation', id)", session)
+        page.reload()
+        page.locator(".turn .chip").first.wait_for()
+        assert page.get_by_text("Since this was answered").count() == 0  # nobody knows yet
+        held.set()
+        page.get_by_text("Since this was answered, the words of [1] were changed or removed").wait_for()
+
+
+def test_two_conversations_of_one_title_can_both_be_brought_back(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    with served(scripted) as url:
+        page = visit(url)
+        for number in (1, 2):
+            ask(page, "first")
+            kept(page)
+            if number == 1:
+                page.get_by_role("button", name="New", exact=True).click()
+                page.locator(".welcome").wait_for()
+        panel = open_panel(page)
+        for left in (1, 0):
+            panel.get_by_role("button", name="Delete first").first.click()
+            page.wait_for_function("n => document.querySelectorAll('.conversation').length === n", arg=left)
+        undo = panel.get_by_role("button", name="Bring first back")
+        assert undo.count() == 2
+        for left in (1, 0):
+            undo.first.click()
+            page.wait_for_function("n => document.querySelectorAll('button[value=undo]').length === n", arg=left)
+        assert panel.locator(".conversation").count() == 2
+
+
+def test_a_title_ends_between_two_characters(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    with served(scripted) as url:
+        page = visit(url)
+        ask(page, "a" * 79 + "😀 and more")
+        kept(page)
+        panel = open_panel(page)
+        assert panel.locator(".conversation .name").inner_text() == "a" * 79 + "😀"
+        with page.expect_download() as coming:
+            panel.get_by_role("button", name="as JSON").click()
+        assert coming.value.suggested_filename == "a" * 60 + ".json"
+
+
+def test_a_name_given_in_another_tab_stays(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    with served(scripted) as url:
+        page = visit(url)
+        ask(page, "first")
+        kept(page)
+        other = page.context.new_page()
+        other.goto(url)
+        panel = open_panel(other)
+        panel.get_by_role("button", name="Rename first").click()
+        other.keyboard.type("Of mills")
+        other.keyboard.press("Enter")
+        panel.get_by_role("button", name="Open Of mills").wait_for()
+        ask(page, "second")
+        kept(page)
+        assert open_panel(page).locator(".conversation .name").all_inner_texts() == ["Of mills"]
+
+
+def test_a_write_that_fails_is_said_and_does_not_split_the_conversation(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    with served(scripted) as url:
+        page = visit(url)
+        ask(page, "first")
+        kept(page)
+        page.evaluate("""() => {
+            window.put = IDBObjectStore.prototype.put;
+            IDBObjectStore.prototype.put = function (value, key) {
+                if (key) throw new Error("no room");
+                return window.put.call(this, value);
+            };
+        }""")
+        ask(page, "second")
+        page.get_by_role("alert").get_by_text("This conversation is not kept: no room").wait_for()
+        page.evaluate("() => { IDBObjectStore.prototype.put = window.put; }")
+        ask(page, "third")
+        kept(page)
+        page.get_by_role("alert").get_by_text("not kept").wait_for(state="hidden")
+        panel = open_panel(page)
+        assert panel.locator(".conversation .name").all_inner_texts() == ["first"]
+        assert "3 questions ·" in panel.inner_text()
+
+
+def test_a_browser_that_keeps_nothing_shows_all_the_same(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    with served(scripted) as url:
+        forbidden = """for (const name of ["indexedDB", "sessionStorage"])
+            Object.defineProperty(window, name, {get() { throw new DOMException("forbidden", "SecurityError"); }});"""
+        page = visit(url, before=forbidden)
+        ask(page, "first")
+        page.get_by_role("alert").get_by_text("This conversation is not kept: forbidden").wait_for()
+        ask(page, "second")
+        assert questions(page) == ["first", "second"]
+        assert [len(history) for history in scripted.histories] == [0, 2]
+        page.get_by_role("button", name="New", exact=True).click()
+        page.locator(".welcome").wait_for()
+        ask(page, "third")
+        assert questions(page) == ["third"]
+        page.get_by_role("button", name="Conversations", exact=True).click()
+        page.get_by_role("dialog").get_by_text("This browser keeps no conversations: forbidden").wait_for()
+
+
 # -- what comes back is checked ----------------------------------------------------------------------------------------
 
 
@@ -287,11 +566,34 @@ def test_turns_come_back_as_they_were(seed_assistant: Assistant) -> None:
     assert restored(json.loads(json.dumps([turn.to_dict() for turn in turns]))) == turns
 
 
-@pytest.mark.parametrize("sent", [None, 3, [3], [{"question": 3}], [{"question": "a", "answer": {"text": "b"}}]])
+@pytest.mark.parametrize("sent", [None, 3, {"question": "a"}])
 def test_what_is_no_conversation_gets_one_plain_line(sent: Any) -> None:
-    (turn,) = conversations.opened(sent)
-    assert turn.notice.startswith("this conversation cannot be read")
-    assert conversations.conversation_export({"title": "t", "turns": sent, "format": "json"})["failed"] == turn.notice
+    with pytest.raises(ValueError, match="this conversation cannot be read"):
+        restored(sent)
+    told = conversations.conversation_export({"title": "t", "turns": sent, "format": "json"})
+    assert told["failed"] == "this conversation cannot be read; nothing that was kept here is like this"
+
+
+@pytest.mark.parametrize(
+    "sent", [3, {"question": 3}, {"question": "b", "answer": {"text": "b"}}, {"question": "b", "running": True}]
+)
+def test_what_is_no_turn_hides_no_other(sent: Any) -> None:
+    first, second, third = restored([{"question": "a"}, sent, {"question": "c"}])
+    assert (first, third) == (Turn("a"), Turn("c"))
+    assert second.notice.startswith("this question and its answer cannot be read")
+
+
+def test_a_long_conversation_can_be_read_whole() -> None:
+    assert len(restored([{"question": str(number)} for number in range(1500)])) == 1500
+
+
+def test_half_an_emoji_can_be_exported_and_shown() -> None:
+    half = "a\ud83d"
+    (turn,) = restored([{"question": half}])
+    assert turn.question == "a?"
+    for kind in ("markdown", "json"):
+        sent = {"title": half, "created": half, "turns": [{"question": half}], "format": kind}
+        assert "a?" in conversations.conversation_export(sent)["text"].encode().decode()
 
 
 def test_markdown_of_a_hostile_title_makes_no_link_and_a_short_file_name() -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import HOSTILE, Page, Visit, ask, contrast, served
+from chromium import HOSTILE, Page, Visit, ask, close_pages, contrast, served
 
 from rag.assistant import Assistant
 from rag.errors import DocumentUnreadable, RagError
 from rag.settings import Settings
-from rag.web import Opening, documents
+from rag.web import Opening, documents, serve
 
 OWL = "What is the owl of the tower called?"
 HERON = "What is the heron of the pond called?"
@@ -172,12 +172,23 @@ def test_only_the_chosen_documents_are_asked_and_the_page_says_so(url: str, visi
     assert "Edda" not in turn.inner_text()
     assert "Asked only of newt.txt." in turn.inner_text()
     page.get_by_role("button", name="Use all documents").click()
-    page.locator(".scope").wait_for(state="detached")
+    page.locator(".scope").wait_for(state="hidden")
     turn = ask(page, HERON)
     assert "Edda" in turn.inner_text()
     assert "Asked only" not in turn.inner_text()
     panel = open_panel(page)
     assert panel.locator(":checked").count() == 0
+
+
+def test_a_server_that_has_forgotten_the_page_asks_no_other_documents(visit: Visit, assistant: Assistant) -> None:
+    with serve(assistant, port=0) as server:
+        page = visit(server.address)
+        open_panel(page).get_by_role("checkbox", name="newt").check()
+        close_panel(page)
+        page.get_by_text("Asking only newt.txt").wait_for()
+        server._page.state_holder.session_data.clear()  # type: ignore[attr-defined]  # as when a laptop slept
+        assert "Asked only of newt.txt." in ask(page, HERON).inner_text()
+        close_pages()
 
 
 def test_two_tabs_choose_and_remove_side_by_side(url: str, visit: Visit) -> None:

@@ -1,4 +1,4 @@
-"""One line for REST, /v1 and MCP: how many are at work, how many wait, and that nobody holds a place after leaving."""
+"""One line for the page, REST, /v1 and MCP: how many are at work, how many wait, and that who leaves holds no place."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import openai
 import pytest
+from chromium import Page, Visit, ask, close_pages
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
@@ -41,6 +42,9 @@ class Slow:
 
     def documents(self) -> list[Any]:
         return []
+
+    def document(self, document_id: int) -> Any:
+        raise AssertionError("nothing is cited")
 
     def stream(self, question: str, **options: Any) -> Iterator[Answer]:
         with self._lock:
@@ -292,3 +296,39 @@ def test_who_leaves_over_rest_frees_the_place(
     slow.go_on.set()
     assert by_rest(url) == DONE.text
     assert not caplog.records
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+def begin(page: Page) -> None:
+    page.get_by_label("Your question").fill("q")
+    page.get_by_label("Your question").press("Enter")
+    page.locator(".turn").wait_for()
+
+
+@pytest.mark.parametrize("leave", ["Stop", "New", "close"])
+def test_the_page_is_a_door_too_and_who_leaves_frees_the_place(
+    opening: Opening, slow: Slow, visit: Visit, leave: str
+) -> None:
+    opening.queue = Line(at_once=1, waiting=1)
+    with serve(opening, ["?"], port=0) as server:
+        url = server.address
+        first, second, third = visit(url), visit(url), visit(url)
+        begin(first)
+        until(lambda: slow.at_work == 1)
+        begin(second)
+        until(lambda: opening.queue.waiting == 1)
+        begin(third)
+        third.locator(".turn .notice", has_text="Too many questions are waiting").wait_for()
+        assert by_v1(url) == BUSY
+        for page in (second, first):
+            if leave == "close":
+                page.close()
+            else:
+                page.get_by_role("button", name=leave, exact=True).click()
+            assert until(lambda: opening.queue.waiting == 0) < 3
+        assert until(lambda: opening.queue.free == 1) < 3
+        slow.go_on.set()
+        assert ask(third, "q").locator(".said").inner_text() == DONE.text
+        close_pages()

@@ -382,6 +382,21 @@ def test_nothing_is_wider_than_the_window(visit: Visit, scripted: Scripted, widt
         assert page.locator("#ask textarea").bounding_box()["width"] > 200
 
 
+@pytest.mark.parametrize("model", ["none", "a-model-with-a-long-name-7b-instruct"])
+def test_a_phone_shows_the_buttons_in_a_row_and_the_question_box(visit: Visit, scripted: Scripted, model: str) -> None:
+    scripted.go_on.set()
+    scripted.model = model
+    scripted.documents = lambda: [1, 2, 3]  # type: ignore[method-assign]
+    with served(scripted, ["?"]) as url:
+        page = visit(url, viewport={"width": 360, "height": 740})
+        names = ("New", "Conversations", "Documents", "Model")
+        boxes = [page.get_by_role("button", name=name, exact=True).bounding_box() for name in names]
+        assert len({box["y"] for box in boxes}) == 1
+        assert in_view(page, "#ask")
+        ask(page, "first")
+        assert in_view(page, "#ask")
+
+
 # -- while there is no index, and for users only ----------------------------------------------------------------------
 
 
