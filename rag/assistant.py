@@ -218,6 +218,10 @@ class Assistant:
         """All documents, sorted by source; their text is left out."""
         return self._store.documents()
 
+    def count(self) -> tuple[int, int]:
+        """How many documents and passages there are."""
+        return self._store.count()
+
     def document(self, document_id: int) -> Document:
         """One document with its text: `text[citation.start:citation.end] == citation.quote`."""
         return self._store.document(document_id)

@@ -165,7 +165,7 @@ def chat(context: typer.Context) -> None:
     with _opened(settings) as assistant:
         screen = Screen()
         if screen.is_terminal:
-            screen.line((f"{len(assistant.documents())} documents. 'exit' or Ctrl-D ends the chat.", "dim"))
+            screen.line((f"{assistant.count()[0]:,} documents. 'exit' or Ctrl-D ends the chat.", "dim"))
         history: list[Message] = []
         for question in typed_lines():
             try:

@@ -40,7 +40,7 @@ class Opening:
 
     >>> with Opening(lambda report: Assistant.open(settings, report=report)) as opening:
     ...     opening.wait()
-    ...     opening.assistant.documents()
+    ...     opening.assistant.count()
     """
 
     def __init__(self, opener: Opener) -> None:
@@ -124,7 +124,7 @@ class Opening:
         with self._lock:
             self._state = _State("ready", assistant=assistant)
             closing = self._closing
-        if not closing and assistant.documents():
+        if not closing and any(assistant.count()):
             with suppress(RagError):  # the first question tells
                 assistant.search("warm up", 1)  # loads the model, which the first question would wait for
 

@@ -114,7 +114,7 @@ def _top(opening: Opening, bench: models.Bench, llm: str = "") -> str:
     if opening.status != "ready":
         return render.opening(opening.line)
     try:
-        return render.header(len(opening.assistant.documents()), bench.answering(llm).model)
+        return render.header(opening.assistant.count()[0], bench.answering(llm).model)
     except models.Closed as error:
         return render.opening(str(error))
 

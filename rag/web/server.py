@@ -184,9 +184,9 @@ def _add_health(app: FastAPI, opening: Opening) -> None:
         """How far the index is: 200 when it is ready, else 503."""
         status = opening.status
         if status != "ready":
-            return JSONResponse({"status": status, "documents": 0, "reason": opening.line}, 503)
-        documents = await asyncio.to_thread(opening.assistant.documents)
-        return JSONResponse({"status": status, "documents": len(documents)})
+            return JSONResponse({"status": status, "documents": 0, "passages": 0, "reason": opening.line}, 503)
+        documents, passages = await asyncio.to_thread(opening.assistant.count)
+        return JSONResponse({"status": status, "documents": documents, "passages": passages})
 
 
 async def _refused(url: str, cache_dir: str) -> str:

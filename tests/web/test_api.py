@@ -216,6 +216,9 @@ class Scripted:
         self.steps = steps
         self.history: Any = None
 
+    def count(self) -> tuple[int, int]:
+        return 0, 0
+
     def documents(self) -> list[Any]:
         return []
 

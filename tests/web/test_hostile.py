@@ -23,6 +23,9 @@ class Parrot:
     def stamp(self) -> str:
         return "1"
 
+    def count(self) -> tuple[int, int]:
+        return 0, 0
+
     def documents(self) -> list[Any]:
         return []
 

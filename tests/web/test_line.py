@@ -40,6 +40,9 @@ class Slow:
         self.go_on = threading.Event()
         self._lock = threading.Lock()
 
+    def count(self) -> tuple[int, int]:
+        return 0, 0
+
     def documents(self) -> list[Any]:
         return []
 

@@ -193,6 +193,9 @@ class Scripted:
     def stamp(self) -> str:
         return "1"
 
+    def count(self) -> tuple[int, int]:
+        return 0, 0
+
     def documents(self) -> list[Any]:
         return []
 

@@ -26,6 +26,7 @@ from rag.web import Opening, Server, UsersNeeded, serve, users_for
 from rag.web.guard import Users
 
 WHO = "Who is the head of the Counter-Terrorism Service?"
+READY = {"status": "ready", "documents": 2, "passages": 41}  # the seeds
 ADA, BOB = ("ada", "correct: horse"), ("bob", "päss")
 USERS = SecretStr(f"{':'.join(ADA)}, {':'.join(BOB)}")
 
@@ -301,7 +302,7 @@ def test_no_file_of_this_machine_is_served(url: str, seed_assistant: Assistant, 
 
 def test_health(url: str) -> None:
     answer = httpx.get(f"{url}health")
-    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "documents": 2})
+    assert (answer.status_code, answer.json()) == (200, READY)
 
 
 def test_the_server_is_there_before_the_index_is(seed_assistant: Assistant) -> None:
@@ -314,7 +315,12 @@ def test_the_server_is_there_before_the_index_is(seed_assistant: Assistant) -> N
     with Opening(slowly) as opening, serve(opening, port=0) as server:
         early = httpx.get(f"{server.address}health")
         assert early.status_code == 503
-        assert early.json() == {"status": "starting", "documents": 0, "reason": "the index is being opened"}
+        assert early.json() == {
+            "status": "starting",
+            "documents": 0,
+            "passages": 0,
+            "reason": "the index is being opened",
+        }
         assert httpx.get(server.address).status_code == 200
         asked = {"messages": [{"role": "user", "content": WHO}]}
         told = httpx.post(f"{server.address}v1/chat/completions", json=asked)
@@ -322,7 +328,7 @@ def test_the_server_is_there_before_the_index_is(seed_assistant: Assistant) -> N
         assert told.json()["error"]["message"] == "the index is being opened; ask again in a moment"
         go_on.set()
         opening.wait(60)
-        assert httpx.get(f"{server.address}health").json() == {"status": "ready", "documents": 2}
+        assert httpx.get(f"{server.address}health").json() == READY
 
 
 class Unowned:
@@ -430,7 +436,7 @@ def test_serve_asks_for_a_name_and_stops_on_ctrl_c(seed_assistant: Assistant) ->
         assert httpx.get(url).status_code == 401
         while (health := httpx.get(url, auth=("ada", "horse")).json())["status"] == "starting":
             time.sleep(0.1)
-        assert health == {"status": "ready", "documents": 2}
+        assert health == READY
         child.send_signal(signal.SIGINT)
         assert child.wait(120) == 130
         assert child.stderr.read() == ""
