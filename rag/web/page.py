@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -41,7 +42,12 @@ _CACHE_SECONDS = 3600
 _GLANCE_SECONDS = 0.15  # between two looks at which step is at work
 _STYLES = ("page", "documents", "conversations", "models", "feedback")
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-_TELLS_OF_THE_TOP = "watch('value', () => document.dispatchEvent(new Event('topchange')))"
+# Answers may come in another order than they were asked for: one about who answered before is drawn anew.
+_TELLS_OF_THE_TOP = """watch("value", () => {
+    document.dispatchEvent(new Event("topchange"));
+    const now = window.asking?.llm;
+    if (now && element.querySelector("[data-llm]").dataset.llm !== now()) trigger("top_is_old");
+})"""
 _IDLE = gr.update(submit_btn="Ask", stop_btn=False)
 _BUSY = gr.update(submit_btn=False, stop_btn="Stop")
 
@@ -98,7 +104,7 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = (), *, priva
         html("judged", "", js=packaged("feedback.js"), serves=feedback.served(opening), visible="hidden")
         endpoints(Api(opening))  # before the page's own events, which would take their names
         _connect(opening, bench, chat, panel, box, kept, examples)
-        for event in (page.load, timer.tick, shelf.documents_changed):
+        for event in (page.load, timer.tick, shelf.documents_changed, header.top_is_old):
             event(top, kept, [header, timer], js=gather("llm"), trigger_mode="multiple", queue=False, **_QUIET)
     page.max_threads = 2 * (AT_ONCE + WAITING)  # Gradio's own queue lets them all in: who waits is in our line
     page.queue(max_size=WAITING, default_concurrency_limit=None)
@@ -111,12 +117,15 @@ def look() -> dict[str, Any]:
 
 
 def _top(opening: Opening, bench: models.Bench, llm: str = "") -> str:
+    """The top of a page on which `llm` answers, which it carries."""
     if opening.status != "ready":
-        return render.opening(opening.line)
-    try:
-        return render.header(opening.assistant.count()[0], bench.answering(llm).model)
-    except models.Closed as error:
-        return render.opening(str(error))
+        top = render.opening(opening.line)
+    else:
+        try:
+            top = render.header(opening.assistant.count()[0], bench.answering(llm).model)
+        except models.Closed as error:
+            top = render.opening(str(error))
+    return f'<div data-llm="{escape(llm)}">{top}</div>'
 
 
 def _connect(
