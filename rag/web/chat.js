@@ -8,6 +8,19 @@ view.addEventListener("scroll", () => {
   atEnd = view.scrollHeight - view.scrollTop - view.clientHeight < 80;
 });
 
+// The end of the conversation, but never beyond the question that was asked last: one reads from there.
+function showEnd() {
+  const last = element.querySelector(".turn:last-child");
+  const end = view.scrollHeight - view.clientHeight;
+  const top = last ? last.getBoundingClientRect().top - view.getBoundingClientRect().top + view.scrollTop : end;
+  view.scrollTop = Math.min(end, top);
+}
+
+// A row of buttons grows a field, a line comes above the box: what was at the end stays there.
+const resized = new ResizeObserver(() => atEnd && (view.scrollTop = view.scrollHeight));
+resized.observe(view);
+resized.observe(element);
+
 const box = () => document.querySelector("#ask textarea");
 
 // Gradio drops an update of the box when another follows at once, so it is emptied here, as somebody typing would.
@@ -56,7 +69,7 @@ document.addEventListener(
 // A new question comes into view; a growing answer stays there, unless the reader has scrolled away.
 watch("value", () => {
   const turns = element.querySelectorAll(".turn");
-  if (atEnd || turns.length !== count) view.scrollTop = view.scrollHeight;
+  if (atEnd || turns.length !== count) showEnd();
   // A question that was not accepted stays in the box, to be mended.
   const last = turns[turns.length - 1];
   const accepted = last && (busy() || !last.querySelector(".notice"));

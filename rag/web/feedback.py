@@ -33,7 +33,7 @@ def row(answer: Answer) -> str:
         f'<div class="judge" role="group" aria-label="Was this answer good?" data-answer="{answer_key(answer)}">'
         f"{buttons}"
         f'<span class="judge-note" hidden><input maxlength="{NOTE_CHARS}" aria-label="A note" '
-        'placeholder="What should be better? (optional)" dir="auto">'
+        'placeholder="A note, if you like" dir="auto">'
         '<button type="button" class="judge-send">Send</button></span>'
         '<span class="judge-said" role="status"></span></div>'
     )

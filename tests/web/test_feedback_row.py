@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import Page, Visit, ask, served
+from chromium import Page, Visit, ask, in_view, served
 
 from rag.assistant import Assistant
 from rag.feedback import Feedback
@@ -50,6 +50,9 @@ def test_a_verdict_and_its_note_are_kept(url: str, visit: Visit, assistant: Assi
     page.wait_for_timeout(500)
     second = ask(page, "Who lives in the pond?")
     judge(second, "Good")
+    page.wait_for_function("document.querySelector('.turn:last-child .judge-said').textContent")
+    page.wait_for_timeout(200)
+    assert in_view(page, ".turn:last-child .judge-said")  # the row grew a field: it is still there
     assert ask(page, "thanks").locator(".judge").count() == 0
     pressed = first.locator("[aria-pressed=true]")  # drawn anew twice meanwhile
     assert pressed.inner_text() == "Wrong evidence"
