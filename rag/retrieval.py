@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .answertype import is_question
-from .bert import FloatArray
-from .embedding import Encoder
+from .embedding import Encoder, FloatArray
 from .reading import Reader, squeezed
 from .spelling import respell
 from .store import Centre, Store

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rag.assistant import Assistant
-from rag.embedding import PackagedEncoder
-from rag.settings import Settings
+from rag.embedding import SentenceEncoder, model_folder
+from rag.settings import PACKAGED_EMBEDDER, Settings
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -31,9 +31,9 @@ def seeds() -> Path:
 
 
 @pytest.fixture(scope="session")
-def encoder() -> PackagedEncoder:
+def encoder() -> SentenceEncoder:
     """The packaged MiniLM."""
-    return PackagedEncoder()
+    return SentenceEncoder(PACKAGED_EMBEDDER, model_folder(PACKAGED_EMBEDDER))
 
 
 @pytest.fixture(scope="session")

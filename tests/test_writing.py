@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag.embedding import PackagedEncoder
+from rag.embedding import SentenceEncoder
 from rag.evidence import Evidence, EvidenceFinder
 from rag.grounding import Composer
 from rag.prompts import load_prompt
@@ -33,7 +33,7 @@ class SmallWriter:
             yield self.reply[start : start + 4]
 
 
-def written(writer: SmallWriter, encoder: PackagedEncoder) -> Composer:
+def written(writer: SmallWriter, encoder: SentenceEncoder) -> Composer:
     into = Composer()
     prompt = load_prompt("answer", frozenset({"passages", "question"}))
     author = Author(writer, prompt, EvidenceFinder(encoder), encoder)  # type: ignore[arg-type]
@@ -42,7 +42,7 @@ def written(writer: SmallWriter, encoder: PackagedEncoder) -> Composer:
     return into
 
 
-def test_a_faithful_sentence_stands_for_the_best_quote(encoder: PackagedEncoder) -> None:
+def test_a_faithful_sentence_stands_for_the_best_quote(encoder: SentenceEncoder) -> None:
     into = written(SmallWriter("In 1903 General Ann Lee was appointed head of the River Guard [1]. Then"), encoder)
     assert into.text == (
         "In 1903 General Ann Lee was appointed head of the River Guard. [1] “The guard has 1,200 members.” [2]"
@@ -63,19 +63,19 @@ def test_a_faithful_sentence_stands_for_the_best_quote(encoder: PackagedEncoder)
         ("Bo Dahl was appointed head of the River Guard in 1903 [1].", "'bo'"),
     ],
 )
-def test_anything_less_leaves_the_quotes_to_answer(encoder: PackagedEncoder, reply: str, reason: str) -> None:
+def test_anything_less_leaves_the_quotes_to_answer(encoder: SentenceEncoder, reply: str, reason: str) -> None:
     into = written(SmallWriter(reply), encoder)
     assert into.sentences == []
     assert reason in into.dropped[0].reason
 
 
-def test_it_is_stopped_after_its_first_sentence(encoder: PackagedEncoder) -> None:
+def test_it_is_stopped_after_its_first_sentence(encoder: SentenceEncoder) -> None:
     writer = SmallWriter("The guard is old. It goes on. " + "And on. " * 50)
     written(writer, encoder)
     assert len(writer.said) < 60
 
 
-def test_it_sees_the_best_quote_and_nothing_else(encoder: PackagedEncoder) -> None:
+def test_it_sees_the_best_quote_and_nothing_else(encoder: SentenceEncoder) -> None:
     writer = SmallWriter("x")
     written(writer, encoder)
     assert numbered([PASSAGE], [QUOTES[0].text]) in writer.user
@@ -103,7 +103,7 @@ class TokenWriter:
             yield f"{token} "
 
 
-def test_a_sentence_is_shown_when_the_next_one_begins_not_when_it_ends(encoder: PackagedEncoder) -> None:
+def test_a_sentence_is_shown_when_the_next_one_begins_not_when_it_ends(encoder: SentenceEncoder) -> None:
     writer = TokenWriter("Ann Lee was appointed head of the River Guard in 1903 [1]. The guard has 1,200 members [1].")
     into = Composer()
     author = Author(
