@@ -393,8 +393,8 @@ def test_a_key_is_never_taken_to_another_address(bench: Bench) -> None:
 
 
 def test_no_visitor_from_elsewhere_is_told_a_path() -> None:
-    lost = LocalModel("/home/ada/models/mini", 384, missing="/home/ada/models/mini/model.safetensors is not there")
-    note = "answered in quotes: the weights of Small are not in /home/ada/.cache; run 'rag models pull'"
+    lost = LocalModel("/inner/models/mini", 384, missing="/inner/models/mini/model.safetensors is not there")
+    note = "answered in quotes: the weights of Small are not in /inner/weights; run 'rag models pull'"
 
     class Broken:
         settings = Settings(llm="none")
@@ -404,7 +404,7 @@ def test_no_visitor_from_elsewhere_is_told_a_path() -> None:
 
     for private in (True, False):
         told = Bench(Opening.of(Broken()), private=private).look("")  # type: ignore[arg-type]
-        assert ("/home" in str(told)) == private
+        assert ("/inner" in str(told)) == private
         assert "mini, 384 dimensions" in told["local"]
 
 
