@@ -27,7 +27,7 @@ PASSAGE = """
 """
 DOCUMENT = "id, root, source, title, media_type, sha256, pages"
 # The keys in `meta` under which it stands when a document was stored, and how long its text is: for that alone, SQLite
-# would read all texts (1 s for 1 GB).
+# would read all texts.
 _CHANGED, _CHARACTERS = "'changed ' || document.id", "'characters ' || document.id"
 
 

@@ -86,14 +86,19 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def ratio(above: Sequence[float], below: Sequence[float]) -> Spread | None:
-    """The spread of above[r] ÷ below[r] over rounds r that both have; None where there is none."""
-    pairs = [a / b for a, b in zip(above, below, strict=False) if b]
+    """The spread of above[r] ÷ below[r] over the rounds r.
+
+    None where nothing was measured, and where one of them missed a round: which it was is not known then.
+    """
+    if len(above) != len(below):
+        return None
+    pairs = [a / b for a, b in zip(above, below, strict=True) if b]
     return spread(pairs) if pairs else None
 
 
 def difference(of: Sequence[float], less: Sequence[float]) -> Spread | None:
     """The spread of of[r] - less[r]; as `ratio`."""
-    pairs = [a - b for a, b in zip(of, less, strict=False)]
+    pairs = [a - b for a, b in zip(of, less, strict=True)] if len(of) == len(less) else []
     return spread(pairs) if pairs else None
 
 

@@ -38,7 +38,9 @@ def test_a_spread_is_the_middle_the_least_and_the_most() -> None:
 def test_a_ratio_is_taken_within_a_round() -> None:
     # The machine was twice as slow in the second round, for both.
     assert ratio([10, 20], [5, 10]) == Spread(2, 2, 2)
-    assert ratio([10, 20], [5]) == Spread(2, 2, 2)  # the rounds that both have
+    assert ratio([10, 20], [5]) is None  # which round was missed is not known
+    assert difference([10, 20], [5]) is None
+    assert difference([10, 20], [5, 10]) == Spread(7.5, 5, 10)
     assert ratio([], [5]) is None
     assert ratio([1], [0]) is None
     assert difference([10, 20], [5, 10]) == Spread(7.5, 5, 10)

@@ -43,12 +43,17 @@ def close_pages() -> None:
         OPENED.pop().close()
 
 
-def ask(page: Page, question: str) -> Page:
-    """Ask, wait for the end of the answer, and return its turn."""
-    turns = page.locator(".turn").count()
+def enter(page: Page, question: str) -> None:
+    """Ask, and wait for nothing."""
     box = page.get_by_label("Your question")
     box.fill(question)
     box.press("Enter")
+
+
+def ask(page: Page, question: str) -> Page:
+    """Ask, wait for the end of the answer, and return its turn."""
+    turns = page.locator(".turn").count()
+    enter(page, question)
     turn = page.locator(".turn").nth(turns)
     turn.wait_for()
     page.get_by_role("button", name="Ask", exact=True).wait_for()

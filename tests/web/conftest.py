@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from chromium import OPENED, close_pages
+from chromium import OPENED, close_pages, served
+
+from rag.assistant import Assistant
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -52,3 +54,11 @@ def visit(browser: Any) -> Iterator[Visit]:
     yield open_page
     close_pages()
     assert faults == []
+
+
+# Tests ask for it before `visit`, so that the pages close first: an open panel looks for news.
+@pytest.fixture
+def url(assistant: Assistant) -> Iterator[str]:
+    """The page over the module's own `assistant`."""
+    with served(assistant) as url:
+        yield url

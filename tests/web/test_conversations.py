@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import HOSTILE, Visit, ask, close_pages, in_view, served
+from chromium import HOSTILE, Visit, ask, close_pages, enter, in_view, served
 from test_page import Scripted
 
 from rag.assistant import Assistant
@@ -190,9 +190,7 @@ def test_a_question_that_was_being_answered_is_kept_as_stopped(visit: Visit) -> 
     scripted = Scripted()
     with served(scripted) as url:
         page = visit(url)
-        page.get_by_label("Your question").fill("first")
-        page.get_by_label("Your question").press("Enter")
-        page.locator(".chip").wait_for()
+        begin(page, "first")
         other = page.context.new_page()
         other.goto(url)
         open_panel(other).locator(".conversation").wait_for()
@@ -208,9 +206,7 @@ def test_new_while_an_answer_comes_stops_it_and_keeps_it(visit: Visit) -> None:
     scripted = Scripted()
     with served(scripted) as url:
         page = visit(url)
-        page.get_by_label("Your question").fill("first")
-        page.get_by_label("Your question").press("Enter")
-        page.locator(".chip").wait_for()
+        begin(page, "first")
         page.get_by_role("button", name="New", exact=True).click()
         page.locator(".welcome").wait_for()
         scripted.go_on.set()
@@ -291,8 +287,7 @@ def scripted() -> Iterator[Scripted]:
 
 def begin(page: Page, question: str) -> None:
     """Ask, and wait for the first sentence of the answer."""
-    page.get_by_label("Your question").fill(question)
-    page.get_by_label("Your question").press("Enter")
+    enter(page, question)
     page.locator(".turn.running .chip").wait_for()
 
 
@@ -410,8 +405,7 @@ def test_conversations_can_be_changed_while_the_index_opens(visit: Visit, script
 
     with Opening(slowly) as opening, served(opening) as url:
         page = visit(url)
-        page.get_by_label("Your question").fill("first")
-        page.get_by_label("Your question").press("Enter")
+        enter(page, "first")
         page.locator(".turn.running").wait_for()
         page.get_by_role("button", name="New", exact=True).click()
         page.locator(".welcome").wait_for()

@@ -33,13 +33,6 @@ def assistant(tmp_path: Path) -> Iterator[Assistant]:
         yield assistant
 
 
-# Tests ask for it before `visit`, so that the pages close first: an open panel looks for news.
-@pytest.fixture
-def url(assistant: Assistant) -> Iterator[str]:
-    with served(assistant) as url:
-        yield url
-
-
 @pytest.fixture
 def owl(tmp_path: Path) -> Path:
     """A PDF of two pages; the owl is on the second."""

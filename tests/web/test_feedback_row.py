@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import Page, Visit, ask, in_view, served
+from chromium import Page, Visit, ask, in_view
 
 from rag.assistant import Assistant
 from rag.feedback import Feedback
@@ -22,13 +22,6 @@ def assistant(tmp_path: Path) -> Iterator[Assistant]:
     settings = Settings(documents=tmp_path / "heron.txt", index_dir=tmp_path / "index", llm="none", refuse_below=0)
     with Assistant.open(settings) as assistant:
         yield assistant
-
-
-# Tests ask for it before `visit`, so that the pages close first.
-@pytest.fixture
-def url(assistant: Assistant) -> Iterator[str]:
-    with served(assistant) as url:
-        yield url
 
 
 def judge(turn: Page, verdict: str) -> None:

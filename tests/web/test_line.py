@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import openai
 import pytest
-from chromium import Page, Visit, ask, close_pages
+from chromium import Page, Visit, ask, close_pages, enter
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
@@ -305,8 +305,7 @@ def test_who_leaves_over_rest_frees_the_place(
 
 
 def begin(page: Page) -> None:
-    page.get_by_label("Your question").fill("q")
-    page.get_by_label("Your question").press("Enter")
+    enter(page, "q")
     page.locator(".turn").wait_for()
 
 

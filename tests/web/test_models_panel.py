@@ -68,13 +68,6 @@ def assistant(settings: Settings) -> Iterator[Assistant]:
         yield assistant
 
 
-# Tests ask for it before `visit`, so that the pages close first.
-@pytest.fixture
-def url(assistant: Assistant) -> Iterator[str]:
-    with served(assistant) as url:
-        yield url
-
-
 @pytest.fixture
 def written_url(settings: Settings, endpoint: Endpoint) -> Iterator[str]:
     """A page whose server has an LLM."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import HOSTILE, Visit, ask, contrast, in_view, served
+from chromium import HOSTILE, Visit, ask, contrast, enter, in_view, served
 from pydantic import SecretStr
 
 from rag.assistant import Assistant
@@ -297,8 +297,7 @@ def test_the_steps_are_told_while_one_waits(visit: Visit, scripted: Scripted) ->
     scripted.begin.clear()
     with served(scripted) as url:
         page = visit(url)
-        page.get_by_label("Your question").fill("first")
-        page.get_by_label("Your question").press("Enter")
+        enter(page, "first")
         page.get_by_role("status").get_by_text("Writing").wait_for()
         scripted.begin.set()
         page.get_by_role("status").get_by_text("Checking against the documents").wait_for()
@@ -415,8 +414,7 @@ def test_the_page_waits_for_its_index_and_a_question_with_it(visit: Visit, scrip
     with Opening(slowly) as opening, served(opening) as url:
         page = visit(url)
         page.locator("#header").get_by_text("The index is being made: 2 of 5 documents read.").wait_for()
-        page.get_by_label("Your question").fill("first")
-        page.get_by_label("Your question").press("Enter")
+        enter(page, "first")
         page.locator(".turn .notice").get_by_text("2 of 5 documents read").wait_for()
         assert page.get_by_label("Your question").input_value() == ""
         opened.set()
