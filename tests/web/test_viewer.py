@@ -67,6 +67,9 @@ class Library:
     def stamp(self) -> str:
         return str(id(self.book))
 
+    def count(self) -> tuple[int, int]:
+        return 1, len(LINES)
+
     def documents(self) -> list[Document]:
         return [BOOK]
 
