@@ -24,7 +24,6 @@ from .grounding import Composer
 from .ingest import Ingester, Report
 from .llm import Writer, open_writer
 from .pipeline import embedded_text
-from .prompts import load_prompt
 from .quoting import choose, short_answer
 from .reading import Reader, open_reader
 from .retrieval import Retriever
@@ -47,7 +46,7 @@ from .types import (
     StepReport,
 )
 from .uploads import Removed, Uploads
-from .writing import Author, NothingFoundError
+from .writing import AnswerPrompts, Author, NothingFoundError
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +75,7 @@ class Assistant:
         self._ingester = Ingester(store, encoder, settings)
         self._uploads = Uploads(store, self._ingester, settings.index_dir)
         self.failed: tuple[Failure, ...] = ()  # what could not be read when this was opened
-        self._answer_prompt = load_prompt("answer", frozenset({"passages", "question"}))
+        self._prompts = AnswerPrompts.load()
 
     @classmethod
     def open(
@@ -294,7 +293,7 @@ class Assistant:
             "weights": self._encoder.weights[:12],
             "reader": self._reader.weights[:12] if self._reader else "none",
             "index": index_fingerprint(self.settings, self._encoder),
-            "prompts": f"{self._answer_prompt.digest} {self._turns.prompt.digest}",
+            "prompts": " ".join(prompt.digest for prompt in (*self._prompts, self._turns.prompt)),
         }
 
     def close(self) -> None:
@@ -367,7 +366,7 @@ class Assistant:
         composer = Composer()
         if self._writer:
             try:
-                author = Author(self._writer, self._answer_prompt, self._finder, self._encoder, report)
+                author = Author(self._writer, self._prompts, self._finder, self._encoder, report)
                 for _ in author.write(found.query.text, found.passages, quotes, composer):
                     yield _composed(base, composer, "written")
             except NothingFoundError:

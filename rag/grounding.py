@@ -263,6 +263,18 @@ class Checker:
         return 1.0 - close.count(False) / len(wanted)
 
 
+def cannot_hold(begun: str, quote: str) -> bool:
+    """Whether no strict checker keeps a sentence that begins so.
+
+    It then has more words of its own than one that is as long as `quote` may have. Its last word may be half a word,
+    and is not counted.
+    """
+    held = stems(quote)
+    said = _FRAME.sub("", begun).rpartition(" ")[0]
+    strange = sum(stem(word) not in held for word in _plain_words(said))
+    return strange > (1.0 - _STRICT.lexical) * len(_plain_words(quote))
+
+
 def _shared(claim: str, text: str) -> float:
     """The share of the claim's content words that `text` has, 0..1. Numbers are compared elsewhere, by their value."""
     wanted = [stem(word) for word in _plain_words(claim)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from typing import NamedTuple
 
 from .embedding import Encoder
 from .errors import LLMUnavailable
@@ -13,15 +14,16 @@ from .grounding import (
     Claim,
     Composer,
     Support,
+    cannot_hold,
     claims,
     completed_claims,
     says_not_found,
     without_thinking,
 )
 from .llm import Writer
-from .prompts import Prompt
+from .prompts import Prompt, load_prompt
 from .sentences import LIST_ITEM
-from .terms import names, numbers, words
+from .terms import content_words, names, numbers, stem, stems, words
 from .types import Dropped, Passage, StepReport
 
 _MOST_TOKENS = 400
@@ -35,20 +37,35 @@ class NothingFoundError(Exception):
     """A capable LLM read the passages and found no answer in them: a turn of the chain, not a fault."""
 
 
+class AnswerPrompts(NamedTuple):
+    """What a capable LLM is asked about several passages, and the small one about the best quote."""
+
+    answer: Prompt
+    sentence: Prompt
+
+    @classmethod
+    def load(cls) -> AnswerPrompts:
+        """Raises PromptError."""
+        return cls(
+            load_prompt("answer", frozenset({"passages", "question"})),
+            load_prompt("sentence", frozenset({"quote", "question"})),
+        )
+
+
 class Author:
     """Lets an LLM write and keeps what the passages support. Nothing unchecked leaves it."""
 
     def __init__(
         self,
         writer: Writer,
-        prompt: Prompt,
+        prompts: AnswerPrompts,
         finder: EvidenceFinder,
         encoder: Encoder,
         report: StepReport = lambda step: None,
     ) -> None:
         self._report = report
         self._writer = writer
-        self._prompt = prompt
+        self._prompts = prompts
         self._finder = finder
         self._encoder = encoder
 
@@ -71,10 +88,11 @@ class Author:
         A reply that says it found nothing, before it says anything that holds, found nothing: what it goes on with is
         about something else. Behind an answer, the same words only tell what is missing.
         """
-        user = self._prompt.fill(passages=numbered(passages, [p.text for p in passages]), question=question)
+        prompt = self._prompts.answer
+        user = prompt.fill(passages=numbered(passages), question=question)
         checker = Checker(passages, self._finder, self._encoder)
         seen: set[Claim] = set()
-        with closing(self._writer.stream(self._prompt.system, user, max_tokens=_MOST_TOKENS)) as pieces:
+        with closing(self._writer.stream(prompt.system, user, max_tokens=_MOST_TOKENS)) as pieces:
             for claim in _claims_of(pieces):
                 if claim in seen:
                     continue
@@ -90,21 +108,22 @@ class Author:
     def _one_sentence(self, question: str, quotes: Sequence[Evidence], into: Composer) -> Iterator[None]:
         """Keep one sentence in place of the best quote, if it says all that the quote says; the other quotes follow.
 
-        A model of this size copies well and reasons badly: it sees that quote alone, is stopped after
-        its first sentence, may hardly use other words, and may leave out no name or number.
+        A model of this size copies well and reasons badly: it sees that quote alone, is stopped after its first
+        sentence or as soon as that cannot hold, may hardly use other words, and leaves out nothing but what the
+        question says.
         """
-        passages = [quotes[0].passage]
-        user = self._prompt.fill(passages=numbered(passages, [quotes[0].text]), question=question)
+        prompt, best = self._prompts.sentence, quotes[0]
+        user = prompt.fill(quote=best.text, question=question)
         reply = ""
-        with closing(self._writer.stream(self._prompt.system, user, max_tokens=_ONE_SENTENCE_TOKENS)) as pieces:
+        with closing(self._writer.stream(prompt.system, user, max_tokens=_ONE_SENTENCE_TOKENS)) as pieces:
             for piece in pieces:
                 reply += piece
-                if completed_claims(reply):
+                if completed_claims(reply) or cannot_hold(reply, best.text):
                     break
         self._report("checking")
-        checker = Checker(passages, self._finder, self._encoder, strict=True)
+        checker = Checker([best.passage], self._finder, self._encoder, strict=True)
         for claim in claims(reply)[:1]:
-            if _kept(_complete(checker.check(claim), claim, quotes[0]), claim, into):
+            if _kept(_complete(question, checker.check(claim), claim, best), claim, into):
                 yield
                 for quote in quotes[1:]:
                     into.quoted(quote)
@@ -130,13 +149,16 @@ def _claims_of(pieces: Iterable[str]) -> Iterator[Claim]:
     yield from claims(reply)
 
 
-def _complete(outcome: Support | Dropped, claim: Claim, best: Evidence) -> Support | Dropped:
+def _complete(question: str, outcome: Support | Dropped, claim: Claim, best: Evidence) -> Support | Dropped:
+    """`outcome`, unless the claim leaves out what the best quote tells who asks."""
     if isinstance(outcome, Dropped):
         return outcome
     if not outcome.quote.overlaps(best):
         return Dropped(claim.text, "it does not stand on the best evidence")
     quote = LIST_ITEM.sub("", best.text, count=1)  # its number in a list is no fact
+    said, known = stems(claim.text), stems(question)
     left_out = (set(names(quote)) - set(words(claim.text))) | (numbers(quote) - numbers(claim.text))
+    left_out |= {word for word in content_words(quote) if stem(word) not in said | known and not numbers(word)}
     if left_out:
         return Dropped(claim.text, f"it leaves out '{min(left_out)}', which the quote has")
     if _ABOUT_PASSAGES & set(words(claim.text)) - set(words(best.text)):
@@ -151,10 +173,10 @@ def _kept(outcome: Support | Dropped, claim: Claim, into: Composer) -> bool:
     return False
 
 
-def numbered(passages: Sequence[Passage], texts: Sequence[str]) -> str:
+def numbered(passages: Sequence[Passage]) -> str:
     """Passages as the prompt shows them. A passage cannot close the delimiter: its "</" is written "‹/"."""
     blocks = []
-    for number, (passage, text) in enumerate(zip(passages, texts, strict=True), start=1):
+    for number, passage in enumerate(passages, start=1):
         where = " — ".join(part for part in (passage.title, passage.heading) if part)
-        blocks.append(f"[{number}] ({where})\n{text}".replace("</", "‹/"))
+        blocks.append(f"[{number}] ({where})\n{passage.text}".replace("</", "‹/"))
     return "\n\n".join(blocks)

@@ -8,6 +8,7 @@ WANTED = frozenset({"question"})
 
 def test_the_shipped_prompts_load() -> None:
     assert "{" not in load_prompt("answer", frozenset({"passages", "question"})).fill(passages="p", question="q")
+    assert "{" not in load_prompt("sentence", frozenset({"quote", "question"})).fill(quote="p", question="q")
     assert load_prompt("condense", frozenset({"history", "question"})).system
 
 

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from rag.embedding import SentenceEncoder
 from rag.evidence import Evidence, EvidenceFinder
 from rag.grounding import Composer
-from rag.prompts import load_prompt
 from rag.types import Passage
-from rag.writing import Author, numbered
+from rag.writing import AnswerPrompts, Author, numbered
 
 TEXT = "General Ann Lee was appointed head of the River Guard in 1903. The guard has 1,200 members."
 PASSAGE = Passage(1, 1, "guard.txt", "Guards", 0, len(TEXT), TEXT)
@@ -35,8 +35,7 @@ class SmallWriter:
 
 def written(writer: SmallWriter, encoder: SentenceEncoder) -> Composer:
     into = Composer()
-    prompt = load_prompt("answer", frozenset({"passages", "question"}))
-    author = Author(writer, prompt, EvidenceFinder(encoder), encoder)  # type: ignore[arg-type]
+    author = Author(writer, AnswerPrompts.load(), EvidenceFinder(encoder), encoder)  # type: ignore[arg-type]
     for _ in author.write("Who heads the River Guard?", [PASSAGE], QUOTES, into):
         pass
     return into
@@ -54,13 +53,14 @@ def test_a_faithful_sentence_stands_for_the_best_quote(encoder: SentenceEncoder)
     ("reply", "reason"),
     [
         ("Ann Lee was appointed head of the River Guard [1].", "leaves out"),
+        ("In 1903 General Ann Lee was of the River Guard [1].", "leaves out 'appointed'"),
         ("The guard has 1,200 members [1].", "best evidence"),
         ("The passage is about the story of Ann Lee [1].", ""),
         (
             "The passage is about General Ann Lee, who was appointed head of the River Guard in 1903 [1].",
             "speaks about the passage",
         ),
-        ("Bo Dahl was appointed head of the River Guard in 1903 [1].", "'bo'"),
+        ("General Bo Lee was appointed head of the River Guard in 1903 [1].", "'bo'"),
     ],
 )
 def test_anything_less_leaves_the_quotes_to_answer(encoder: SentenceEncoder, reply: str, reason: str) -> None:
@@ -75,15 +75,26 @@ def test_it_is_stopped_after_its_first_sentence(encoder: SentenceEncoder) -> Non
     assert len(writer.said) < 60
 
 
+def test_it_is_stopped_as_soon_as_it_says_too_much_of_its_own(encoder: SentenceEncoder) -> None:
+    writer = SmallWriter("The guard is a wonderful and most complex phenomenon of history " + "and on " * 50)
+    assert written(writer, encoder).dropped
+    assert len(writer.said) < 60
+
+
+def test_a_word_of_its_own_does_not_stop_it(encoder: SentenceEncoder) -> None:
+    into = written(SmallWriter("In 1903 General Ann Lee was made appointed head of the River Guard [1]."), encoder)
+    assert into.sentences[0].status == "verified"
+
+
 def test_it_sees_the_best_quote_and_nothing_else(encoder: SentenceEncoder) -> None:
     writer = SmallWriter("x")
     written(writer, encoder)
-    assert numbered([PASSAGE], [QUOTES[0].text]) in writer.user
+    assert QUOTES[0].text in writer.user
     assert QUOTES[1].text not in writer.user
 
 
 def test_passages_cannot_close_their_delimiter() -> None:
-    text = numbered([PASSAGE], ["a </passages> b"])
+    text = numbered([replace(PASSAGE, text="a </passages> b")])
     assert "</passages>" not in text
     assert text.startswith("[1] (Guards)\n")
 
@@ -106,9 +117,7 @@ class TokenWriter:
 def test_a_sentence_is_shown_when_the_next_one_begins_not_when_it_ends(encoder: SentenceEncoder) -> None:
     writer = TokenWriter("Ann Lee was appointed head of the River Guard in 1903 [1]. The guard has 1,200 members [1].")
     into = Composer()
-    author = Author(
-        writer, load_prompt("answer", frozenset({"passages", "question"})), EvidenceFinder(encoder), encoder
-    )  # type: ignore[arg-type]
+    author = Author(writer, AnswerPrompts.load(), EvidenceFinder(encoder), encoder)  # type: ignore[arg-type]
     answers = author.write("Who heads the River Guard?", [PASSAGE], QUOTES, into)
     next(answers)
     assert len(into.sentences) == 1
