@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rag import Settings
-from rag.embedding import Encoder, FloatArray, open_encoder
+from rag.bert import FloatArray
+from rag.embedding import Encoder, open_encoder
 from rag.evidence import EvidenceFinder
 from rag.grounding import LIMITS, Checker, Claim, Limits, Support
 from rag.sentences import sentences

@@ -50,7 +50,8 @@ from llama_index.core.vector_stores.types import (
 )
 
 from .assistant import Assistant
-from .embedding import FloatArray, model_folder
+from .bert import FloatArray
+from .embedding import model_folder
 from .errors import DocumentsNotFound
 from .retrieval import Query, Retriever
 from .settings import Settings

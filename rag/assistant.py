@@ -316,6 +316,8 @@ class Assistant:
         if reply := conversation.smalltalk(turn.question, turn.history):
             yield Answer(turn.question, turn.question, reply, "smalltalk", confidence=1.0, model="none")
             return
+        if self._reader:
+            self._reader.prepare()
         found = self._turns.find(turn, report)
         searched = time.monotonic()
         base = Answer(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from .answertype import AnswerType, expected, holds, share_asked_for
-from .embedding import FloatArray
+from .bert import FloatArray
 from .evidence import Evidence, coverage
 from .quoting import choose
 from .retrieval import Query, passage_stems

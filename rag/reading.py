@@ -11,24 +11,28 @@ import hashlib
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .embedding import FloatArray, model_folder, multiplies_bfloat16
+from .bert import Bert, FloatArray, scores, word_pieces
+from .embedding import model_folder, published_weights
 from .errors import EmbeddingUnavailable
 from .kept import Kept
 from .settings import PACKAGED_EMBEDDER
 from .types import Passage, Span
 
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
 _MOST_TOKENS = 256  # of question, title and passage together; longer passages are read in windows
 _OVERLAP = 64
 _QUESTION_TOKENS = 80
-_AT_ONCE = 32  # passages
 _ANSWER_TOKENS = 24
 _SOFTNESS = 3.0
 _KEPT = 512  # readings
@@ -91,7 +95,8 @@ class Reader:
     def __init__(self, folder: Path, weights: Path) -> None:
         self._folder = folder
         self._weights = weights
-        self._lock = threading.Lock()  # to load once, and as a tokenizer is not safe between threads
+        self._lock = threading.Lock()
+        self._bert = Bert(folder, self._adapted, self._scores)
         self._kept = Kept[tuple[str, Passage], Reading](_KEPT)
 
     @cached_property
@@ -111,59 +116,48 @@ class Reader:
             raise self._unreadable(error) from error
         return str(self._weights)
 
+    def prepare(self) -> None:
+        """Begin to load, in a thread of its own: beside the encoder, and beside the search."""
+        if not self._bert.is_loaded:
+            threading.Thread(target=self._prepare, name="reader", daemon=True).start()
+
+    def _prepare(self) -> None:
+        with suppress(Exception):  # whoever reads is told
+            self._bert.load()
+
     def read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
         """One reading for each passage, in their order."""
-        return self._kept.get([(question, passage) for passage in passages], self._readings)
-
-    def _readings(self, wanted: Sequence[tuple[str, Passage]]) -> list[Reading]:
-        parts = (wanted[i : i + _AT_ONCE] for i in range(0, len(wanted), _AT_ONCE))
-        return [reading for part in parts for reading in self._read(part)]
+        return self._kept.get([(question, passage) for passage in passages], self._read)
 
     def _read(self, wanted: Sequence[tuple[str, Passage]]) -> list[Reading]:
-        import torch
-
-        with self._lock:
-            model, head = self._model, self._head
-            windows = windows_of(self._tokenizer, [(question, of.title, of.text) for question, of in wanted])
-        with torch.inference_mode():
-            hidden = model(**windows.inputs).last_hidden_state.float()
-            logits = (hidden @ head.T).numpy()  # the head's bias is in both sides of every difference
-        against_none = logits - logits[:, :1]
+        with self._lock:  # to load once
+            pieces = self._pieces
+        windows = windows_of(pieces, [(question, of.title, of.text) for question, of in wanted])
         seen: list[list[tuple[Span, float, float]]] = [[] for _ in wanted]
-        for number, tokens, row in zip(windows.of, windows.tokens, against_none, strict=True):
+        for number, tokens, logits in zip(windows.of, windows.tokens, self._bert.run(windows.rows), strict=True):
             shift = wanted[number][1].start
-            seen[number] += [(Span(start + shift, end + shift), *row[at]) for at, (start, end) in tokens.items()]
+            against_none = logits - logits[0]  # the head's bias is in both sides of every difference
+            seen[number] += [
+                (Span(start + shift, end + shift), *against_none[at]) for at, (start, end) in tokens.items()
+            ]
         return [_reading(tokens) for tokens in seen]
 
     @cached_property
-    def _tokenizer(self) -> Any:
-        from transformers import AutoTokenizer
+    def _pieces(self) -> Pieces:
+        return pieces_of(self._folder)
 
-        return AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
+    def _adapted(self) -> dict[str, FloatArray]:
+        return adapted(published_weights(self._folder), self._trained)
 
-    @cached_property
-    def _model(self) -> Any:
-        import torch
-        from safetensors.torch import load_file
-        from transformers import AutoConfig, AutoModel
-
-        config = AutoConfig.from_pretrained(self._folder, local_files_only=True)
-        model = AutoModel.from_config(config, add_pooling_layer=False).eval()  # type: ignore[no-untyped-call]
-        packaged, wanted = load_file(self._folder / "model.safetensors"), model.state_dict()
-        base = {name: weight for name, weight in packaged.items() if name in wanted}
-        model.load_state_dict(adapted(base, self._trained))
-        return model.to(torch.bfloat16) if multiplies_bfloat16() else model
-
-    @property
-    def _head(self) -> Any:
-        return self._trained["head.weight"].float()
+    def _scores(self, hidden: Any, mask: Any) -> Any:
+        return scores(self._trained["head.weight"].astype(np.float32))(hidden, mask)
 
     @cached_property
-    def _trained(self) -> dict[str, Any]:
-        from safetensors.torch import load_file
+    def _trained(self) -> dict[str, FloatArray]:
+        from safetensors.numpy import load_file
 
         try:
-            found = load_file(self._weights)
+            found: dict[str, FloatArray] = load_file(self._weights)
             found["head.weight"]
         except Exception as error:  # a damaged file raises whatever its reader raises
             raise self._unreadable(error) from error
@@ -175,60 +169,66 @@ class Reader:
         )
 
 
+class Pieces(NamedTuple):
+    """The tokenizer twice: for a text as it is, and for a question beside a text that is cut into windows."""
+
+    whole: Tokenizer
+    windowed: Tokenizer
+
+
 class Windows(NamedTuple):
     """Questions beside texts as the model takes them. A row is a window: a long text is read in several.
 
-    `inputs`: tensors `[rows, tokens]`. `of`: which question and text a row belongs to. `tokens`: of each
-    row, where the text's tokens stand in the text, by their column.
+    `of`: which question and text a row belongs to. `tokens`: of each row, where the text's tokens stand in the text,
+    by their column.
     """
 
-    inputs: Mapping[str, Any]
+    rows: list[Encoding]
     of: list[int]
     tokens: list[dict[int, Span]]
 
 
-def windows_of(tokenizer: Any, read: Sequence[tuple[str, str, str]]) -> Windows:
+def pieces_of(folder: Path) -> Pieces:
+    """The tokenizer of the model in `folder`."""
+    windowed = word_pieces(folder)
+    windowed.enable_truncation(_MOST_TOKENS, stride=_OVERLAP, strategy="only_second")
+    return Pieces(word_pieces(folder), windowed)
+
+
+def windows_of(pieces: Pieces, read: Sequence[tuple[str, str, str]]) -> Windows:
     """What the model reads of (question, title, text): the title stands in front of the text. For training, too."""
-    shortened = {question: _shortened(tokenizer, question) for question, _, _ in read}
+    shortened = {question: _shortened(pieces.whole, question) for question, _, _ in read}
     titles = [f"{title}. " if title else "" for _, title, _ in read]
-    encoded = tokenizer(
-        [shortened[question] for question, _, _ in read],
-        [title + text for title, (_, _, text) in zip(titles, read, strict=True)],
-        truncation="only_second",
-        max_length=_MOST_TOKENS,
-        stride=_OVERLAP,
-        padding=True,
-        return_overflowing_tokens=True,
-        return_offsets_mapping=True,
-        return_tensors="pt",
+    encoded = pieces.windowed.encode_batch(
+        [(shortened[question], title + text) for title, (question, _, text) in zip(titles, read, strict=True)]
     )
-    of = encoded["overflow_to_sample_mapping"].tolist()
+    windows = [(i, row) for i, first in enumerate(encoded) for row in (first, *first.overflowing)]
     tokens = [
         {
             column: Span(start - len(titles[i]), end - len(titles[i]))
-            for column, (part, (start, end)) in enumerate(zip(encoded.sequence_ids(row), offsets, strict=True))
+            for column, (part, (start, end)) in enumerate(zip(row.sequence_ids, row.offsets, strict=True))
             if part == 1 and start >= len(titles[i])
         }
-        for row, (i, offsets) in enumerate(zip(of, encoded["offset_mapping"].tolist(), strict=True))
+        for i, row in windows
     ]
-    inputs = {name: encoded[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
-    return Windows(inputs, of, tokens)
+    return Windows([row for _, row in windows], [i for i, _ in windows], tokens)
 
 
-def _shortened(tokenizer: Any, question: str) -> str:
+def _shortened(tokenizer: Tokenizer, question: str) -> str:
     """The question as far as there is room for it beside a text."""
-    offsets = tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    offsets = tokenizer.encode(question, add_special_tokens=False).offsets
     return question[: offsets[_QUESTION_TOKENS - 1][1]] if len(offsets) > _QUESTION_TOKENS else question
 
 
-def adapted(base: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, Any]:
+def adapted(base: Mapping[str, FloatArray], trained: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """The weights of the reader: a matrix of `base` plus what was learnt, left · right; a vector anew."""
     result = dict(base)
     for name, weight in base.items():
         if f"{name}.left" in trained:
-            result[name] = weight + trained[f"{name}.left"].float() @ trained[f"{name}.right"].float()
+            learnt = trained[f"{name}.left"].astype(np.float32) @ trained[f"{name}.right"].astype(np.float32)
+            result[name] = weight + learnt
         elif name in trained:
-            result[name] = trained[name].float()
+            result[name] = trained[name].astype(np.float32)
     return result
 
 

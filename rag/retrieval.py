@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .answertype import is_question
-from .embedding import Encoder, FloatArray
+from .bert import FloatArray
+from .embedding import Encoder
 from .reading import Reader, squeezed
 from .spelling import respell
 from .store import Centre, Store

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rag.assistant import Assistant
-from rag.embedding import SentenceEncoder, model_folder
-from rag.settings import PACKAGED_EMBEDDER, Settings
+from rag.embedding import PackagedEncoder
+from rag.settings import Settings
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -31,9 +31,9 @@ def seeds() -> Path:
 
 
 @pytest.fixture(scope="session")
-def encoder() -> SentenceEncoder:
+def encoder() -> PackagedEncoder:
     """The packaged MiniLM."""
-    return SentenceEncoder(PACKAGED_EMBEDDER, model_folder(PACKAGED_EMBEDDER))
+    return PackagedEncoder()
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ from scripted import ScriptedLLM
 import rag
 from rag.adapters import QuotedQueryEngine, QuotedRetriever, QuotedVectorStore, embed_model
 from rag.assistant import Assistant
-from rag.embedding import SentenceEncoder, model_folder
+from rag.embedding import PackagedEncoder, SentenceEncoder, model_folder
 from rag.settings import PACKAGED_EMBEDDER
 
 QUESTION = "Who is the head of the Counter-Terrorism Service?"
@@ -406,7 +406,7 @@ def test_a_refusal_has_no_source_nodes(settings: rag.Settings, minilm: BaseEmbed
 # -- the embedding model -----------------------------------------------------------------------------------------------
 
 
-def test_the_vectors_are_those_of_our_encoder(minilm: BaseEmbedding, encoder: SentenceEncoder, seeds: Path) -> None:
+def test_the_vectors_are_those_of_our_encoder(minilm: BaseEmbedding, encoder: PackagedEncoder, seeds: Path) -> None:
     words = [*(seeds / CTS).read_text(encoding="utf-8").split("\n\n")[:9], "", " ", "狐 🦊"]
     theirs = np.array(minilm.get_text_embedding_batch(words))
     assert cosines(theirs, encoder.documents(words)).min() > 1 - NEARLY

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +15,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from llama_index.core.base.embeddings.base import BaseEmbedding
+from sentence_transformers import SentenceTransformer
 
+import rag.bert
 import rag.embedding
 from rag.assistant import Assistant
-from rag.embedding import LlamaIndexEncoder, SentenceEncoder, model_folder, open_encoder, pull_model
+from rag.bert import Bert
+from rag.embedding import LlamaIndexEncoder, PackagedEncoder, SentenceEncoder, model_folder, open_encoder, pull_model
 from rag.errors import EmbeddingUnavailable, IndexMismatch
 from rag.settings import PACKAGED_EMBEDDER, Settings
 
 PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # model.safetensors of all-MiniLM-L6-v2
+LIKE_TEXTS = [f"The {bird} {'stands very still and ' * n}waits." for n, bird in enumerate("heron stork crane".split())]
 TEXTS = ["The heron stands still.", "", "鷺は動かない。", "A wading bird does not move. " * 200]
 
 
@@ -52,7 +59,7 @@ def birds(folder: Path) -> Path:
 # -- the packaged model ------------------------------------------------------------------------------------------------
 
 
-def test_texts_become_unit_vectors(encoder: SentenceEncoder) -> None:
+def test_texts_become_unit_vectors(encoder: PackagedEncoder) -> None:
     for vectors in (encoder.documents(TEXTS), encoder.queries(TEXTS)):
         assert vectors.shape == (len(TEXTS), 384) == (len(TEXTS), encoder.dimension)
         assert vectors.dtype == np.float32
@@ -64,32 +71,65 @@ def nearly_equal(some: np.ndarray, others: np.ndarray) -> bool:
     return bool((np.sum(some * others, axis=-1) > 0.9998).all())
 
 
-def test_the_same_text_has_the_same_vector(encoder: SentenceEncoder) -> None:
+def test_the_same_text_has_the_same_vector(encoder: PackagedEncoder) -> None:
     alone = encoder.documents(TEXTS[:1])[0]
     assert np.array_equal(alone, encoder.documents(TEXTS[:1])[0])
     assert nearly_equal(alone, encoder.documents(TEXTS)[0])  # whatever else is in the batch
     assert nearly_equal(alone, encoder.queries(TEXTS[:1])[0])  # MiniLM has no prompts
 
 
-def test_bfloat16_vectors_are_nearly_those_of_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bfloat16", [True, False])
+def test_vectors_are_those_that_sentence_transformers_makes(bfloat16: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rag.bert, "multiplies_bfloat16", lambda core: bfloat16)  # whatever this CPU can do
+    theirs = SentenceTransformer(str(model_folder(PACKAGED_EMBEDDER)), device="cpu", local_files_only=True)
+    ours = PackagedEncoder()
+    expected = theirs.encode([*TEXTS, *LIKE_TEXTS], normalize_embeddings=True)
+    assert nearly_equal(ours.documents([*TEXTS, *LIKE_TEXTS]), expected)
+    assert ours.weights == SentenceEncoder("other", model_folder(PACKAGED_EMBEDDER)).weights
+
+
+def test_another_model_in_bfloat16_is_nearly_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     encoders = []
     for fast in (True, False):  # each loads its model now, whatever this CPU can do
-        monkeypatch.setattr(rag.embedding, "multiplies_bfloat16", lambda fast=fast: fast)
+        monkeypatch.setattr(rag.embedding, "_torch_multiplies_bfloat16", lambda fast=fast: fast)
         encoders.append(SentenceEncoder("any", model_folder(PACKAGED_EMBEDDER)))
         encoders[-1].documents(TEXTS)
     narrow, wide = encoders
     assert nearly_equal(narrow.documents(TEXTS), wide.documents(TEXTS))
     assert np.linalg.norm(narrow.documents(TEXTS), axis=1) == pytest.approx(1, abs=1e-5)
     assert not np.array_equal(narrow.documents(TEXTS), wide.documents(TEXTS))  # it was another precision
-    assert narrow.weights == wide.weights
 
 
-def test_vectors_tell_what_is_meant(encoder: SentenceEncoder) -> None:
+def test_many_texts_come_back_in_their_order(encoder: PackagedEncoder) -> None:
+    texts = [f"Heron {n} " + "stands very still " * (n * 7 % 40) for n in range(150)]
+    together = encoder.documents(texts)
+    assert nearly_equal(together[::29], np.concatenate([encoder.documents([text]) for text in texts[::29]]))
+
+
+def test_nothing_is_sent_and_torch_is_not_needed(tmp_path: Path) -> None:
+    code = """
+import socket, subprocess, sys, multiprocessing
+def forbidden(*_, **__): raise SystemExit("it reached out")
+socket.socket.connect = multiprocessing.Process.start = forbidden
+from rag.embedding import open_encoder
+from rag.settings import Settings
+print(open_encoder(Settings()).queries(["Who?"]).shape)
+heavy = ("torch", "transformers", "sentence_transformers", "openvino_telemetry.main")
+print([name for name in heavy if name in sys.modules])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)}
+    )
+    assert run.stdout.splitlines() == ["(1, 384)", "[]"], run.stderr
+    assert list(tmp_path.iterdir()) == []  # nor is anything written at home
+
+
+def test_vectors_tell_what_is_meant(encoder: PackagedEncoder) -> None:
     heron, bird, bank = encoder.documents([TEXTS[0], "A wading bird does not move.", "The bank raised its rates."])
     assert float(heron @ bird) > float(heron @ bank) + 0.2
 
 
-def test_no_texts(encoder: SentenceEncoder) -> None:
+def test_no_texts(encoder: PackagedEncoder) -> None:
     assert encoder.documents([]).shape == encoder.queries(()).shape == (0, 384)
 
 
@@ -106,21 +146,22 @@ def test_threads_may_share_an_encoder() -> None:
     assert nearly_equal(np.array(found), encoder.documents(TEXTS))
 
 
-def test_the_packaged_weights_are_the_published_ones(encoder: SentenceEncoder) -> None:
+def test_the_packaged_weights_are_the_published_ones(encoder: PackagedEncoder) -> None:
     # `weights` hashes the hashes of all weight files, and this model has one.
     assert encoder.weights == hashlib.sha256(bytes.fromhex(PUBLISHED)).hexdigest()
 
 
-def test_nothing_is_loaded_to_open_an_index(encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    fresh = SentenceEncoder("fresh", model_folder(PACKAGED_EMBEDDER))
-    monkeypatch.setattr(SentenceEncoder, "_loaded", None)  # whatever asks for the model gets none
-    assert (fresh.dimension, fresh.weights) == (384, encoder.weights)
+def test_nothing_is_loaded_to_open_an_index(encoder: PackagedEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bert, "_loaded", None)  # whatever asks for the model gets none
+    monkeypatch.setattr(SentenceEncoder, "_loaded", None)
+    assert (PackagedEncoder().dimension, PackagedEncoder().weights) == (384, encoder.weights)
+    assert SentenceEncoder("any", model_folder(PACKAGED_EMBEDDER)).dimension == 384
 
 
 # -- other folders and names -------------------------------------------------------------------------------------------
 
 
-def test_one_changed_byte_is_another_model(tmp_path: Path, encoder: SentenceEncoder) -> None:
+def test_one_changed_byte_is_another_model(tmp_path: Path, encoder: PackagedEncoder) -> None:
     folder = copy_of_the_model(tmp_path / "model")
     assert open_encoder(Settings(embed_model=str(folder))).weights == encoder.weights
     with (folder / "model.safetensors").open("r+b") as file:
@@ -131,9 +172,9 @@ def test_one_changed_byte_is_another_model(tmp_path: Path, encoder: SentenceEnco
     assert open_encoder(Settings(embed_model=str(folder))).weights != encoder.weights
 
 
-def test_a_folder_is_the_same_model(tmp_path: Path, encoder: SentenceEncoder) -> None:
+def test_a_folder_is_the_same_model(tmp_path: Path, encoder: PackagedEncoder) -> None:
     copied = open_encoder(Settings(embed_model=str(copy_of_the_model(tmp_path / "model"))))
-    assert np.array_equal(copied.documents(TEXTS[:1]), encoder.documents(TEXTS[:1]))
+    assert nearly_equal(copied.documents(TEXTS[:1]), encoder.documents(TEXTS[:1]))
 
 
 @pytest.mark.parametrize("name", ["nobody/has-this-model", "no-such-model", "/no/such/folder", "../nor/this", "a b"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rag.confidence import confidence, features
-from rag.embedding import SentenceEncoder
+from rag.embedding import PackagedEncoder
 from rag.evidence import Evidence, EvidenceFinder
 from rag.quoting import choose
 from rag.retrieval import Query, informativeness, topicality
@@ -32,12 +32,12 @@ def texts(text: str) -> list[str]:
     return [text[span.start - 100 : span.end - 100] for span, *_ in units_of(passage(text))]
 
 
-def query(question: str, encoder: SentenceEncoder) -> Query:
+def query(question: str, encoder: PackagedEncoder) -> Query:
     terms = tuple(content_words(question))
     return Query(question, terms, {stem(t): 1.0 for t in terms}, encoder.queries([question])[0], {}, 1.0)
 
 
-def find(question: str, passages: Sequence[str], encoder: SentenceEncoder) -> list[Evidence]:
+def find(question: str, passages: Sequence[str], encoder: PackagedEncoder) -> list[Evidence]:
     hits = [Hit(passage(text, i), 1.0) for i, text in enumerate(passages, start=1)]
     return EvidenceFinder(encoder).find(query(question, encoder), hits)
 
@@ -53,7 +53,7 @@ def test_units_are_exact_and_lists_come_whole_too() -> None:
     ]
 
 
-def test_of_a_long_list_each_item_is_quoted_as_far_as_it_fits(encoder: SentenceEncoder) -> None:
+def test_of_a_long_list_each_item_is_quoted_as_far_as_it_fits(encoder: PackagedEncoder) -> None:
     long = "The guards of the lake are these:\n\n" + "\n\n".join(
         f"{i}- Member {name} of the guard, who has served for {i + 4} years and knows every stone of the shore"
         for i, name in enumerate(("Ann", "Bo", "Cleo", "Dan", "Eve", "Finn"), start=1)
@@ -65,7 +65,7 @@ def test_of_a_long_list_each_item_is_quoted_as_far_as_it_fits(encoder: SentenceE
     ]
 
 
-def test_an_item_that_is_cut_short_ends_with_a_word(encoder: SentenceEncoder) -> None:
+def test_an_item_that_is_cut_short_ends_with_a_word(encoder: PackagedEncoder) -> None:
     text = "The guards are these:\n\n" + "\n\n".join(
         f"{i}- Member {i} of the guard (who has served for {i + 4} years and knows each stone and tree of the shore)"
         for i in range(1, 7)
@@ -82,14 +82,14 @@ def test_text_between_two_numbered_items_belongs_to_the_upper_one() -> None:
     ]
 
 
-def test_clauses_side_by_side_become_one_quote(encoder: SentenceEncoder) -> None:
+def test_clauses_side_by_side_become_one_quote(encoder: PackagedEncoder) -> None:
     half = "the old stone bridge over the river was closed to all traffic by the ministry of works in the capital"
     long = f"In the spring of that year {half}, because the old stone bridge over the river had lost two of its piers."
     (quote,) = choose(find("Why was the old stone bridge over the river closed?", [long], encoder))
     assert quote.text == long
 
 
-def test_a_reason_is_found_in_the_clause_beside_the_one_that_matches(encoder: SentenceEncoder) -> None:
+def test_a_reason_is_found_in_the_clause_beside_the_one_that_matches(encoder: PackagedEncoder) -> None:
     text = (
         "In the first days of that spring the ministry of works closed the old stone bridge over the river to all "
         "traffic, and sent the engineers of the capital to it by boat, because two of the eleven piers had sunk. "
@@ -99,7 +99,7 @@ def test_a_reason_is_found_in_the_clause_beside_the_one_that_matches(encoder: Se
     assert any("two of the eleven piers had sunk" in quote.text for quote in shown[:1])
 
 
-def test_each_part_of_a_question_has_its_quote(encoder: SentenceEncoder) -> None:
+def test_each_part_of_a_question_has_its_quote(encoder: PackagedEncoder) -> None:
     built = find("When were the bridges built?", [FORCES], encoder)
     headed = find("Who heads the Hill movement?", [FORCES], encoder)
     assert [e.text for e in choose(built, headed)][:2] == [built[0].text, headed[0].text]
@@ -125,20 +125,20 @@ def test_a_rule_between_paragraphs_is_no_evidence() -> None:
     assert texts("One is here.\n\n----\n\nTwo is there.") == ["One is here.", "Two is there."]
 
 
-def test_the_sentence_that_answers_comes_first(encoder: SentenceEncoder) -> None:
+def test_the_sentence_that_answers_comes_first(encoder: PackagedEncoder) -> None:
     best = find("When were the bridges of the capital built?", [FORCES, "Owls hunt at night."], encoder)[0]
     assert best.text == "They were built in 1903."
     assert best.passage.text[best.start - 100 : best.end - 100] == best.text
 
 
-def test_a_question_for_several_gets_the_whole_list(encoder: SentenceEncoder) -> None:
+def test_a_question_for_several_gets_the_whole_list(encoder: PackagedEncoder) -> None:
     shown = " ".join(e.text for e in choose(find("Which forces backed him?", [FORCES], encoder)))
     assert "River" in shown
     assert "Hill" in shown
     assert "Lake" in shown
 
 
-def test_quotes_do_not_overlap_and_stay_short(encoder: SentenceEncoder) -> None:
+def test_quotes_do_not_overlap_and_stay_short(encoder: PackagedEncoder) -> None:
     evidence = find("Which movements and bridges are there?", [FORCES, FORCES.replace("Ann", "Eve")], encoder)
     chosen = choose(evidence)
     assert len({e.text for e in chosen}) == len(chosen)
@@ -146,7 +146,7 @@ def test_quotes_do_not_overlap_and_stay_short(encoder: SentenceEncoder) -> None:
     assert not any(a.overlaps(b) for a in chosen for b in chosen if a is not b)
 
 
-def test_vectors_of_a_passage_are_made_once(encoder: SentenceEncoder) -> None:
+def test_vectors_of_a_passage_are_made_once(encoder: PackagedEncoder) -> None:
     class Counting:
         calls = 0
         name, dimension, weights = encoder.name, encoder.dimension, encoder.weights
@@ -165,14 +165,14 @@ def test_vectors_of_a_passage_are_made_once(encoder: SentenceEncoder) -> None:
     assert counting.calls == made > 0
 
 
-def test_nothing_found_is_no_evidence(encoder: SentenceEncoder) -> None:
+def test_nothing_found_is_no_evidence(encoder: PackagedEncoder) -> None:
     asked = query("Anything?", encoder)
     assert EvidenceFinder(encoder).find(asked, []) == []
     assert choose([]) == []
     assert confidence(features(asked, [], np.zeros((0, encoder.dimension), np.float32))) < 0.5
 
 
-def test_confidence_falls_when_the_documents_speak_of_something_else(encoder: SentenceEncoder) -> None:
+def test_confidence_falls_when_the_documents_speak_of_something_else(encoder: PackagedEncoder) -> None:
     def sure(question: str) -> float:
         hits = [Hit(passage(FORCES), 1.0)]
         vectors = encoder.documents([FORCES])
@@ -191,7 +191,7 @@ def test_term_weights_do_not_depend_on_the_size_of_the_corpus(passages: int) -> 
     assert informativeness(1, passages) > informativeness(passages, passages) or passages == 1
 
 
-def test_a_list_without_end_shows_its_beginning(encoder: SentenceEncoder) -> None:
+def test_a_list_without_end_shows_its_beginning(encoder: PackagedEncoder) -> None:
     spices = "saffron cardamom turmeric cumin fennel nutmeg clove mace anise sumac".split()
     names = [f"{a} {b}" for a in spices for b in spices[:5]]
     feast = "You will need for it:\n\n" + "\n".join(f"- {name}" for name in names)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.disagreement import contradicts
-from rag.embedding import SentenceEncoder
+from rag.embedding import PackagedEncoder
 from rag.evidence import Evidence, EvidenceFinder
 from rag.grounding import (
     Checker,
@@ -27,7 +27,7 @@ PASSAGES = tuple(Passage(i, i, f"{i}.txt", "Guards", 50, 50 + len(t), t) for i, 
 
 
 @pytest.fixture
-def checker(encoder: SentenceEncoder) -> Checker:
+def checker(encoder: PackagedEncoder) -> Checker:
     return Checker(PASSAGES, EvidenceFinder(encoder), encoder)
 
 
@@ -118,14 +118,14 @@ def test_a_wrong_marker_is_mended_from_the_passages_shown(checker: Checker) -> N
         assert outcome.quote.passage.id == 2
 
 
-def test_strict_takes_no_words_of_its_own(encoder: SentenceEncoder) -> None:
+def test_strict_takes_no_words_of_its_own(encoder: PackagedEncoder) -> None:
     strict = Checker(PASSAGES, EvidenceFinder(encoder), encoder, strict=True)
     assert isinstance(strict.check(Claim("Ann Lee was appointed head of the River Guard in 1903.", (1,))), Support)
     chatty = Claim("The passage tells the story of how Ann Lee was appointed head of the River Guard.", (1,))
     assert isinstance(strict.check(chatty), Dropped)
 
 
-def test_the_title_speaks_for_names_and_words_alike_and_in_strict_for_neither(encoder: SentenceEncoder) -> None:
+def test_the_title_speaks_for_names_and_words_alike_and_in_strict_for_neither(encoder: PackagedEncoder) -> None:
     text = "She was appointed head of the river guard in 1903."
     passages = [Passage(1, 1, "a.txt", "Minister Ann", 0, len(text), text)]
     named = Claim(text.replace("She", "Ann"), (1,))
@@ -175,7 +175,7 @@ def test_blank_lines_are_closed_up_for_display() -> None:
     assert shown("a:\n\n1- b\n \n2- c\n") == "a:\n1- b\n2- c"
 
 
-def test_exchanged_names_are_noticed(encoder: SentenceEncoder) -> None:
+def test_exchanged_names_are_noticed(encoder: PackagedEncoder) -> None:
     text = "In May Bo Dahl replaced Cy Ford."
     check = Checker([Passage(1, 1, "a", "A", 0, len(text), text)], EvidenceFinder(encoder), encoder).check
     assert isinstance(check(Claim("Bo Dahl replaced Cy Ford in May.", (1,))), Support)
@@ -183,7 +183,7 @@ def test_exchanged_names_are_noticed(encoder: SentenceEncoder) -> None:
     assert isinstance(check(Claim("Cy Ford replaced Bo Dahl in May.", (1,))), Dropped)
 
 
-def test_what_is_said_of_one_item_of_a_list_is_not_told_of_another(encoder: SentenceEncoder) -> None:
+def test_what_is_said_of_one_item_of_a_list_is_not_told_of_another(encoder: PackagedEncoder) -> None:
     items = "1- The Heron movement headed by Ann Lee\n\n2- The Wren movement headed by Bo Ek"
     text = f"The most important movements were:\n\n{items}"
     check = Checker([Passage(1, 1, "a", "A", 0, len(text), text)], EvidenceFinder(encoder), encoder).check
@@ -216,7 +216,7 @@ def test_no_form_of_marker_in_a_document_is_shown_as_ours(marker: str) -> None:
 
 
 @pytest.mark.parametrize("claim", ["The documents, kept in Basel, burnt in 1903.", "The passage states that he did."])
-def test_how_a_claim_is_introduced_does_not_hide_what_it_says(encoder: SentenceEncoder, claim: str) -> None:
+def test_how_a_claim_is_introduced_does_not_hide_what_it_says(encoder: PackagedEncoder, claim: str) -> None:
     text = "The furniture, kept in Basel, burnt in 1903."
     check = Checker([Passage(1, 1, "a", "A", 0, len(text), text)], EvidenceFinder(encoder), encoder).check
     assert isinstance(check(Claim("According to the passage, the furniture burnt in 1903.", (1,))), Support)

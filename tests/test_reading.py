@@ -1,20 +1,22 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Barrier
-from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
+import rag.bert
+import rag.reading
 from eval.reader.examples import Example
 from eval.reader.train import SpanReader
+from rag.bert import Inputs
 from rag.embedding import model_folder
 from rag.errors import EmbeddingUnavailable
-from rag.reading import Reader, open_reader
+from rag.reading import WEIGHTS, Reader, adapted, open_reader
 from rag.settings import PACKAGED_EMBEDDER
 from rag.types import Passage, Span
 
@@ -99,64 +101,77 @@ def test_threads_read_alike(reader: Reader) -> None:
     assert together == alone
 
 
-@contextmanager
-def looking_up_words(look: Callable[[torch.nn.Embedding, torch.Tensor], Any]) -> Iterator[None]:
-    """`look` at the word vectors and the input ids of any model whenever it begins to read."""
-
-    def hook(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        if isinstance(module, torch.nn.Embedding) and module.num_embeddings > 10_000:
-            look(module, inputs[0])
-
-    handle = torch.nn.modules.module.register_module_forward_pre_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def test_threads_read_at_once_with_a_model_that_is_loaded_once() -> None:
+def test_a_model_is_loaded_once_however_many_threads_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+    weights = rag.reading.published_weights
+    monkeypatch.setattr(rag.reading, "published_weights", lambda folder: loaded.append(folder) or weights(folder))
     fresh = open_reader(PACKAGED_EMBEDDER)
     assert fresh is not None
-    both = Barrier(2, timeout=30)
-    models = []
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: fresh.read(f"Who built mill {n}?", [passage(MILL)]), range(8)))
+    assert len(loaded) == 1
 
-    def look(words: torch.nn.Embedding, _: torch.Tensor) -> None:
-        models.append(words)
-        both.wait()
 
-    with looking_up_words(look), ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda question: fresh.read(question, [passage(MILL)]), ["Who built it?", "When was it built?"]))
-    assert len(models) == 2
-    assert models[0] is models[1]
+@pytest.fixture(scope="module")
+def trained() -> SpanReader:
+    return SpanReader(model_folder(PACKAGED_EMBEDDER))
+
+
+@pytest.fixture
+def seen(trained: SpanReader) -> Iterator[list[list[int]]]:
+    """The word pieces that are looked up in training."""
+    ids: list[list[int]] = []
+    words = trained.encoder.embeddings.word_embeddings
+    handle = words.register_forward_pre_hook(lambda module, inputs: ids.extend(inputs[0].tolist()))
+    yield ids
+    handle.remove()
 
 
 @pytest.mark.parametrize("question", ["Who built the Arden mill?", "who " * 100])
 @pytest.mark.parametrize("title", ["", "Mills of the north"])
-def test_training_and_reading_see_the_same_tokens(question: str, title: str) -> None:
-    trained = SpanReader(model_folder(PACKAGED_EMBEDDER))
+def test_training_and_reading_see_the_same_tokens(
+    question: str, title: str, trained: SpanReader, seen: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = open_reader(PACKAGED_EMBEDDER)
     assert read is not None
-    long = "The valley has many brooks and the brooks have many stones. " * 40
-    texts = [MILL, BREAD, long]
-    seen: list[list[list[int]]] = []
-    with looking_up_words(lambda _, ids: seen.append(ids.tolist())):
-        _, targets = trained([Example(question, title, text, None) for text in texts])
-        read.read(question, [passage(text, number, title) for number, text in enumerate(texts)])
-    training, reading = seen
-    assert training == reading[:3]  # the long text is the last: of it, training sees the first window
-    assert len(reading) > 3
-    assert targets.tolist() == [[0, 0]] * 3
+    given: list[Inputs] = []
+    whole = rag.bert.padded
+    monkeypatch.setattr(rag.bert, "padded", lambda rows: given.append(whole(rows)) or given[-1])
+    for number, text in enumerate([MILL, BREAD, "The valley has many brooks and the brooks many stones. " * 40]):
+        del seen[:], given[:]
+        _, targets = trained([Example(question, title, text, None)])
+        read.read(question, [passage(text, number, title)])
+        rows = [row for inputs in given for row in inputs.ids.tolist()]
+        assert seen[0] in rows  # of a long text, training sees the first window
+        assert (len(rows) > 1) == (number == 2)
+        assert targets.tolist() == [[0, 0]]
 
 
 @pytest.mark.parametrize("title", ["", "Mills of the north"])
-def test_training_aims_at_the_tokens_of_the_answer(title: str) -> None:
-    trained = SpanReader(model_folder(PACKAGED_EMBEDDER))
+def test_training_aims_at_the_tokens_of_the_answer(title: str, trained: SpanReader, seen: list[list[int]]) -> None:
     start = MILL.index("Jonas Weld")
-    ids: list[list[int]] = []
-    with looking_up_words(lambda _, seen: ids.extend(seen.tolist())):
-        _, targets = trained([Example("Who built it?", title, MILL, Span(start, start + len("Jonas Weld")))])
+    _, targets = trained([Example("Who built it?", title, MILL, Span(start, start + len("Jonas Weld")))])
     first, last = targets[0].tolist()
-    assert trained.tokenizer.decode(ids[0][first : last + 1]) == "jonas weld"
+    assert trained.pieces.whole.decode(seen[0][first : last + 1]) == "jonas weld"
+
+
+def test_the_reader_reads_what_torch_reads(reader: Reader, trained: SpanReader, tmp_path: Path) -> None:
+    learnt = load_file(WEIGHTS)
+    names = trained.encoder.state_dict().keys()
+    base = {name: weight for name, weight in load_file(model_folder(PACKAGED_EMBEDDER) / "model.safetensors").items()}
+    weights = adapted({n: w for n, w in base.items() if n in names}, learnt)
+    trained.encoder.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()}, strict=False)
+    trained.head.weight.data = torch.from_numpy(learnt["head.weight"].astype(np.float32))
+    trained.head.bias.data.zero_()
+    with torch.inference_mode():
+        trained.eval()
+        logits, _ = trained([Example("Who built the Arden mill?", "", MILL, None)])
+    against_none = (logits[0] - logits[0, :1]).numpy()
+    (reading,) = reader.read("Who built the Arden mill?", [passage(MILL)])
+    answering = reading.best(Span(100, 100 + len(MILL)))
+    assert answering is not None
+    assert reading.starts.max() == pytest.approx(against_none[:, 0].max(), abs=0.1)  # torch is in bfloat16, too
+    assert reading.ends.max() == pytest.approx(against_none[:, 1].max(), abs=0.1)
 
 
 def test_beside_another_embedding_model_there_is_no_reader() -> None:

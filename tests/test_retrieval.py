@@ -8,7 +8,7 @@ import pytest
 
 from rag.answertype import is_question
 from rag.assistant import Assistant
-from rag.embedding import SentenceEncoder
+from rag.embedding import PackagedEncoder
 from rag.retrieval import possible_titles, topicality
 from rag.settings import Settings
 from rag.store import centre_of
@@ -150,7 +150,7 @@ def test_runs_of_words_that_may_be_a_title() -> None:
     assert possible_titles("no capitals here") == []
 
 
-def test_a_question_is_topical_only_where_all_passages_are_alike(encoder: SentenceEncoder) -> None:
+def test_a_question_is_topical_only_where_all_passages_are_alike(encoder: PackagedEncoder) -> None:
     bridges = [
         "The old bridge over the river was built of stone.",
         "The new bridge over the river is made of steel.",

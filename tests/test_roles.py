@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from rag.embedding import SentenceEncoder
+from rag.embedding import PackagedEncoder
 from rag.evidence import EvidenceFinder
 from rag.grounding import Checker, Claim, Support
 from rag.roles import deeds, misattributed
 from rag.types import Passage
 
 
-def supported(claim: str, text: str, encoder: SentenceEncoder) -> bool:
+def supported(claim: str, text: str, encoder: PackagedEncoder) -> bool:
     passage = Passage(1, 1, "a", "Notes", 0, len(text), text)
     return isinstance(Checker([passage], EvidenceFinder(encoder), encoder).check(Claim(claim, (1,))), Support)
 
@@ -173,7 +173,7 @@ def supported(claim: str, text: str, encoder: SentenceEncoder) -> bool:
         ),
     ],
 )
-def test_what_another_did_or_suffered_is_not_supported(claim: str, text: str, encoder: SentenceEncoder) -> None:
+def test_what_another_did_or_suffered_is_not_supported(claim: str, text: str, encoder: PackagedEncoder) -> None:
     assert not supported(claim, text, encoder)
 
 
@@ -358,7 +358,7 @@ def test_what_another_did_or_suffered_is_not_supported(claim: str, text: str, en
         ),
     ],
 )
-def test_other_order_and_other_voice_are_supported(claim: str, text: str, encoder: SentenceEncoder) -> None:
+def test_other_order_and_other_voice_are_supported(claim: str, text: str, encoder: PackagedEncoder) -> None:
     assert supported(claim, text, encoder)
 
 

@@ -8,7 +8,7 @@ from llama_index.core.bridge.pydantic import Field
 from llama_index.core.embeddings.mock_embed_model import MockEmbedding
 
 from rag.assistant import Assistant, index_fingerprint
-from rag.embedding import SentenceEncoder
+from rag.embedding import PackagedEncoder
 from rag.evidence import EvidenceFinder
 from rag.retrieval import Retriever
 from rag.settings import Settings
@@ -42,7 +42,7 @@ def test_no_question_of_a_turn_is_embedded_twice(tmp_path: Path) -> None:
 
 
 def test_how_much_all_is_about_it_is_said_of_the_documents_that_are_asked(
-    tmp_path: Path, encoder: SentenceEncoder
+    tmp_path: Path, encoder: PackagedEncoder
 ) -> None:
     (tmp_path / "mill.txt").write_text("The Tarn mill was designed by Edgar Voss in 1902. It grinds barley.")
     (tmp_path / "owls.txt").write_text("Owls hunt mice at night. The barn owl nests in old towers.")

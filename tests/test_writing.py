@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from rag.embedding import SentenceEncoder
+from rag.embedding import PackagedEncoder
 from rag.evidence import Evidence, EvidenceFinder
 from rag.grounding import Composer
 from rag.types import Passage
@@ -33,7 +33,7 @@ class SmallWriter:
             yield self.reply[start : start + 4]
 
 
-def written(writer: SmallWriter, encoder: SentenceEncoder) -> Composer:
+def written(writer: SmallWriter, encoder: PackagedEncoder) -> Composer:
     into = Composer()
     author = Author(writer, AnswerPrompts.load(), EvidenceFinder(encoder), encoder)  # type: ignore[arg-type]
     for _ in author.write("Who heads the River Guard?", [PASSAGE], QUOTES, into):
@@ -41,7 +41,7 @@ def written(writer: SmallWriter, encoder: SentenceEncoder) -> Composer:
     return into
 
 
-def test_a_faithful_sentence_stands_for_the_best_quote(encoder: SentenceEncoder) -> None:
+def test_a_faithful_sentence_stands_for_the_best_quote(encoder: PackagedEncoder) -> None:
     into = written(SmallWriter("In 1903 General Ann Lee was appointed head of the River Guard [1]. Then"), encoder)
     assert into.text == (
         "In 1903 General Ann Lee was appointed head of the River Guard. [1] “The guard has 1,200 members.” [2]"
@@ -63,30 +63,30 @@ def test_a_faithful_sentence_stands_for_the_best_quote(encoder: SentenceEncoder)
         ("General Bo Lee was appointed head of the River Guard in 1903 [1].", "'bo'"),
     ],
 )
-def test_anything_less_leaves_the_quotes_to_answer(encoder: SentenceEncoder, reply: str, reason: str) -> None:
+def test_anything_less_leaves_the_quotes_to_answer(encoder: PackagedEncoder, reply: str, reason: str) -> None:
     into = written(SmallWriter(reply), encoder)
     assert into.sentences == []
     assert reason in into.dropped[0].reason
 
 
-def test_it_is_stopped_after_its_first_sentence(encoder: SentenceEncoder) -> None:
+def test_it_is_stopped_after_its_first_sentence(encoder: PackagedEncoder) -> None:
     writer = SmallWriter("The guard is old. It goes on. " + "And on. " * 50)
     written(writer, encoder)
     assert len(writer.said) < 60
 
 
-def test_it_is_stopped_as_soon_as_it_says_too_much_of_its_own(encoder: SentenceEncoder) -> None:
+def test_it_is_stopped_as_soon_as_it_says_too_much_of_its_own(encoder: PackagedEncoder) -> None:
     writer = SmallWriter("The guard is a wonderful and most complex phenomenon of history " + "and on " * 50)
     assert written(writer, encoder).dropped
     assert len(writer.said) < 60
 
 
-def test_a_word_of_its_own_does_not_stop_it(encoder: SentenceEncoder) -> None:
+def test_a_word_of_its_own_does_not_stop_it(encoder: PackagedEncoder) -> None:
     into = written(SmallWriter("In 1903 General Ann Lee was made appointed head of the River Guard [1]."), encoder)
     assert into.sentences[0].status == "verified"
 
 
-def test_it_sees_the_best_quote_and_nothing_else(encoder: SentenceEncoder) -> None:
+def test_it_sees_the_best_quote_and_nothing_else(encoder: PackagedEncoder) -> None:
     writer = SmallWriter("x")
     written(writer, encoder)
     assert QUOTES[0].text in writer.user
@@ -114,7 +114,7 @@ class TokenWriter:
             yield f"{token} "
 
 
-def test_a_sentence_is_shown_when_the_next_one_begins_not_when_it_ends(encoder: SentenceEncoder) -> None:
+def test_a_sentence_is_shown_when_the_next_one_begins_not_when_it_ends(encoder: PackagedEncoder) -> None:
     writer = TokenWriter("Ann Lee was appointed head of the River Guard in 1903 [1]. The guard has 1,200 members [1].")
     into = Composer()
     author = Author(writer, AnswerPrompts.load(), EvidenceFinder(encoder), encoder)  # type: ignore[arg-type]

@@ -23,11 +23,12 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel
 
 from rag import Assistant, Settings
+from rag.bert import padded
 from rag.embedding import model_folder
-from rag.reading import windows_of
+from rag.reading import pieces_of, windows_of
 from rag.settings import PACKAGED_EMBEDDER
 
 from . import examples
@@ -52,14 +53,14 @@ class SpanReader(torch.nn.Module):
         self.encoder.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
         self.encoder.embeddings.requires_grad_(False)
         self.head = torch.nn.Linear(config.hidden_size, 2)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.pieces = pieces_of(folder)
 
     def forward(self, batch: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
         """(logits `[n, tokens, 2]`, targets `[n, 2]`); tokens that cannot be in an answer get `_NO_TOKEN`."""
-        windows = windows_of(self.tokenizer, [(e.question, e.title, e.text) for e in batch])
+        windows = windows_of(self.pieces, [(e.question, e.title, e.text) for e in batch])
         first = [windows.of.index(number) for number in range(len(batch))]  # of a text longer than a window, the start
-        inputs = {name: tensor[first] for name, tensor in windows.inputs.items()}
-        allowed = torch.zeros(inputs["input_ids"].shape, dtype=torch.bool)
+        ids, mask, types = map(torch.from_numpy, padded([windows.rows[row] for row in first]))
+        allowed = torch.zeros(ids.shape, dtype=torch.bool)
         allowed[:, 0] = True
         targets = torch.zeros(len(batch), 2, dtype=torch.long)
         for number, (row, example) in enumerate(zip(first, batch, strict=True)):
@@ -70,7 +71,7 @@ class SpanReader(torch.nn.Module):
                 inside = [column for column, token in tokens.items() if token.end > start and token.start < end]
                 targets[number] = torch.tensor([inside[0], inside[-1]] if inside else [0, 0])
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = self.head(self.encoder(**inputs).last_hidden_state)
+            logits = self.head(self.encoder(ids, mask, types).last_hidden_state)
         return logits.float().masked_fill(~allowed[..., None], _NO_TOKEN), targets
 
 

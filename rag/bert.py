@@ -1,0 +1,228 @@
+"""Texts → word pieces → what a BERT makes of them, on OpenVINO: half a second to load, and no torch.
+
+The packaged MiniLM and the reader are the same small network with other weights and another last step. It is built
+here from the weights as they were published, so nothing has to be exported or converted first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+# OpenVINO reports each import of it to its makers, from a process that it forks. Where the package which does so cannot
+# be imported, it leaves that be.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+FloatArray = npt.NDArray[np.float32]
+Weights = Mapping[str, FloatArray]
+Top = Callable[[Any, Any], Any]  # hidden states [rows, tokens, width], mask [rows, tokens] → what is asked for
+
+_MOST_STREAMS = 8
+_TOKENS_AT_ONCE = 4096  # of one batch, padding included
+_ROWS_AT_ONCE = 32
+_STEP = 16  # rows are padded to a multiple of it: the fewer shapes there are, the less is compiled and kept for them
+_HIDDEN = np.float32(-10_000)  # added to what attention must not see
+
+
+class Inputs(NamedTuple):
+    """Word pieces, int32 `[rows, tokens]`: their ids, 1 where there is one, and 1 where the second text stands."""
+
+    ids: npt.NDArray[np.int32]
+    mask: npt.NDArray[np.int32]
+    types: npt.NDArray[np.int32]
+
+
+def word_pieces(folder: Path) -> Tokenizer:
+    """The tokenizer of the model in `folder`, as it is: it cuts nothing off and pads nothing."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def padded(rows: Sequence[Encoding]) -> Inputs:
+    """Encoded texts as one array; the pad of BERT is piece 0."""
+    longest = max(len(row.ids) for row in rows)
+    arrays = np.zeros((3, len(rows), -(-longest // _STEP) * _STEP), np.int32)
+    for i, row in enumerate(rows):
+        for array, values in zip(arrays, (row.ids, row.attention_mask, row.type_ids), strict=True):
+            array[i, : len(values)] = values
+    return Inputs(*arrays)
+
+
+class Bert:
+    """A BERT with weights of its own. Loads on first use; safe between threads, which share the cores."""
+
+    def __init__(self, folder: Path, weights: Callable[[], Weights], top: Top) -> None:
+        """`folder` holds its config.json. Whatever reading the weights raises is raised on first use."""
+        self._folder = folder
+        self._weights = weights
+        self._top = top
+        self._lock = threading.Lock()
+        self._mine = threading.local()
+
+    def run(self, rows: Sequence[Encoding]) -> list[FloatArray]:
+        """What the last step gives for each row, in their order; of the tokens, as many as the row has.
+
+        Rows of like length share a batch, and batches the cores.
+        """
+        with self._lock:
+            pool, _ = self._loaded
+        result: list[FloatArray] = [np.empty(0, np.float32)] * len(rows)
+        batches = list(_batches([len(row.ids) for row in rows], _streams()))
+        for batch, out in zip(batches, pool.map(self._infer, ([rows[i] for i in b] for b in batches)), strict=True):
+            for i, row in zip(batch, out, strict=True):
+                result[i] = row
+        return result
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether `run` need not wait."""
+        return "_loaded" in self.__dict__
+
+    def load(self) -> None:
+        """What the first `run` would otherwise do."""
+        with self._lock:
+            _ = self._loaded
+
+    def _infer(self, rows: Sequence[Encoding]) -> FloatArray:
+        if not hasattr(self._mine, "request"):
+            self._mine.request = self._loaded[1].create_infer_request()
+        (out,) = self._mine.request.infer(list(padded(rows)), share_inputs=True).values()
+        return out  # type: ignore[no-any-return]
+
+    @cached_property
+    def _loaded(self) -> tuple[ThreadPoolExecutor, Any]:
+        import openvino
+
+        core = openvino.Core()
+        config = json.loads((self._folder / "config.json").read_text(encoding="utf-8"))
+        compiled = core.compile_model(
+            _network(config, self._weights(), self._top),
+            "CPU",
+            {
+                # Nearly the float32 vectors (tests/test_embedding.py says how nearly), so they share a fingerprint: an
+                # index made on one machine is searched and added to on any other.
+                "INFERENCE_PRECISION_HINT": "bf16" if multiplies_bfloat16(core) else "f32",
+                "PERFORMANCE_HINT": "THROUGHPUT",
+                "NUM_STREAMS": _streams(),  # a core each: as fast for one long text as for several short ones
+            },
+        )
+        return ThreadPoolExecutor(_streams(), "bert"), compiled
+
+
+def multiplies_bfloat16(core: Any) -> bool:
+    """Whether this CPU has instructions for it: with them it is two to four times faster than float32."""
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _streams() -> int:
+    return min(_MOST_STREAMS, os.cpu_count() or 1)
+
+
+def _batches(lengths: Sequence[int], streams: int) -> Iterable[list[int]]:
+    """Rows by length, longest first: few enough at once that every stream has some, and memory stays small."""
+    most = min(_TOKENS_AT_ONCE, -(-sum(lengths) // streams))
+    batch: list[int] = []
+    longest = 0
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        longest = longest or lengths[i]
+        if batch and (len(batch) == _ROWS_AT_ONCE or (len(batch) + 1) * longest > most):
+            yield batch
+            batch, longest = [], lengths[i]
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+# -- the network -------------------------------------------------------------------------------------------------------
+
+
+def unit_mean(hidden: Any, mask: Any) -> Any:
+    """The mean over a row's tokens, of length 1: `[rows, width]`."""
+    from openvino import opset13 as op
+
+    there = op.unsqueeze(mask, _constant(np.int32(2)))
+    mean = op.divide(
+        op.reduce_sum(op.multiply(hidden, there), _constant(np.array([1])), keep_dims=False),
+        op.reduce_sum(there, _constant(np.array([1])), keep_dims=False),
+    )
+    return op.normalize_l2(mean, _constant(np.array([1])), 1e-12, "max")
+
+
+def scores(head: FloatArray) -> Top:
+    """How well each token fits each row of `head` `[n, width]`: `[rows, tokens, n]`."""
+
+    def top(hidden: Any, mask: Any) -> Any:
+        from openvino import opset13 as op
+
+        return op.matmul(hidden, _constant(head), False, True)
+
+    return top
+
+
+def _constant(value: Any) -> Any:
+    from openvino import opset13 as op
+
+    return op.constant(np.asarray(value))
+
+
+def _network(config: Mapping[str, Any], weights: Weights, top: Top) -> Any:
+    """Devlin et al., "BERT", 2018: embeddings, then layers of attention and of two dense steps, each with its norm."""
+    import openvino
+    from openvino import opset13 as op
+
+    width, heads, epsilon = config["hidden_size"], config["num_attention_heads"], config["layer_norm_eps"]
+    ids, mask, types = (op.parameter([-1, -1], np.int32, name) for name in Inputs._fields)
+
+    def dense(of: Any, name: str) -> Any:
+        return op.add(
+            op.matmul(of, op.constant(weights[f"{name}.weight"]), False, True), op.constant(weights[f"{name}.bias"])
+        )
+
+    def norm(of: Any, name: str) -> Any:
+        normed = op.mvn(of, _constant(np.array([-1])), True, epsilon, "inside_sqrt")
+        scaled = op.multiply(normed, op.constant(weights[f"{name}.weight"]))
+        return op.add(scaled, op.constant(weights[f"{name}.bias"]))
+
+    def looked_up(name: str, at: Any) -> Any:
+        return op.gather(op.constant(weights[f"embeddings.{name}_embeddings.weight"]), at, _constant(np.int32(0)))
+
+    def by_head(of: Any) -> Any:
+        split = op.reshape(of, _constant(np.array([0, 0, heads, width // heads])), True)
+        return op.transpose(split, _constant(np.array([0, 2, 1, 3])))
+
+    length = op.gather(op.shape_of(ids, "i32"), _constant(np.int32(1)), _constant(np.int32(0)))
+    places = op.range(_constant(np.int32(0)), length, _constant(np.int32(1)), "i32")
+    words = op.add(looked_up("word", ids), looked_up("token_type", types))
+    hidden = norm(
+        op.add(words, op.unsqueeze(looked_up("position", places), _constant(np.int32(0)))), "embeddings.LayerNorm"
+    )
+    there = op.convert(mask, np.float32)
+    unseen = op.multiply(op.subtract(_constant(np.float32(1)), there), _constant(_HIDDEN))
+    unseen = op.unsqueeze(unseen, _constant(np.array([1, 2])))
+    for number in range(config["num_hidden_layers"]):
+        layer = f"encoder.layer.{number}"
+        asked = (by_head(dense(hidden, f"{layer}.attention.self.{name}")) for name in ("query", "key", "value"))
+        seen = op.transpose(op.scaled_dot_product_attention(*asked, unseen), _constant(np.array([0, 2, 1, 3])))
+        seen = op.reshape(seen, _constant(np.array([0, 0, width])), True)
+        seen = dense(seen, f"{layer}.attention.output.dense")
+        hidden = norm(op.add(hidden, seen), f"{layer}.attention.output.LayerNorm")
+        inner = op.gelu(dense(hidden, f"{layer}.intermediate.dense"), "erf")
+        hidden = norm(op.add(hidden, dense(inner, f"{layer}.output.dense")), f"{layer}.output.LayerNorm")
+    return openvino.Model([op.result(top(hidden, there))], [ids, mask, types], "bert")
