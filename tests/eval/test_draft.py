@@ -338,18 +338,20 @@ class Terminal:
         )
         os.close(side)
         self.main = main
+        self.unread = b""
 
     def until(self, words: str, seconds: float = 120) -> str:
-        seen = b""
+        """What it writes up to `words`; what stands behind them is for the next time."""
         end = time.monotonic() + seconds
-        while words.encode() not in seen and time.monotonic() < end:
+        while words.encode() not in self.unread and time.monotonic() < end:
             if select.select([self.main], [], [], 0.2)[0]:
                 try:
-                    seen += os.read(self.main, 65536)
+                    self.unread += os.read(self.main, 65536)
                 except OSError:  # it has ended
                     break
-        assert words.encode() in seen, seen.decode()
-        return seen.decode()
+        seen, found, self.unread = self.unread.partition(words.encode())
+        assert found, seen.decode()
+        return (seen + found).decode()
 
     def type(self, keys: str) -> None:
         os.write(self.main, keys.encode())

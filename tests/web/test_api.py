@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from doubles import Double
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from jsonschema import Draft202012Validator
@@ -207,20 +208,12 @@ def test_models(gpt: openai.OpenAI) -> None:
     assert [model.id for model in gpt.models.list()] == ["rag-quoted"]
 
 
-class Scripted:
-    """Stands where the Assistant stands."""
-
-    model = "Bard"
+class Steps(Double):
+    """Gives these answers, or raises."""
 
     def __init__(self, *steps: Answer | Exception) -> None:
         self.steps = steps
         self.history: Any = None
-
-    def count(self) -> tuple[int, int]:
-        return 0, 0
-
-    def documents(self) -> list[Any]:
-        return []
 
     def stream(self, question: str, *, history: Any) -> Iterator[Answer]:
         self.history = history
@@ -241,7 +234,7 @@ FIRST = Answer(
 
 
 def test_history_reaches_the_assistant_without_our_footnotes() -> None:
-    scripted = Scripted(FIRST)
+    scripted = Steps(FIRST)
     with serve(scripted, port=0) as server, openai.OpenAI(base_url=f"{server.address}v1", api_key="x") as gpt:  # type: ignore[arg-type]
         first = gpt.chat.completions.create(model="x", messages=[{"role": "user", "content": "first"}])
         content = first.choices[0].message.content
@@ -261,7 +254,7 @@ def test_history_reaches_the_assistant_without_our_footnotes() -> None:
 
 
 def test_what_breaks_while_it_streams_is_an_error_of_openais_form() -> None:
-    scripted = Scripted(FIRST, LLMUnavailable("the model is gone; start it again"))
+    scripted = Steps(FIRST, LLMUnavailable("the model is gone; start it again"))
     with serve(scripted, port=0) as server, openai.OpenAI(base_url=f"{server.address}v1", api_key="x") as gpt:  # type: ignore[arg-type]
         stream = gpt.chat.completions.create(model="x", messages=[{"role": "user", "content": "q"}], stream=True)
         said: list[str] = []

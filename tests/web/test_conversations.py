@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from chromium import HOSTILE, Visit, ask, close_pages, enter, in_view, served
-from test_page import Scripted
+from doubles import Scripted
 
 from rag.assistant import Assistant
 from rag.settings import Settings

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chromium import Visit, ask, served
+from doubles import Double
 from hostile import HUNDRED
 
 from rag.types import Answer, Citation, Document, Passage, Sentence, StepReport
@@ -15,19 +16,10 @@ WORDS = ["\n".join(HUNDRED[i : i + TOGETHER]).strip() for i in range(0, len(HUND
 FOREIGN = "#desk :is(img, script, iframe, object, embed, svg, math, a, form, b, em, strong, code, table, style, .katex)"
 
 
-class Parrot:
+class Parrot(Double):
     """Answers with the question, from a document that says and is called the same."""
 
     model = "Parrot"
-
-    def stamp(self) -> str:
-        return "1"
-
-    def count(self) -> tuple[int, int]:
-        return 0, 0
-
-    def documents(self) -> list[Any]:
-        return []
 
     def document(self, document_id: int) -> Document:
         words = WORDS[document_id]

@@ -18,6 +18,7 @@ import httpx
 import openai
 import pytest
 from chromium import Page, Visit, ask, close_pages, enter
+from doubles import Double
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
@@ -29,8 +30,8 @@ BUSY = "too many questions are waiting; ask again in a moment"
 DONE = Answer("q", "q", "One.", "smalltalk")
 
 
-class Slow:
-    """Stands where the Assistant stands; each question takes until it may go on."""
+class Slow(Double):
+    """Each question takes until it may go on."""
 
     model = "none"
 
@@ -39,15 +40,6 @@ class Slow:
         self.most = 0
         self.go_on = threading.Event()
         self._lock = threading.Lock()
-
-    def count(self) -> tuple[int, int]:
-        return 0, 0
-
-    def documents(self) -> list[Any]:
-        return []
-
-    def document(self, document_id: int) -> Any:
-        raise AssertionError("nothing is cited")
 
     def stream(self, question: str, **options: Any) -> Iterator[Answer]:
         with self._lock:

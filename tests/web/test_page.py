@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from chromium import HOSTILE, Visit, ask, contrast, enter, in_view, served
+from doubles import FIRST, SECOND, Scripted, written
 from pydantic import SecretStr
 
 from rag.assistant import Assistant
 from rag.errors import LLMUnavailable
 from rag.ingest import Progress
 from rag.settings import Settings
-from rag.types import Answer, Citation, Document, Passage, Sentence, StepReport
 from rag.web import Opening, example_questions
 from rag.web.guard import Users
 from rag.web.markdown import as_markdown
@@ -164,61 +164,6 @@ def test_hostile_documents_and_questions_are_shown_as_text(visit: Visit, tmp_pat
 
 
 # -- a scripted assistant ----------------------------------------------------------------------------------------------
-
-PASSAGE = Passage(1, 1, "a.txt", "Title", 0, 22, "One is here. Two also.")
-FIRST = Sentence("One is here.", (1,), 0.9, "verified")
-SECOND = Sentence("Two also.", (2,), 0.9, "verified")
-CITATIONS = (Citation(1, PASSAGE, 0, 12, "One is here."), Citation(2, PASSAGE, 13, 22, "Two also."))
-
-
-def written(*sentences: Sentence, **fields: Any) -> Answer:
-    text = " ".join(f"{sentence.text} [{sentence.citations[0]}]" for sentence in sentences)
-    citations = CITATIONS[: len(sentences)]
-    return Answer("q", "q", text, "written", sentences=sentences, citations=citations, model="Bard", **fields)
-
-
-class Scripted:
-    """Stands where the Assistant stands: gives the first sentence, waits to be told, gives the second."""
-
-    model = "Bard"
-
-    def __init__(self) -> None:
-        self.go_on = threading.Event()
-        self.begin = threading.Event()
-        self.begin.set()
-        self.questions: list[str] = []
-        self.histories: list[Any] = []
-        self.error: Exception | None = None
-
-    def stamp(self) -> str:
-        return "1"
-
-    def count(self) -> tuple[int, int]:
-        return 0, 0
-
-    def documents(self) -> list[Any]:
-        return []
-
-    def document(self, document_id: int) -> Document:
-        return Document("root", "a.txt", "Title", "text/plain", "", PASSAGE.text, id=1)
-
-    def close(self) -> None:
-        pass
-
-    def stream(self, question: str, *, history: Any, report: StepReport, documents: Any = ()) -> Iterator[Answer]:
-        self.questions.append(question)
-        self.histories.append(history)
-        return self._stream(report)
-
-    def _stream(self, report: StepReport) -> Iterator[Answer]:
-        report("writing")
-        self.begin.wait(60)
-        yield written(FIRST)
-        report("checking")
-        self.go_on.wait(60)
-        if self.error:
-            raise self.error
-        yield written(FIRST, SECOND, notes=("it took long",))
 
 
 @pytest.fixture

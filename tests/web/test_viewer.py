@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from chromium import HOSTILE, Page, Visit, ask, in_view, served
+from doubles import Double
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,8 +56,8 @@ ANSWER = Answer(
 REFUSED = Answer("q", "q", "Not found.", "refused", refused=True, reason="too far", nearest=(passage(8, 100),))
 
 
-class Library:
-    """Stands where the Assistant stands, with one book that can be replaced or taken away."""
+class Library(Double):
+    """One book that can be replaced or taken away."""
 
     model = "none"
 
@@ -66,9 +67,6 @@ class Library:
 
     def stamp(self) -> str:
         return str(id(self.book))
-
-    def count(self) -> tuple[int, int]:
-        return 1, len(LINES)
 
     def documents(self) -> list[Document]:
         return [BOOK]
