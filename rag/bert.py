@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +30,7 @@ FloatArray = npt.NDArray[np.float32]
 Weights = Mapping[str, FloatArray]
 Top = Callable[[Any, Any], Any]  # hidden states [rows, tokens, width], mask [rows, tokens] → what is asked for
 
+_making_core = threading.Lock()
 _MOST_STREAMS = 8
 _TOKENS_AT_ONCE = 4096  # of one batch, padding included
 _ROWS_AT_ONCE = 32
@@ -108,9 +109,8 @@ class Bert:
 
     @cached_property
     def _loaded(self) -> tuple[ThreadPoolExecutor, Any]:
-        import openvino
-
-        core = openvino.Core()
+        with _making_core:
+            core = _core()
         config = json.loads((self._folder / "config.json").read_text(encoding="utf-8"))
         compiled = core.compile_model(
             _network(config, self._weights(), self._top),
@@ -118,7 +118,7 @@ class Bert:
             {
                 # Nearly the float32 vectors (tests/test_embedding.py says how nearly), so they share a fingerprint: an
                 # index made on one machine is searched and added to on any other.
-                "INFERENCE_PRECISION_HINT": "bf16" if multiplies_bfloat16(core) else "f32",
+                "INFERENCE_PRECISION_HINT": "bf16" if multiplies_bfloat16() else "f32",
                 "PERFORMANCE_HINT": "THROUGHPUT",
                 "NUM_STREAMS": _streams(),  # a core each: as fast for one long text as for several short ones
             },
@@ -126,9 +126,28 @@ class Bert:
         return ThreadPoolExecutor(_streams(), "bert"), compiled
 
 
-def multiplies_bfloat16(core: Any) -> bool:
+@cache
+def _core() -> Any:
+    """OpenVINO's own state: one for the process, made in a thread of its own.
+
+    It gives the thread that makes it another stack for signals, and takes that away when it goes. When several go in
+    another order than they came, the thread is left with a stack that is none, and its next Ctrl-C ends the process.
+    """
+
+    def make() -> Any:
+        import openvino
+
+        core = openvino.Core()
+        core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")  # only this loads what a CPU needs
+        return core
+
+    with ThreadPoolExecutor(1) as one:
+        return one.submit(make).result()
+
+
+def multiplies_bfloat16() -> bool:
     """Whether this CPU has instructions for it: with them it is two to four times faster than float32."""
-    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _streams() -> int:

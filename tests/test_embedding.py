@@ -124,6 +124,28 @@ print([name for name in heavy if name in sys.modules])
     assert list(tmp_path.iterdir()) == []  # nor is anything written at home
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a console's Ctrl-C cannot be sent to one process there")
+def test_ctrl_c_is_heard_whichever_encoder_goes_first() -> None:
+    code = """
+import gc, os, signal, time
+from rag.embedding import PackagedEncoder
+encoders = [PackagedEncoder() for _ in range(3)]
+for encoder in encoders:
+    encoder.queries(["Who?"])
+while encoders:
+    del encoders[0], encoder
+    gc.collect()
+    encoder = None
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+    except KeyboardInterrupt:
+        print("heard")
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.returncode, run.stdout.splitlines()) == (0, ["heard"] * 3), run.stderr
+
+
 def test_vectors_tell_what_is_meant(encoder: PackagedEncoder) -> None:
     heron, bird, bank = encoder.documents([TEXTS[0], "A wading bird does not move.", "The bank raised its rates."])
     assert float(heron @ bird) > float(heron @ bank) + 0.2
