@@ -21,10 +21,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from fpdf import FPDF
 from playwright.sync_api import Browser, Page, sync_playwright
-from playwright.sync_api import Error as PlaywrightError
 
 import rag
 from eval.gold import read_gold
@@ -114,13 +114,19 @@ def app(folder: Path, llm: str) -> Iterator[str]:
 
 
 def until_usable(page: Page, url: str) -> None:
-    """Until somebody can type a question: who opens the page too early tries again."""
+    """Until somebody can type a question.
+
+    The port is tried until it is open, and only then the page: a browser that tried in vain would take its time from
+    the app that starts.
+    """
+    where = urlsplit(url)
     while True:
         try:
-            page.goto(url)
+            socket.create_connection((where.hostname, where.port)).close()
             break
-        except PlaywrightError:
-            time.sleep(0.05)
+        except OSError:
+            time.sleep(0.02)
+    page.goto(url)
     page.get_by_label("Your question").fill("?")
 
 
