@@ -203,6 +203,16 @@ class Assistant:
         query = self._retriever.query(valid_question(question, self.settings))
         return self._retriever.search(query, k, mode=mode, documents=_sources(documents), exclude=_sources(exclude))
 
+    def warm_up(self) -> None:
+        """Load what the first question would wait for: encoder, reader, and the embedded LLM. No endpoint is asked.
+
+        Raises RagError when one of them cannot be loaded.
+        """
+        if any(self.count()):
+            self.search("What is this about?", 1)  # a question: what only names a topic is not read
+        if self._writer and not self._writer.capable:
+            self._writer.test()
+
     def features(self, question: str, *, history: Sequence[Message] = (), exclude: Collection[str] = ()) -> Features:
         """What the confidence in an answer is computed from; `rag.confidence.confidence` does it."""
         return self._turns.find(Turn(question, history, exclude=_sources(exclude))).features

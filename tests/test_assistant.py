@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 from scripted import ScriptedLLM
 
+import rag.bert
 from rag.assistant import Assistant
 from rag.errors import DocumentsNotFound, IndexMismatch, QuestionInvalid, SettingsError
 from rag.settings import Settings
@@ -46,6 +47,22 @@ def opened(tmp_path: Path) -> Iterator[Open]:
     yield open_with
     for assistant in assistants:
         assistant.close()
+
+
+def test_after_warming_up_nothing_is_left_to_load_and_no_endpoint_was_asked(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assistant = opened("General Ann Lee was appointed head of the River Guard in 1903. [1]")
+    assistant.warm_up()
+    assert assistant.llm.prompts == []  # type: ignore[attr-defined]
+    monkeypatch.delattr(rag.bert, "_network")  # models are made of it
+    assert assistant.ask(QUESTION).mode == "written"
+
+
+def test_an_empty_index_warms_up_too(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    with Assistant.open(Settings(documents=tmp_path / "docs", index_dir=tmp_path / "index", llm="none")) as assistant:
+        assistant.warm_up()
 
 
 def check(assistant: Assistant, answer: Answer) -> None:

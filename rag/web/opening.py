@@ -124,9 +124,9 @@ class Opening:
         with self._lock:
             self._state = _State("ready", assistant=assistant)
             closing = self._closing
-        if not closing and any(assistant.count()):
+        if not closing:
             with suppress(RagError):  # the first question tells
-                assistant.search("warm up", 1)  # loads the model, which the first question would wait for
+                assistant.warm_up()
 
     def _report(self, now: Progress) -> None:
         if self._closing:

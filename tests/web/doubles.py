@@ -37,6 +37,9 @@ class Double:
     def document(self, document_id: int) -> Document:
         return Document("root", "a.txt", "Title", "text/plain", "", PASSAGE.text, id=document_id)
 
+    def warm_up(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
