@@ -30,8 +30,8 @@ from .run import Asked, Row
 
 FORMAT = 1
 _PACKAGES = (
-    "rag-quoted", "faiss-cpu", "llama-index-core", "numpy", "rapidfuzz", "sentence-transformers", "snowballstemmer",
-    "torch", "transformers", "xllamacpp",
+    "rag-quoted", "faiss-cpu", "llama-index-core", "numpy", "openvino", "rapidfuzz", "sentence-transformers",
+    "snowballstemmer", "tokenizers", "torch", "transformers", "xllamacpp",
 )  # fmt: skip
 _NOT_SHOWN = {"index_dir", "cache_dir"}  # folders of this machine
 _SHORTEST_KEY = 6  # a shorter "key" is a placeholder such as "none": taking it out would only eat words

@@ -206,7 +206,7 @@ class Assistant:
     def warm_up(self) -> None:
         """Load what the first question would wait for: encoder, reader, and the embedded LLM. No endpoint is asked.
 
-        Raises RagError when one of them cannot be loaded.
+        Raises RagError when encoder or reader cannot be loaded; how the LLM's one word went, `models().outcome` says.
         """
         if any(self.count()):
             self.search("What is this about?", 1)  # a question: what only names a topic is not read

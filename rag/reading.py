@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .bert import Bert, FloatArray, scores, word_pieces
-from .embedding import model_folder, published_weights
+from .embedding import model_folder, packaged_damaged, published_weights
 from .errors import EmbeddingUnavailable
 from .kept import Kept
 from .settings import PACKAGED_EMBEDDER
@@ -96,7 +96,7 @@ class Reader:
         self._folder = folder
         self._weights = weights
         self._lock = threading.Lock()
-        self._bert = Bert(folder, self._adapted, self._scores)
+        self._bert = Bert(folder, self._adapted, self._scores, packaged_damaged)
         self._kept = Kept[tuple[str, Passage], Reading](_KEPT)
 
     @cached_property
@@ -119,7 +119,8 @@ class Reader:
     def prepare(self) -> None:
         """Begin to load, in a thread of its own: beside the encoder, and beside the search."""
         if not self._bert.is_loaded:
-            threading.Thread(target=self._prepare, name="reader", daemon=True).start()
+            # No daemon: a process that ends while one compiles aborts.
+            threading.Thread(target=self._prepare, name="reader").start()
 
     def _prepare(self) -> None:
         with suppress(Exception):  # whoever reads is told
@@ -144,10 +145,17 @@ class Reader:
 
     @cached_property
     def _pieces(self) -> Pieces:
-        return pieces_of(self._folder)
+        try:
+            return pieces_of(self._folder)
+        except Exception as error:  # the tokenizers have one type of error for all
+            raise packaged_damaged(error) from error
 
     def _adapted(self) -> dict[str, FloatArray]:
-        return adapted(published_weights(self._folder), self._trained)
+        base = published_weights(self._folder)
+        try:
+            return adapted(base, self._trained)
+        except (KeyError, ValueError) as error:
+            raise self._unreadable(error) from error
 
     def _scores(self, hidden: Any, mask: Any) -> Any:
         return scores(self._trained["head.weight"].astype(np.float32))(hidden, mask)
@@ -221,14 +229,22 @@ def _shortened(tokenizer: Tokenizer, question: str) -> str:
 
 
 def adapted(base: Mapping[str, FloatArray], trained: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    """The weights of the reader: a matrix of `base` plus what was learnt, left · right; a vector anew."""
+    """The weights of the reader: a matrix of `base` plus what was learnt, left · right; a vector anew.
+
+    Raises ValueError or KeyError when they do not belong together.
+    """
     result = dict(base)
+    whole = {name.removesuffix(".left") for name in trained if name.replace(".left", ".right") in trained}
+    if {name for name in base if name.startswith("encoder.")} - whole:
+        raise ValueError("a part of it was not trained")
     for name, weight in base.items():
         if f"{name}.left" in trained:
             learnt = trained[f"{name}.left"].astype(np.float32) @ trained[f"{name}.right"].astype(np.float32)
             result[name] = weight + learnt
         elif name in trained:
             result[name] = trained[name].astype(np.float32)
+        if result[name].shape != weight.shape:
+            raise ValueError(f"{name} has another shape")
     return result
 
 

@@ -20,6 +20,9 @@ from rag.disagreement import disagreement
         ("Dahl was replaced by Ford.", "Ford was replaced by Dahl."),
         ("Ford beat Dahl.", "Ford was beat by Dahl."),
         ("Ann Lee met the mayor of Kent.", "Ann Lee met the mayor of Essex."),
+        ("Unlike Ann Lee, Bo Dahl took bribes.", "Unlike Bo Dahl, Ann Lee took bribes."),
+        ("Bo Dahl took bribes.", "Unlike Bo Dahl, Ann Lee took bribes."),
+        ("Dahl was chosen.", "Ford was chosen instead of Dahl."),
     ],
 )
 def test_what_says_something_else_is_noticed(claim: str, quote: str) -> None:
@@ -36,6 +39,8 @@ def test_what_says_something_else_is_noticed(claim: str, quote: str) -> None:
         ("It has three gates.", "It has 3 gates, and a lock."),
         ("On 5 May 1903 Ann Lee was elected.", "On May 5, 1903, Ann Lee was elected."),
         ("If it leaks, the dam will be closed.", "The dam will be closed if it leaks."),
+        ("Ann Lee, unlike Bo Dahl, took bribes.", "Unlike Bo Dahl, Ann Lee took bribes."),
+        ("Ford was chosen.", "Ford was chosen instead of Dahl."),
     ],
 )
 def test_other_words_for_the_same_are_no_disagreement(claim: str, quote: str) -> None:

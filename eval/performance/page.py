@@ -57,10 +57,11 @@ async chip => {
 # From the key to the frame in which the first sentence of turn `count` is painted; a promise inside an object, for the
 # page is told to wait before the key is pressed. (Playwright's own waiting looks only every half second.)
 _SENTENCE = """
-(question, count) => ({sentence: new Promise(tell => question.addEventListener("keydown", () => {
+(question, count) => ({sentence: new Promise((tell, fail) => question.addEventListener("keydown", () => {
     const began = performance.now();
     const look = () => document.querySelectorAll(".turn")[count]?.querySelector(".said")
-        ? requestAnimationFrame(() => tell(performance.now() - began)) : requestAnimationFrame(look);
+        ? requestAnimationFrame(() => tell(performance.now() - began))
+        : performance.now() - began < 120_000 ? requestAnimationFrame(look) : fail("no sentence came");
     look();
 }, {once: true}))})
 """
@@ -120,11 +121,14 @@ def until_usable(page: Page, url: str) -> None:
     the app that starts.
     """
     where = urlsplit(url)
+    end = time.monotonic() + 120
     while True:
         try:
             socket.create_connection((where.hostname, where.port)).close()
             break
         except OSError:
+            if time.monotonic() > end:
+                raise
             time.sleep(0.02)
     page.goto(url)
     page.get_by_label("Your question").fill("?")
