@@ -75,6 +75,8 @@ PEERS = (
 HAIKU = Peer("haiku.rag", "", "", ("haiku.rag-slim",))
 RAW = Peer("raw encode", "raw_encode", "", LLAMAINDEX.requirements, LLAMAINDEX.extra)
 LIMITS = Peer("limits", "our_limits", "")
+STORE = Peer("our store", "our_store", "")
+UNREAD = "ours, not read"  # our hybrid search without the reader
 
 
 class Reply(NamedTuple):

@@ -22,13 +22,12 @@ from rag.embedding import open_encoder
 from rag.store import Store
 from rag.types import Chunk, Document
 
-from .driver import LIMITS, OURS, Peer, disk
+from .driver import LIMITS, OURS, STORE, disk
 from .peers.protocol import Line, NotMeasured
 from .works import Bench, tell, write
 
 Vectors = npt.NDArray[np.float32]
 
-STORE = Peer("our store", "our_store", "")
 JITTER = 0.5  # length of the noise that is added to a unit vector: cosine .89 to where it came from
 _BASE = 1500  # documents that vectors are jittered of
 _BLOCK = 50_000  # passages made at once

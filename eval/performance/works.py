@@ -20,7 +20,7 @@ import rag
 from eval import metrics
 
 from . import sizes
-from .driver import HAIKU, LIMITS, OURS, PEERS, RAW, ROOT, Environments, Peer, Worker, disk, output_of
+from .driver import HAIKU, LIMITS, OURS, PEERS, RAW, ROOT, STORE, UNREAD, Environments, Peer, Worker, disk, output_of
 from .figures import Book, turns
 from .peers.protocol import Line, NotMeasured
 
@@ -268,6 +268,10 @@ def searched(bench: Bench, indexes: Mapping[str, Path]) -> None:
             for mode, label in (MODES.items() if name == OURS.name else [("dense", "")])
         }
         jobs |= {f"{mode} alone": (limits, mode, "") for mode in ("encode", "flat", "fts5")}
+        if OURS.name in indexes:
+            store = alive.enter_context(bench.start(STORE))
+            store.do("open", index=indexes[OURS.name] / "index")
+            jobs[UNREAD] = (store, "hybrid", "")
         with bench.missing(RAW, "search p50"):
             raw = alive.enter_context(bench.start(RAW))
             raw.do("prepare", index=bench.folder)

@@ -1,4 +1,4 @@
-"""Our vectors alone: the store, without encoder, reader and LLM, so that time and memory are the search's own."""
+"""Parts of our search: vectors alone, so that time and memory are the store's own; hybrid search without the reader."""
 
 from __future__ import annotations
 
@@ -8,16 +8,30 @@ from typing import Any
 
 import numpy as np
 
+import rag
+from rag.assistant import index_fingerprint
+from rag.embedding import open_encoder
+from rag.retrieval import Retriever
 from rag.store import Store
 
-from .protocol import System, run
+from .protocol import Found, System, run
 
 
 class OurStore(System):
-    """Searches with vectors in place of questions."""
+    """Searches with vectors in place of questions, or with questions and no reader."""
 
     def __init__(self) -> None:
         self._store: Any = None
+        self._retriever: Any = None
+
+    def open(self, index: Path) -> None:
+        encoder = open_encoder(rag.Settings())
+        fingerprint = index_fingerprint(rag.Settings(), encoder)
+        self._retriever = Retriever(Store.open(index, fingerprint=fingerprint, dimension=encoder.dimension), encoder)
+
+    def search(self, question: str, k: int, mode: str) -> list[Found]:
+        hits = self._retriever.search(self._retriever.query(question), k)
+        return [Found(hit.passage.source, hit.passage.text) for hit in hits]
 
     def open_store(self, index: Path, fingerprint: str, vectors: str) -> None:
         """Open it and search once: what is loaded on first use is loaded then."""
