@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .errors import RagError
+from .errors import EmbeddingUnavailable, RagError
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -118,6 +118,10 @@ class Bert:
             return ThreadPoolExecutor(_streams(), "bert"), self._compiled()
         except RagError:
             raise
+        except ImportError as error:
+            raise EmbeddingUnavailable(
+                f"OpenVINO cannot be loaded ({type(error).__name__}); run 'pip install --force-reinstall openvino'"
+            ) from error
         except Exception as error:  # a damaged file raises whatever its reader raises, and OpenVINO what it likes
             raise self._damaged(error) from error
 

@@ -244,6 +244,12 @@ def test_a_damaged_packaged_model_is_named_with_its_cure(
         Assistant.open(settings)
 
 
+def test_without_openvino_its_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(EmbeddingUnavailable, match=r"run 'pip install --force-reinstall openvino'$"):
+        PackagedEncoder().queries(["Who?"])
+
+
 def test_pulling_what_is_here_does_nothing(tmp_path: Path) -> None:
     lines: list[str] = []
     assert pull_model(PACKAGED_EMBEDDER, lines.append) == model_folder(PACKAGED_EMBEDDER)

@@ -21,7 +21,7 @@ def written(*sentences: Sentence, **fields: Any) -> Answer:
 
 
 class Double:
-    """What a page asks of an Assistant beside questions; one document, in which `PASSAGE` stands."""
+    """What a page asks of an Assistant beside questions: it lists nothing, and any document holds `PASSAGE`."""
 
     model = "Bard"
 
