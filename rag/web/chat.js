@@ -14,6 +14,7 @@ function showEnd() {
   const end = view.scrollHeight - view.clientHeight;
   const top = last ? last.getBoundingClientRect().top - view.getBoundingClientRect().top + view.scrollTop : end;
   view.scrollTop = Math.min(end, top);
+  atEnd = end - view.scrollTop < 80; // now, for a change of size is told before the scroll is
 }
 
 // A row of buttons grows a field, a line comes above the box: what was at the end stays there.

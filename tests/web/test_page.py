@@ -404,3 +404,13 @@ def test_a_browser_that_knows_a_name_sees_the_page(visit: Visit, scripted: Scrip
     with served(scripted, users=Users(SecretStr("ada:horse"))) as url:
         page = visit(url, http_credentials={"username": "ada", "password": "horse"})
         assert ask(page, "first").locator(".chip").count() == 2
+
+
+def test_on_a_phone_an_answer_is_read_from_its_question_on(visit: Visit, seed_assistant: Assistant) -> None:
+    with served(seed_assistant) as url:
+        for _ in range(3):  # that a size changes is told now before and now after a scroll
+            page = visit(url, viewport={"width": 360, "height": 740})
+            ask(page, WHO)
+            page.wait_for_timeout(500)  # whatever changes its size late
+            assert page.locator("#chat").evaluate("chat => chat.scrollHeight - chat.clientHeight") > 100
+            assert in_view(page, ".turn:last-child .asked")
