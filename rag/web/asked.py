@@ -33,9 +33,14 @@ class Asked(NamedTuple):
 
 
 def gather(*names: str, when: str = "true") -> str:
-    """JavaScript that puts these parts of `window.asking` into an event's last input, or null; all, without names."""
+    """JavaScript that puts these parts of `window.asking` into an event's last input, or null; all, without names.
+
+    It waits for them: somebody quick asks before all of the page is there.
+    """
     wanted = json.dumps(names or Asked._fields)
-    return f"""(...inputs) => {{
-        const part = (name) => [name, window.asking?.[name]?.()];
-        return [...inputs.slice(0, -1), {when} ? Object.fromEntries({wanted}.map(part)) : null];
+    return f"""async (...inputs) => {{
+        const wanted = {wanted};
+        while (!wanted.every((name) => window.asking?.[name])) await new Promise((again) => setTimeout(again, 50));
+        const parts = () => Object.fromEntries(wanted.map((name) => [name, window.asking[name]()]));
+        return [...inputs.slice(0, -1), {when} ? parts() : null];
     }}"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 Page = Any  # playwright's, which may not be installed
 Visit = Callable[..., Page]
+Routes = Mapping[str, Callable[[Any], Any]]
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +35,14 @@ def visit(browser: Any) -> Iterator[Visit]:
     """Opens pages; at the end, none may have reached another origin, logged an error or shown a dialog."""
     faults: list[str] = []
 
-    def open_page(url: str, *, before: str = "", **options: Any) -> Page:
-        """`before` is a script that runs before those of the page."""
+    def open_page(url: str, *, before: str = "", routes: Routes | None = None, **options: Any) -> Page:
+        """`before` is a script that runs before those of the page; `routes` get the requests for what they name."""
         context = browser.new_context(reduced_motion="reduce", **options)
         OPENED.append(context)
         if before:
             context.add_init_script(before)
+        for pattern, handler in (routes or {}).items():
+            context.route(pattern, handler)
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.on("request", lambda r: r.url.startswith((url, "data:", "blob:")) or faults.append(f"asked for {r.url}"))

@@ -368,6 +368,20 @@ def test_the_page_waits_for_its_index_and_a_question_with_it(visit: Visit, scrip
         page.locator("#header").get_by_text("No documents yet").wait_for()
 
 
+def test_who_asks_before_all_of_the_page_is_there_is_answered(visit: Visit, scripted: Scripted) -> None:
+    scripted.go_on.set()
+    held: list[Any] = []
+    with served(scripted) as url:
+        page = visit(url, routes={"**/assets/HTML-*.js": lambda route: held.append(route)})
+        enter(page, "who is quick?")
+        page.wait_for_timeout(300)
+        for route in held:
+            route.continue_()
+        page.locator(".turn .asked", has_text="who is quick?").wait_for()
+        page.get_by_role("button", name="Ask", exact=True).wait_for()
+        assert page.get_by_label("Your question").input_value() == ""
+
+
 def test_no_second_question_is_asked_while_one_is_answered(visit: Visit, scripted: Scripted) -> None:
     with served(scripted) as url:
         page = visit(url)
