@@ -27,6 +27,7 @@ _ONE_TOPIC = 0.1  # mean cosine of a question to the passages, from where on it 
 _MIXED, _OF_ONE_THING = 0.06, 0.25  # mean cosine between two passages: all about everything, all about one thing
 _READ = 8  # passages, by the reader
 _READER_WEIGHT = 0.6
+_SURE = 0.16  # lead of the first over the second with which it keeps its place, whatever the reader would say
 _FURTHER_OF_TOPIC, _FURTHER_OF_QUESTION = 0.5, 0.8  # see `_spread`
 _BEFORE_LINKED = 3  # passages that stay in front of linked ones
 _MOST_LINKED = 2
@@ -153,8 +154,8 @@ class Retriever:
         return _unit(vector + weights @ self._store.vectors(best) / weights.sum())
 
     def _read(self, query: Query, hits: list[Hit]) -> list[Hit]:
-        """The first hits in a new order: those first in which the reader sees an answer."""
-        if not self._reader:
+        """The first hits in a new order, unless one leads them: those first in which the reader sees an answer."""
+        if not self._reader or len(hits) < 2 or hits[0].score - hits[1].score >= _SURE:
             return hits
         head = hits[:_READ]
         readings = self._reader.read(query.read_as, [hit.passage for hit in head])

@@ -9,6 +9,7 @@ import pytest
 from rag.answertype import is_question
 from rag.assistant import Assistant
 from rag.embedding import PackagedEncoder
+from rag.reading import Reader
 from rag.retrieval import possible_titles, topicality
 from rag.settings import Settings
 from rag.store import centre_of
@@ -170,3 +171,24 @@ def test_a_question_is_topical_only_where_all_passages_are_alike(encoder: Packag
     assert topicality(other, centre_of(encoder.documents(bridges))) < 0.5
     assert topicality(asked, centre_of(encoder.documents(mixed))) < 0.1
     assert topicality(asked, centre_of(encoder.documents(mixed[:0]))) == 0
+
+
+def test_the_reader_orders_what_is_close_and_leaves_a_clear_lead_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {
+        "stone.txt": "The Arden mill was built of grey stone from the hill behind it.",
+        "weld.txt": "The Arden mill was built by Jonas Weld in the winter of 1931.",
+        "owls.txt": BIRDS["owls.txt"],
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    questions = []
+    read = Reader.read
+    monkeypatch.setattr(
+        Reader, "read", lambda self, question, of: questions.append(question) or read(self, question, of)
+    )
+    with Assistant.open(Settings(documents=tmp_path, index_dir=tmp_path / ".rag", llm="none")) as assistant:
+        assert assistant.search("Who built the Arden mill?", 2)[0].passage.source == "weld.txt"
+        assert assistant.search("When do owls hunt mice?", 2)[0].passage.source == "owls.txt"
+    assert questions == ["Who built the Arden mill?"]
