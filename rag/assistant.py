@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from . import conversation
 from .confidence import Features
 from .embedding import Encoder, open_encoder
-from .errors import DocumentsNotFound, EmbeddingUnavailable, IndexLocked, LLMUnavailable, ModelMissing, QuestionInvalid
+from .errors import DocumentsNotFound, EmbeddingUnavailable, IndexLocked, LLMUnavailable, ModelMissing
 from .evidence import EvidenceFinder
 from .grounding import Composer
 from .ingest import Ingester, Report
@@ -27,7 +27,7 @@ from .pipeline import embedded_text
 from .quoting import choose, short_answer
 from .reading import Reader, open_reader
 from .retrieval import Retriever
-from .settings import NO_LLM, Settings
+from .settings import NO_LLM, Settings, valid_question
 from .splitting import SPLITTER_VERSION, chunks
 from .store import SCHEMA_VERSION, Store
 from .terms import around
@@ -412,17 +412,6 @@ def _composed(base: Answer, composer: Composer, mode: Any) -> Answer:
 
 def _sources(sources: Collection[str]) -> Collection[str]:
     return (sources,) if isinstance(sources, str) else sources
-
-
-def valid_question(question: str, settings: Settings) -> str:
-    """The question without surrounding space and half characters; QuestionInvalid when empty or too long."""
-    question = question.encode("utf-8", "replace").decode().strip()
-    if not question:
-        raise QuestionInvalid("the question is empty; ask something")
-    limit = settings.question_chars
-    if len(question) > limit:
-        raise QuestionInvalid(f"the question has {len(question):,} characters; ask it in at most {limit:,}")
-    return question
 
 
 def _local(name: str, model: Encoder | Reader, dimension: int) -> LocalModel:

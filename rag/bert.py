@@ -12,7 +12,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, cached_property
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -68,6 +69,11 @@ def padded(rows: Sequence[Encoding]) -> Inputs:
     return Inputs(*arrays)
 
 
+class _Loaded(NamedTuple):
+    pool: ThreadPoolExecutor
+    network: Any
+
+
 class Bert:
     """A BERT with weights of its own. Loads on first use; safe between threads, which share the cores."""
 
@@ -80,6 +86,7 @@ class Bert:
         self._top = top
         self._damaged = damaged
         self._lock = threading.Lock()
+        self._loaded: _Loaded | None = None
         self._mine = threading.local()
 
     def run(self, rows: Sequence[Encoding]) -> list[FloatArray]:
@@ -87,8 +94,7 @@ class Bert:
 
         Rows of like length share a batch, and batches the cores. Raises RagError when it cannot be loaded.
         """
-        with self._lock:
-            pool, _ = self._loaded
+        pool, _ = self._load()
         result: list[FloatArray] = [np.empty(0, np.float32)] * len(rows)
         batches = list(_batches([len(row.ids) for row in rows], _streams()))
         for batch, out in zip(batches, pool.map(self._infer, ([rows[i] for i in b] for b in batches)), strict=True):
@@ -96,26 +102,31 @@ class Bert:
                 result[i] = row
         return result
 
-    @property
-    def is_loaded(self) -> bool:
-        """Whether `run` need not wait."""
-        return "_loaded" in self.__dict__
+    def prepare(self) -> None:
+        """Begin to do what the first `run` would otherwise do, in a thread of its own."""
+        if not self._loaded:
+            # No daemon: a process that ends while one compiles aborts.
+            threading.Thread(target=self._prepare, name="bert").start()
 
-    def load(self) -> None:
-        """What the first `run` would otherwise do."""
-        with self._lock:
-            _ = self._loaded
+    def _prepare(self) -> None:
+        with suppress(RagError):  # whoever runs it is told
+            self._load()
 
     def _infer(self, rows: Sequence[Encoding]) -> FloatArray:
         if not hasattr(self._mine, "request"):
-            self._mine.request = self._loaded[1].create_infer_request()
+            self._mine.request = self._load().network.create_infer_request()
         (out,) = self._mine.request.infer(list(padded(rows)), share_inputs=True).values()
         return out  # type: ignore[no-any-return]
 
-    @cached_property
-    def _loaded(self) -> tuple[ThreadPoolExecutor, Any]:
+    def _load(self) -> _Loaded:
+        with self._lock:  # no cached_property: in Python 3.11 those of two models wait for each other
+            if not self._loaded:
+                self._loaded = self._made()
+            return self._loaded
+
+    def _made(self) -> _Loaded:
         try:
-            return ThreadPoolExecutor(_streams(), "bert"), self._compiled()
+            return _Loaded(ThreadPoolExecutor(_streams(), "bert"), self._compiled())
         except RagError:
             raise
         except ImportError as error:
@@ -225,18 +236,18 @@ def _network(config: Mapping[str, Any], weights: Weights, top: Top) -> Any:
     width, heads, epsilon = config["hidden_size"], config["num_attention_heads"], config["layer_norm_eps"]
     ids, mask, types = (op.parameter([-1, -1], np.int32, name) for name in Inputs._fields)
 
+    def weight(name: str) -> Any:
+        return op.constant(weights[name], shared_memory=True)  # no copy: compiling makes its own
+
     def dense(of: Any, name: str) -> Any:
-        return op.add(
-            op.matmul(of, op.constant(weights[f"{name}.weight"]), False, True), op.constant(weights[f"{name}.bias"])
-        )
+        return op.add(op.matmul(of, weight(f"{name}.weight"), False, True), weight(f"{name}.bias"))
 
     def norm(of: Any, name: str) -> Any:
         normed = op.mvn(of, _constant(np.array([-1])), True, epsilon, "inside_sqrt")
-        scaled = op.multiply(normed, op.constant(weights[f"{name}.weight"]))
-        return op.add(scaled, op.constant(weights[f"{name}.bias"]))
+        return op.add(op.multiply(normed, weight(f"{name}.weight")), weight(f"{name}.bias"))
 
     def looked_up(name: str, at: Any) -> Any:
-        return op.gather(op.constant(weights[f"embeddings.{name}_embeddings.weight"]), at, _constant(np.int32(0)))
+        return op.gather(weight(f"embeddings.{name}_embeddings.weight"), at, _constant(np.int32(0)))
 
     def by_head(of: Any) -> Any:
         split = op.reshape(of, _constant(np.array([0, 0, heads, width // heads])), True)

@@ -12,7 +12,7 @@ import importlib.util
 import json
 import threading
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -57,8 +57,14 @@ def open_encoder(settings: Settings, embed_model: Any | None = None) -> Encoder:
     if embed_model is not None:
         return LlamaIndexEncoder(embed_model)
     if settings.embed_model == PACKAGED_EMBEDDER:
-        return PackagedEncoder()
+        return packaged_encoder()
     return SentenceEncoder(settings.embed_model, model_folder(settings.embed_model))
+
+
+@cache
+def packaged_encoder() -> PackagedEncoder:
+    """One for the process, however many indexes it opens."""
+    return PackagedEncoder()
 
 
 def model_folder(name: str) -> Path:
@@ -167,6 +173,10 @@ class PackagedEncoder(_Folder):
             raise self._damaged(ValueError("no hidden_size"))
         return self._width
 
+    def prepare(self) -> None:
+        """Begin to load, beside what comes first."""
+        self._bert.prepare()
+
     def documents(self, texts: Sequence[str]) -> FloatArray:
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
@@ -198,10 +208,17 @@ def packaged_damaged(error: Exception) -> EmbeddingUnavailable:
 
 
 def published_weights(folder: Path) -> dict[str, FloatArray]:
-    """The weights of the model in `folder`, by their names."""
-    from safetensors.numpy import load_file
-
-    return load_file(folder / "model.safetensors")
+    """The weights of the model in `folder`, by their names: parts of the mapped file, of which writing makes a copy."""
+    path = folder / "model.safetensors"
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+    data = np.memmap(path, np.uint8, "c", 8 + size)  # safetensors itself copies all of it
+    return {
+        name: data[slice(*tensor["data_offsets"])].view(np.float32).reshape(tensor["shape"])
+        for name, tensor in header.items()
+        if name != "__metadata__" and tensor["dtype"] == "F32"
+    }
 
 
 class SentenceEncoder(_Folder):

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .bert import Bert, FloatArray, scores, word_pieces
-from .embedding import model_folder, packaged_damaged, published_weights
+from .embedding import model_folder, packaged_damaged, packaged_encoder, published_weights
 from .errors import EmbeddingUnavailable
 from .kept import Kept
-from .settings import PACKAGED_EMBEDDER
+from .settings import PACKAGED_EMBEDDER, Settings
 from .types import Passage, Span
 
 if TYPE_CHECKING:
@@ -117,14 +117,8 @@ class Reader:
         return str(self._weights)
 
     def prepare(self) -> None:
-        """Begin to load, in a thread of its own: beside the encoder, and beside the search."""
-        if not self._bert.is_loaded:
-            # No daemon: a process that ends while one compiles aborts.
-            threading.Thread(target=self._prepare, name="reader").start()
-
-    def _prepare(self) -> None:
-        with suppress(Exception):  # whoever reads is told
-            self._bert.load()
+        """Begin to load: beside the encoder, and beside the search."""
+        self._bert.prepare()
 
     def read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
         """One reading for each passage, in their order."""
@@ -240,7 +234,7 @@ def adapted(base: Mapping[str, FloatArray], trained: Mapping[str, FloatArray]) -
     for name, weight in base.items():
         if f"{name}.left" in trained:
             learnt = trained[f"{name}.left"].astype(np.float32) @ trained[f"{name}.right"].astype(np.float32)
-            result[name] = weight + learnt
+            result[name] = np.add(learnt, weight, out=learnt)
         elif name in trained:
             result[name] = trained[name].astype(np.float32)
         if result[name].shape != weight.shape:
@@ -250,7 +244,21 @@ def adapted(base: Mapping[str, FloatArray], trained: Mapping[str, FloatArray]) -
 
 def open_reader(embed_model: str) -> Reader | None:
     """The packaged reader; None beside another embedding model, which may know languages that it cannot read."""
-    return Reader(model_folder(PACKAGED_EMBEDDER), WEIGHTS) if embed_model == PACKAGED_EMBEDDER else None
+    return _packaged_reader() if embed_model == PACKAGED_EMBEDDER else None
+
+
+@cache
+def _packaged_reader() -> Reader:
+    """One for the process, however many indexes it opens."""
+    return Reader(model_folder(PACKAGED_EMBEDDER), WEIGHTS)
+
+
+def prepare(settings: Settings) -> None:
+    """Begin to load what the first question over `settings` will need of the packaged models."""
+    if settings.embed_model == PACKAGED_EMBEDDER:
+        with suppress(EmbeddingUnavailable):  # whoever asks is told
+            _packaged_reader().prepare()
+            packaged_encoder().prepare()
 
 
 def _reading(tokens: Sequence[tuple[Span, float, float]]) -> Reading:

@@ -15,7 +15,7 @@ import platformdirs
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from .errors import SettingsError
+from .errors import QuestionInvalid, SettingsError
 
 EMBEDDED_LLM = "embedded"
 NO_LLM = "none"
@@ -93,3 +93,14 @@ def resource(*parts: str) -> Path:
 def default_documents() -> Path:
     """`./seeds` where it is there, else the packaged seed documents."""
     return Path("seeds") if Path("seeds").is_dir() else resource("seeds")
+
+
+def valid_question(question: str, settings: Settings) -> str:
+    """The question without surrounding space and half characters; QuestionInvalid when empty or too long."""
+    question = question.encode("utf-8", "replace").decode().strip()
+    if not question:
+        raise QuestionInvalid("the question is empty; ask something")
+    limit = settings.question_chars
+    if len(question) > limit:
+        raise QuestionInvalid(f"the question has {len(question):,} characters; ask it in at most {limit:,}")
+    return question

@@ -20,6 +20,8 @@ from typer.testing import CliRunner, Result
 from rag import reading
 from rag.assistant import Assistant
 from rag.cli import app
+from rag.embedding import model_folder
+from rag.settings import PACKAGED_EMBEDDER
 from rag.store import Store
 
 ANSWERED = "Who is the head of the Counter-Terrorism Service?"
@@ -444,7 +446,8 @@ def test_doctor_names_the_cure_for_a_damaged_reader(
 ) -> None:
     if content is not None:
         (tmp_path / "reader.safetensors").write_bytes(content)
-    monkeypatch.setattr(reading, "WEIGHTS", tmp_path / "reader.safetensors")
+    damaged = reading.Reader(model_folder(PACKAGED_EMBEDDER), tmp_path / "reader.safetensors")
+    monkeypatch.setattr(reading, "_packaged_reader", lambda: damaged)
     result = rag(*quoting(folder), "doctor")
     assert result.exit_code == 3
     (problem,) = [line for line in result.stdout.splitlines() if line.startswith("problem")]

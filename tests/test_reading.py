@@ -40,6 +40,11 @@ def passage(text: str, number: int = 1, title: str = "") -> Passage:
     return Passage(number, number, f"{number}.txt", title, 100, 100 + len(text), text)
 
 
+def fresh() -> Reader:
+    """One that has loaded and read nothing."""
+    return Reader(model_folder(PACKAGED_EMBEDDER), WEIGHTS)
+
+
 def answer(reader: Reader, question: str, text: str, title: str = "") -> str:
     (reading,) = reader.read(question, [passage(text, title=title)])
     best = reading.best(Span(100, 100 + len(text)))
@@ -95,8 +100,7 @@ def test_without_passages_there_is_nothing_to_read(reader: Reader) -> None:
 def test_threads_read_alike(reader: Reader) -> None:
     questions = [f"Who built the mill number {n}?" for n in range(8)]
     alone = [reader.read(question, [passage(MILL, 7)])[0].logit for question in questions]
-    again = open_reader(PACKAGED_EMBEDDER)
-    assert again is not None
+    again = fresh()
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda q: again.read(q, [passage(MILL, 7)])[0].logit, questions))
     assert together == alone
@@ -106,10 +110,9 @@ def test_a_model_is_loaded_once_however_many_threads_ask(monkeypatch: pytest.Mon
     loaded = []
     weights = rag.reading.published_weights
     monkeypatch.setattr(rag.reading, "published_weights", lambda folder: loaded.append(folder) or weights(folder))
-    fresh = open_reader(PACKAGED_EMBEDDER)
-    assert fresh is not None
+    shared = fresh()
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda n: fresh.read(f"Who built mill {n}?", [passage(MILL)]), range(8)))
+        list(pool.map(lambda n: shared.read(f"Who built mill {n}?", [passage(MILL)]), range(8)))
     assert len(loaded) == 1
 
 
@@ -133,8 +136,7 @@ def seen(trained: SpanReader) -> Iterator[list[list[int]]]:
 def test_training_and_reading_see_the_same_tokens(
     question: str, title: str, trained: SpanReader, seen: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = open_reader(PACKAGED_EMBEDDER)
-    assert read is not None
+    read = fresh()
     given: list[Inputs] = []
     whole = rag.bert.padded
     monkeypatch.setattr(rag.bert, "padded", lambda rows: given.append(whole(rows)) or given[-1])
