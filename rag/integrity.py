@@ -7,7 +7,7 @@ import sqlite3
 import numpy as np
 
 from .errors import IndexDamaged
-from .rows import from_blob
+from .rows import from_blobs
 
 _REBUILD = "run 'rag rebuild'"
 
@@ -39,5 +39,5 @@ def _verify_passages(connection: sqlite3.Connection, document_id: int, source: s
     for passage_id, start, stop, passage, blob in rows:
         if text[start:stop] != passage:
             raise IndexDamaged(f"passage {passage_id} of '{source}' is not what its document says; {_REBUILD}")
-        if not np.linalg.norm(from_blob(blob, dimension)) < 1.01:  # not-a-number fails this, too
+        if not np.linalg.norm(from_blobs([blob], dimension)) < 1.01:  # not-a-number fails this, too
             raise IndexDamaged(f"passage {passage_id} of '{source}' has a damaged vector; {_REBUILD}")

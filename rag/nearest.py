@@ -11,15 +11,13 @@ import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
-import faiss as _faiss
 import numpy as np
 import numpy.typing as npt
 
-from .rows import FloatArray, from_blob
-
-faiss: Any = _faiss  # the stubs of some releases do not know SearchParameters(sel=…)
+from .rows import FloatArray, from_blobs
 
 IntArray = npt.NDArray[np.int64]
 
@@ -28,6 +26,14 @@ _CELLS_PER_PROBE = 8
 _FEW = 0.25  # a share of passages left out that does not empty the cells around a question
 _SAMPLE_PER_CELL = 40  # vectors to learn a cell from: FAISS asks for 39 at least
 _BLOCK = 16_384  # vectors in memory besides the index that is made of them
+
+
+@cache
+def faiss() -> Any:
+    """FAISS, by whoever needs it first: an ingest that finds nothing new does not."""
+    import faiss
+
+    return faiss
 
 
 def all_vectors(connection: sqlite3.Connection, dimension: int) -> Any:
@@ -40,28 +46,45 @@ def all_vectors(connection: sqlite3.Connection, dimension: int) -> Any:
 
 def vectors_after(connection: sqlite3.Connection, dimension: int, after: int) -> Any:
     """An exact index of the passages with an id above `after`."""
-    return _filled(faiss.IndexIDMap(faiss.IndexFlatIP(dimension)), connection, dimension, after)
+    return _filled(faiss().IndexIDMap(faiss().IndexFlatIP(dimension)), connection, dimension, after)
+
+
+def to_bytes(index: Any) -> bytes:
+    """An index as a file holds it."""
+    data: bytes = faiss().serialize_index(index).tobytes()
+    return data
+
+
+def from_bytes(data: bytes) -> Any:
+    """The index that `to_bytes` gave, which stays in `data`: nothing is copied.
+
+    Raises RuntimeError for what another release of FAISS has written.
+    """
+    array = np.frombuffer(data, np.uint8)
+    index = faiss().read_index(faiss().ZeroCopyIOReader(faiss().swig_ptr(array), array.size))
+    index.referenced_objects = [data]  # lives as long as what points into it
+    return index
 
 
 def _trained(connection: sqlite3.Connection, dimension: int, ids: IntArray) -> Any:
     cells = math.isqrt(len(ids))
-    index = faiss.IndexIVFScalarQuantizer(
-        faiss.IndexFlatIP(dimension),
+    index = faiss().IndexIVFScalarQuantizer(
+        faiss().IndexFlatIP(dimension),
         dimension,
         cells,
-        faiss.ScalarQuantizer.QT_8bit,
-        faiss.METRIC_INNER_PRODUCT,
+        faiss().ScalarQuantizer.QT_8bit,
+        faiss().METRIC_INNER_PRODUCT,
     )
     index.nprobe = math.ceil(cells / _CELLS_PER_PROBE)
     sample = ids[:: max(1, len(ids) // (_SAMPLE_PER_CELL * cells))]  # evenly spread: the same one every time
-    index.train(np.array(list(_exact(connection, dimension, sample).values())))
+    index.train(_stored(connection, dimension, sample)[1])
     return index
 
 
 def _filled(index: Any, connection: sqlite3.Connection, dimension: int, after: int) -> Any:
     rows = connection.execute("SELECT id, vector FROM passage WHERE id > ? ORDER BY id", (after,))
     while block := rows.fetchmany(_BLOCK):
-        vectors = np.array([from_blob(blob, dimension) for _, blob in block])
+        vectors = from_blobs([blob for _, blob in block], dimension)
         index.add_with_ids(vectors, np.array([i for i, _ in block], np.int64))
     return index
 
@@ -71,24 +94,23 @@ def nearest(
 ) -> list[tuple[int, float]]:
     """The `k` best (id, inner product), in no order; among `only` if given, and none of `without`."""
     if only is None:
-        selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(without))
+        selector = faiss().IDSelectorNot(faiss().IDSelectorBatch(without))
     else:
-        selector = faiss.IDSelectorBatch(np.setdiff1d(only, without))
+        selector = faiss().IDSelectorBatch(np.setdiff1d(only, without))
     k = min(k, index.ntotal)
     if k <= 0:
         return []
-    if not isinstance(index, faiss.IndexIVF):
-        return _search(index, vector, k, faiss.SearchParameters(sel=selector))
+    if not isinstance(index, faiss().IndexIVF):
+        return _search(index, vector, k, faiss().SearchParameters(sel=selector))
     # A byte per dimension confuses close neighbours: more are fetched, and their stored vectors decide.
     wanted = min(2 * k + 20, index.ntotal)
     found: list[tuple[int, float]] = []
     if only is None and len(without) <= _FEW * index.ntotal:
-        found = _search(index, vector, wanted, faiss.SearchParametersIVF(sel=selector, nprobe=index.nprobe))
+        found = _search(index, vector, wanted, faiss().SearchParametersIVF(sel=selector, nprobe=index.nprobe))
     if len(found) < k:  # what is left may lie in any cell
-        found = _search(index, vector, wanted, faiss.SearchParametersIVF(sel=selector, nprobe=index.nlist))
-    exact = _exact(connection, index.d, np.array([i for i, _ in found], np.int64))
-    scored = [(i, float(stored @ vector)) for i, stored in exact.items()]
-    return sorted(scored, key=lambda hit: -hit[1])[:k]
+        found = _search(index, vector, wanted, faiss().SearchParametersIVF(sel=selector, nprobe=index.nlist))
+    ids, stored = _stored(connection, index.d, np.array([i for i, _ in found], np.int64))
+    return sorted(zip(ids, (stored @ vector).tolist(), strict=True), key=lambda hit: -hit[1])[:k]
 
 
 def _search(index: Any, vector: FloatArray, k: int, parameters: Any) -> list[tuple[int, float]]:
@@ -97,19 +119,19 @@ def _search(index: Any, vector: FloatArray, k: int, parameters: Any) -> list[tup
     return [(int(i), float(score)) for i, score in zip(ids[0], scores[0], strict=True) if i >= 0]
 
 
-def _exact(connection: sqlite3.Connection, dimension: int, ids: IntArray) -> dict[int, FloatArray]:
+def _stored(connection: sqlite3.Connection, dimension: int, ids: IntArray) -> tuple[list[int], FloatArray]:
     rows = connection.execute(
         "SELECT id, vector FROM passage WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids.tolist()),)
-    )
-    return {i: from_blob(blob, dimension) for i, blob in rows}
+    ).fetchall()
+    return [i for i, _ in rows], from_blobs([blob for _, blob in rows], dimension)
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """FAISS cannot share out one question; its threads only wait for each other (20 ms for 1 on a busy machine)."""
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)  # of the calling thread only
+    threads = faiss().omp_get_max_threads()
+    faiss().omp_set_num_threads(1)  # of the calling thread only
     try:
         yield
     finally:
-        faiss.omp_set_num_threads(threads)
+        faiss().omp_set_num_threads(threads)

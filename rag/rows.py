@@ -19,6 +19,8 @@ from .types import Chunk, Document, Listed
 FloatArray = npt.NDArray[np.float32]
 _STORED = np.dtype("<f2")  # of a component of a vector
 _SAMPLE = 256  # vectors that a mean is taken of
+_HASHES = 2**32
+_FIBONACCI = 2_654_435_769  # 2³² divided by the golden ratio
 
 # Columns in the order of `Passage` and, with `text` behind them, of `to_document`.
 PASSAGE = """
@@ -114,7 +116,7 @@ def take_out_document(connection: sqlite3.Connection, words: WordCounts, documen
     rows = connection.execute(
         "SELECT start, stop, page, heading, vector FROM passage WHERE document_id = ? ORDER BY id", (document.id,)
     ).fetchall()
-    vectors = np.array([from_blob(row[-1], dimension) for row in rows], np.float32).reshape(len(rows), dimension)
+    vectors = from_blobs([row[-1] for row in rows], dimension)
     changed = connection.execute(
         f"SELECT value FROM document JOIN meta ON key = {_CHANGED} WHERE document.id = ?", (document.id,)
     ).fetchone()
@@ -236,14 +238,14 @@ class Centre(NamedTuple):
 
 
 def centre(connection: sqlite3.Connection, dimension: int, documents: Collection[str]) -> Centre:
-    """The centre of at most `_SAMPLE` vectors at even distances, of all passages or of those of some sources."""
-    chosen = (PASSAGES_OF_SOURCES, (json.dumps(list(documents)),)) if documents else ("SELECT id FROM passage", ())
-    ids = sorted(i for (i,) in connection.execute(*chosen))
-    sample = ids[:: max(1, -(-len(ids) // _SAMPLE))]
-    rows = connection.execute(
-        "SELECT vector FROM passage WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(sample),)
-    )
-    return centre_of(np.array([from_blob(blob, dimension) for (blob,) in rows], np.float32).reshape(-1, dimension))
+    """The centre of some `_SAMPLE` vectors spread over all passages, or over those of some sources; of few, all."""
+    where, values = (f"id IN ({PASSAGES_OF_SOURCES})", (json.dumps(list(documents)),)) if documents else ("1", ())
+    (count,) = connection.execute(f"SELECT count(*) FROM passage WHERE {where}", values).fetchone()
+    # By Fibonacci hashing (Knuth, TAOCP 6.4) of ids: it spreads them evenly, and no vector is looked at to choose.
+    share = _HASHES if count <= _SAMPLE else _HASHES * _SAMPLE // count
+    chosen = f"SELECT id FROM passage WHERE {where} AND id * {_FIBONACCI} % {_HASHES} < ?"
+    rows = connection.execute(f"SELECT vector FROM passage WHERE id IN ({chosen})", (*values, share))
+    return centre_of(from_blobs([blob for (blob,) in rows], dimension))
 
 
 def centre_of(vectors: FloatArray) -> Centre:
@@ -277,11 +279,13 @@ def to_blob(vector: FloatArray) -> bytes:
     return vector.astype(_STORED).tobytes()
 
 
-def from_blob(blob: bytes, dimension: int) -> FloatArray:
-    """The vector [dimension] that `to_blob` stored."""
-    if len(blob) != _STORED.itemsize * dimension:
-        raise IndexDamaged(
-            f"a stored vector has {len(blob)} bytes instead of {_STORED.itemsize * dimension}; "
-            "restore the index from a copy, or run 'rag rebuild'"
-        )
-    return np.frombuffer(blob, dtype=_STORED).astype(np.float32)
+def from_blobs(blobs: Sequence[bytes], dimension: int) -> FloatArray:
+    """The vectors [n, dimension] that `to_blob` stored."""
+    size = _STORED.itemsize * dimension
+    for blob in blobs:
+        if len(blob) != size:
+            raise IndexDamaged(
+                f"a stored vector has {len(blob)} bytes instead of {size}; "
+                "restore the index from a copy, or run 'rag rebuild'"
+            )
+    return np.frombuffer(b"".join(blobs), _STORED).reshape(-1, dimension).astype(np.float32)

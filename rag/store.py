@@ -33,7 +33,7 @@ from .rows import (
     checked,
     delete_documents,
     delete_passages,
-    from_blob,
+    from_blobs,
     get_document,
     list_documents,
     passages_of_titled,
@@ -69,6 +69,7 @@ class Store:
         self._local = threading.local()
         # What is kept of the state with this stamp; the centre also belongs to some sources.
         self._vocabulary: tuple[tuple[str, int], Vocabulary] = (("", 0), Vocabulary({}, {}))
+        self._count = (("", 0), (0, 0))
         self._centre = ((("", 0), frozenset[str]()), Centre(np.zeros(dimension, np.float32), 0.0))
 
     @classmethod
@@ -317,8 +318,8 @@ class Store:
         with self._read() as (connection, _):
             rows = connection.execute(
                 "SELECT id, vector FROM passage WHERE id IN (SELECT value FROM json_each(?))", (_json(ids),)
-            )
-            found = {i: from_blob(blob, self._dimension) for i, blob in rows}
+            ).fetchall()
+        found = dict(zip((i for i, _ in rows), from_blobs([blob for _, blob in rows], self._dimension), strict=True))
         vectors = np.zeros((len(ids), self._dimension), np.float32)
         for row, i in enumerate(ids):
             vectors[row] = found.get(i, 0)
@@ -350,10 +351,13 @@ class Store:
 
     def count(self) -> tuple[int, int]:
         """How many documents and passages there are."""
-        with self._read() as (connection, _):
-            row = connection.execute("SELECT (SELECT count(*) FROM document), (SELECT count(*) FROM passage)")
-            documents, passages = row.fetchone()
-            return documents, passages
+        with self._read() as (connection, state):
+            stamp, counted = self._count
+            if stamp != state.stamp:
+                row = connection.execute("SELECT (SELECT count(*) FROM document), (SELECT count(*) FROM passage)")
+                counted = row.fetchone()
+                self._count = (state.stamp, counted)
+            return counted
 
     def verify(self) -> None:
         """Read the whole index once; IndexDamaged, with the cure, when something in it does not agree."""

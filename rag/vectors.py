@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .database import folder_error, sync_folder
-from .nearest import IntArray, all_vectors, faiss, nearest, vectors_after
+from .nearest import IntArray, all_vectors, from_bytes, nearest, to_bytes, vectors_after
 from .rows import FloatArray
 from .schema import State
 
@@ -26,6 +26,7 @@ from .schema import State
 # A share of the snapshot, so that growing to n rows writes about 5 n rows to snapshots, however small the batches.
 LAG_ROWS = 1024
 LAG_SHARE = 0.25
+_MOST_ADDED = 16  # small indexes beside the snapshot, before they are made one
 LAG_MOST = 50_000  # beyond, every search would feel them: the rows are searched one by one
 
 
@@ -42,11 +43,12 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The vectors of one state of the database: those of the snapshot but the `dead`, and the `added`."""
+    """The vectors of one state of the database: those of the snapshot, and those `added` since, but the `dead`."""
 
     stamp: tuple[str, int]
     snapshot: Snapshot
-    added: Any  # made by vectors_after
+    added: tuple[Any, ...]  # made by vectors_after, one after the other
+    highest: int  # id that they hold
     dead: IntArray
 
     def search(
@@ -59,7 +61,7 @@ class View:
     ) -> list[tuple[int, float]]:
         """The `k` best (passage id, inner product), best first; among `only` if given, and none of `without`."""
         without = np.concatenate([self.dead, without])
-        indexes = (self.snapshot.index, self.added)
+        indexes = (self.snapshot.index, *self.added)
         found = [hit for index in indexes for hit in nearest(connection, index, vector, k, only, without)]
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
@@ -79,9 +81,18 @@ class Vectors:
             if self._view is not None and self._view.stamp == state.stamp:
                 return self._view
             snapshot = self._snapshot_for(connection, state)
-            added = vectors_after(connection, state.dimension, snapshot.highest)
-            self._view = View(state.stamp, snapshot, added, _tombstones(connection))
+            added, after = self._added_before(state, snapshot)
+            if (highest := _highest(connection)) > after:
+                added = (*added, vectors_after(connection, state.dimension, after))
+            self._view = View(state.stamp, snapshot, added, highest, _tombstones(connection))
             return self._view
+
+    def _added_before(self, state: State, snapshot: Snapshot) -> tuple[tuple[Any, ...], int]:
+        """What an earlier state had added, which the present one has too (or has buried), and up to which id."""
+        kept = self._view
+        if kept and kept.snapshot is snapshot and kept.stamp < state.stamp and len(kept.added) < _MOST_ADDED:
+            return kept.added, kept.highest
+        return (), snapshot.highest
 
     def _snapshot_for(self, connection: sqlite3.Connection, state: State) -> Snapshot:
         kept = self._snapshot
@@ -94,7 +105,7 @@ class Vectors:
         if data is None:
             return None
         try:
-            index = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
+            index = from_bytes(data)
         except RuntimeError:  # written by another release of FAISS
             return None
         return Snapshot(index, state.snapshot_key, state.snapshot_generation, state.snapshot_highest, from_file=True)
@@ -133,7 +144,7 @@ class Vectors:
         kill before the commit leaves a file that nobody knows, and the old one still in force.
         """
         index, highest = all_vectors(connection, state.dimension), _highest(connection)
-        data = faiss.serialize_index(index).tobytes()
+        data = to_bytes(index)
         name, sha256 = f"vectors-{state.generation}.faiss", hashlib.sha256(data).hexdigest()
         try:
             _write_file(self._folder / name, data)

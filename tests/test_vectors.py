@@ -7,10 +7,12 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from store_samples import ids, item, open_store, slow_dense, stored, unit
 
+import rag.nearest
 import rag.vectors
 from rag.errors import RagError
 from rag.store import Store
@@ -115,6 +117,28 @@ def test_a_small_update_leaves_the_file_alone(folder: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_running_reader_reads_only_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = []
+    vectors_after = rag.vectors.vectors_after
+
+    def counted(*arguments: Any) -> Any:
+        index = vectors_after(*arguments)
+        rows.append(index.ntotal)
+        return index
+
+    with open_store(tmp_path) as store, open_store(tmp_path) as reader:
+        store.replace([item("s", *(f"text {j}" for j in range(50)))])
+        reader.dense(QUERY, 1)
+        monkeypatch.setattr(rag.vectors, "vectors_after", counted)
+        for i in range(40):
+            store.replace([item(f"n{i}", f"new {i}"), item(f"n{i - 3}", f"again {i}")])
+            if i % 5 == 0:
+                store.remove([i // 2])
+            assert ids(reader.dense(QUERY, 200)) == slow_dense(stored(store), QUERY, 200)
+    assert len(rows) == 40
+    assert sum(rows) < 40 * 2 + 3 * 100  # two each, and now and then all that were added
+
+
 def test_many_updates_rewrite_the_file_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rag.vectors, "LAG_ROWS", 8)
     names = []
@@ -161,7 +185,7 @@ def test_a_file_that_cannot_be_written_stops_no_write(tmp_path: Path, caplog: py
 
 
 def test_searching_leaves_faiss_threads_as_they_were(folder: Path) -> None:
-    faiss = rag.vectors.faiss
+    faiss = rag.nearest.faiss()
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(3)
     with open_store(folder) as store:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import rag.ingest
+import rag.nearest
 import rag.vectors
 from rag.ingest import Ingester
 from rag.pipeline import embedded_text
@@ -32,7 +33,7 @@ def make_everything_small() -> None:
     """Several batches and several vector files in every small ingest. For this process; nothing puts it back."""
     rag.ingest.BATCH_PASSAGES = BATCH_PASSAGES
     rag.vectors.LAG_ROWS = 8
-    rag.vectors.faiss.omp_set_num_threads(1)  # its threads would not survive a fork
+    rag.nearest.faiss().omp_set_num_threads(1)  # its threads would not survive a fork
 
 
 class ScriptedEncoder:
