@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 
 from .schema import PASSAGES_OF_SOURCES
 from .terms import fold
@@ -17,6 +19,7 @@ from .types import Vocabulary
 # .72 / .90; weights of 2 and 4 are within the noise.
 COLUMN_WEIGHTS = (1.0, 1.0, 1.0)
 
+_BM25 = "-bm25(words, ?, ?, ?)"
 _WORD = re.compile(r"[^\W_]+")  # as the FTS5 table splits
 
 
@@ -34,13 +37,30 @@ def best_passages(
     chosen = f"AND +words.rowid IN ({PASSAGES_OF_SOURCES})" if documents else ""
     sources = [documents, exclude] if documents else [exclude]
     sql = f"""
-        SELECT words.rowid, -bm25(words, ?, ?, ?) AS score FROM words
+        SELECT words.rowid, {_BM25} AS score FROM words
         WHERE words MATCH ? {chosen} AND +words.rowid NOT IN ({PASSAGES_OF_SOURCES})
         ORDER BY score DESC, words.rowid LIMIT ?
     """
-    match = " OR ".join(map(_quoted, terms))
     filters = [json.dumps(list(s)) for s in sources]
-    return connection.execute(sql, (*COLUMN_WEIGHTS, match, *filters, min(k, 2**31))).fetchall()
+    return connection.execute(sql, (*COLUMN_WEIGHTS, _any(terms), *filters, min(k, 2**31))).fetchall()
+
+
+def scores_of(connection: sqlite3.Connection, terms: Sequence[str], ids: Collection[int]) -> list[tuple[int, float]]:
+    """(passage id, BM25) of those of `ids` that hold any of `terms`."""
+    if not terms or not ids:
+        return []
+    sql = f"""
+        SELECT words.rowid, {_BM25} FROM words
+        WHERE words MATCH ? AND +words.rowid IN (SELECT value FROM json_each(?))
+    """
+    return connection.execute(sql, (*COLUMN_WEIGHTS, _any(terms), json.dumps(list(ids)))).fetchall()
+
+
+def rarest(frequencies: Mapping[str, int], most: int) -> list[str]:
+    """The rarest terms, one at least, that together no more than `most` passages hold; none that no passage holds."""
+    known = sorted((term for term, passages in frequencies.items() if passages), key=lambda term: frequencies[term])
+    sums = list(accumulate(frequencies[term] for term in known))
+    return known[: max(1, bisect_right(sums, most))]
 
 
 def document_frequency(connection: sqlite3.Connection, terms: Sequence[str]) -> dict[str, int]:
@@ -103,6 +123,10 @@ def restore_words(connection: sqlite3.Connection) -> None:
     with counted_words(connection) as words:
         for (document_id,) in connection.execute("SELECT id FROM document").fetchall():
             words.add(connection, document_id, 1)
+
+
+def _any(terms: Iterable[str]) -> str:
+    return " OR ".join(map(_quoted, terms))
 
 
 def _quoted(term: str) -> str:

@@ -133,17 +133,16 @@ class Retriever:
 
     def _scores(self, query: Query, mode: SearchMode, depth: int, only: _Only) -> dict[int, float]:
         filters = only._asdict()
-        dense = {} if mode == "keyword" else dict(self._store.dense(query.vector, depth, **filters))
+        if mode == "keyword":
+            return dict(self._store.keyword(query.terms, depth, **filters))
+        dense = dict(self._store.dense(query.vector, depth, **filters))
         if mode == "dense":
             return dense
-        keyword = dict(self._store.keyword(query.terms, depth, **filters))
-        if mode == "keyword":
-            return keyword
-        scores = self._fuse(query.vector, dense, keyword)
+        scores = self._fused(query, query.vector, dense, depth, only)
         if is_question(query.text):
             return scores
         vector = self._widened(query.vector, scores)
-        return self._fuse(vector, dict(self._store.dense(vector, depth, **filters)), keyword)
+        return self._fused(query, vector, dict(self._store.dense(vector, depth, **filters)), depth, only)
 
     def _widened(self, vector: FloatArray, scores: Mapping[int, float]) -> FloatArray:
         """A topic's vector, halfway to the passages that it found (Rocchio's relevance feedback, without a judge)."""
@@ -192,8 +191,11 @@ class Retriever:
         ids = {hit.passage.id for hit in linked}
         return [*head, *linked, *(hit for hit in hits[_BEFORE_LINKED:] if hit.passage.id not in ids)]
 
-    def _fuse(self, vector: FloatArray, dense: dict[int, float], keyword: dict[int, float]) -> dict[int, float]:
-        # A passage that only the keyword search found has a cosine too: look it up.
+    def _fused(
+        self, query: Query, vector: FloatArray, dense: dict[int, float], depth: int, only: _Only
+    ) -> dict[int, float]:
+        """Both scores of what either search found."""
+        keyword = self._store.keyword_beside(dense.keys(), query.terms, depth, **only._asdict())
         unseen = [i for i in keyword if i not in dense]
         if unseen:
             vectors = self._store.vectors(unseen)
@@ -201,7 +203,7 @@ class Retriever:
         closest = max(dense.values(), default=0.0) or 1.0
         strongest = max(keyword.values(), default=0.0) or 1.0
         return {
-            i: DENSE_WEIGHT * max(cosine, 0.0) / abs(closest) + (1 - DENSE_WEIGHT) * keyword.get(i, 0.0) / strongest
+            i: DENSE_WEIGHT * max(cosine, 0.0) / abs(closest) + (1 - DENSE_WEIGHT) * keyword[i] / strongest
             for i, cosine in dense.items()
         }
 

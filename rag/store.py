@@ -19,8 +19,17 @@ import numpy as np
 
 from .database import Database
 from .errors import IndexMismatch, RagError
-from .fulltext import best_passages, counted_words, document_frequency, restore_words, vocabulary
+from .fulltext import (
+    best_passages,
+    counted_words,
+    document_frequency,
+    rarest,
+    restore_words,
+    scores_of,
+    vocabulary,
+)
 from .integrity import verify
+from .kept import Kept
 from .nearest import IntArray
 from .rows import (
     DOCUMENT,
@@ -53,6 +62,10 @@ __all__ = ["SCHEMA_VERSION", "Centre", "FloatArray", "Store", "TakenOut", "centr
 logger = logging.getLogger(__name__)
 
 
+_LOOKED_AT = 5_000  # passages: BM25 takes a hundredth of a second
+_MOST_FREQUENCIES = 4096  # terms that are kept
+
+
 class _Reader(NamedTuple):
     connection: sqlite3.Connection
     state: State
@@ -70,6 +83,7 @@ class Store:
         # What is kept of the state with this stamp; the centre also belongs to some sources.
         self._vocabulary: tuple[tuple[str, int], Vocabulary] = (("", 0), Vocabulary({}, {}))
         self._count = (("", 0), (0, 0))
+        self._frequencies = Kept[tuple[tuple[str, int], str], int](_MOST_FREQUENCIES)
         self._centre = ((("", 0), frozenset[str]()), Centre(np.zeros(dimension, np.float32), 0.0))
 
     @classmethod
@@ -296,6 +310,28 @@ class Store:
         with self._read() as (connection, _):
             return best_passages(connection, terms, k, documents, exclude)
 
+    def keyword_beside(
+        self,
+        ids: Collection[int],
+        terms: Sequence[str],
+        k: int,
+        *,
+        documents: Collection[str] = (),
+        exclude: Collection[str] = (),
+    ) -> dict[int, float]:
+        """What `keyword` gives, and the scores of `ids`, which another search has found; 0 where they hold no term.
+
+        BM25 looks at each passage that holds a term. Where that are more than `_LOOKED_AT`, the `k` are sought by the
+        rarest terms alone; scores count all terms. The other search has most of what holds frequent ones only.
+        """
+        with self._read() as (connection, _):
+            frequencies, most = self.document_frequency(terms), max(_LOOKED_AT, k)
+            all_at_once = documents or sum(frequencies.values()) <= most
+            by = terms if all_at_once else rarest(frequencies, most)
+            found = dict(best_passages(connection, by, k, documents, exclude))
+            unscored = [i for i in ids if i not in found] if all_at_once else {*ids, *found}
+            return dict.fromkeys(ids, 0.0) | found | dict(scores_of(connection, terms, unscored))
+
     def titled(
         self, titles: Sequence[str], most: int, *, documents: Collection[str] = (), exclude: Collection[str] = ()
     ) -> list[int]:
@@ -327,8 +363,12 @@ class Store:
 
     def document_frequency(self, terms: Sequence[str]) -> dict[str, int]:
         """How many passages hold each term (stemmed, in title, heading or text)."""
-        with self._read() as (connection, _):
-            return document_frequency(connection, terms)
+        with self._read() as (connection, state):
+            found = self._frequencies.get(
+                [(state.stamp, term) for term in terms],
+                lambda new: list(document_frequency(connection, [term for _, term in new]).values()),
+            )
+            return dict(zip(terms, found, strict=True))
 
     def vocabulary(self) -> Vocabulary:
         """Every word of titles, headings and texts, folded as by `terms.fold`, and how many passages hold it."""

@@ -233,6 +233,17 @@ def test_the_quoted_path_needs_neither_torch_nor_llama_index() -> None:
     assert loaded_by(code, "torch", "transformers", "sentence_transformers", "llama_index", "gradio", "openai") == []
 
 
+def test_an_ingest_that_finds_nothing_new_loads_no_vectors_and_no_model(tmp_path: Path) -> None:
+    (tmp_path / "birds.txt").write_text("The heron stands still in the shallow water.\n")
+    code = f"""
+import rag
+settings = rag.Settings(documents={str(tmp_path)!r}, index_dir={str(tmp_path / "index")!r}, llm="none")
+rag.Assistant.open(settings).close()
+"""
+    assert loaded_by(code, "faiss", "openvino") == ["faiss", "openvino"]
+    assert loaded_by(code, "faiss", "openvino", "tokenizers", "gradio") == []
+
+
 def test_asking_loads_no_llama_index(tmp_path: Path) -> None:
     (tmp_path / "birds.txt").write_text("The heron stands still in the shallow water.\n")
     code = f"""

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from store_samples import DIMENSION, Item, ids, item, open_store, slow_dense, stored, unit, vector_of
 
+import rag.store
 import rag.vectors
 from rag.errors import DocumentsNotFound, DocumentUnreadable, IndexMismatch, RagError
 from rag.store import FloatArray, Store
@@ -279,6 +280,31 @@ def test_keyword_search_finds_every_passage_with_a_term(many: Store, filters: di
     assert all(score > 0 for score in scores)
     assert scores == sorted(scores, reverse=True)
     assert many.keyword(["word1", "newer"], 3, **filters) == hits[:3]
+
+
+@pytest.mark.parametrize("filters", FILTERS)
+@pytest.mark.parametrize("looked_at", [10**6, 3])
+def test_beside_another_search_each_passage_has_its_score(
+    many: Store, filters: dict[str, list[str]], looked_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rag.store, "_LOOKED_AT", looked_at)
+    terms = ["word1", "newer", "nowhere"]
+    dense = ids(many.dense(QUERY, 10, **filters))
+    everything = dict(many.keyword(terms, 10**6, **filters))
+    scores = many.keyword_beside(dense, terms, 2, **filters)
+    assert scores == {i: pytest.approx(everything.get(i, 0.0)) for i in scores}
+    assert {*scores} >= {*dense}
+
+
+def test_frequent_terms_are_sought_beside_rare_ones_only(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rag.store, "_LOOKED_AT", 5)
+    store.replace([item("a", *(f"bridge number {n}" for n in range(20)), "the old bridge of Kereva", "Kereva town")])
+    rare = {i for i, p in stored(store).items() if "Kereva" in p[1]}
+    assert {*store.keyword_beside([], ["bridge", "kereva"], 5)} == rare
+    assert len(store.keyword_beside([], ["bridge"], 5)) == 5  # the rarest of one
+    assert len(store.keyword_beside([], ["bridge", "kereva"], 50)) == 22  # as many as are wanted
+    assert len(store.keyword_beside([], ["bridge", "kereva"], 50, documents=["a"])) == 22
+    assert store.keyword_beside([], ["nowhere"], 5) == store.keyword_beside([], [], 5) == {}
 
 
 def test_the_same_source_under_two_roots_is_filtered_as_one(store: Store) -> None:

@@ -125,6 +125,8 @@ def _whole(bench: Bench, size: int, folder: Path, number: int) -> None:
     """A reader that stays open, and a writer beside it."""
     with bench.start(OURS) as reader, bench.start(OURS) as writer, bench.start(LIMITS) as limits:
         _note(bench, "open", size, reader.do("open", index=folder).seconds, "s")
+        (first,) = _milliseconds(reader.do("search", questions=bench.asked[:1], k=_K, mode="dense").result)
+        _note(bench, "first search", size, first / 1000, "s")  # models and vectors are loaded
         limits.do("prepare", index=folder)
         for mode in ("dense", "hybrid"):
             reader.do("search", questions=bench.asked[:3], k=_K, mode=mode)
