@@ -237,7 +237,7 @@ class Assistant:
 
     def remove(self, source: str) -> None:
         """Remove a document from the index; of the files only an upload's copy goes. Raises DocumentsNotFound."""
-        found = [document for document in self._store.documents() if document.source == source]
+        found = self._store.documents_called(source)
         if not found:
             raise DocumentsNotFound(f"no document '{source}' is in the index; 'rag documents' lists what is")
         self._uploads.delete(found)

@@ -141,7 +141,7 @@ class Ingester:
             ledger = _Ledger()
             self._ingest_path(path, root, ledger, prune=True, report=report)
             if before is not None and before != root:
-                gone = [d for d in self._store.documents() if _belongs(d.root, before) and not _belongs(d.root, root)]
+                gone = [d for d in self._store.documents_in(before) if not _belongs(d.root, root)]
                 self._store.remove([d.id for d in gone])
             self._store.set_meta(_DEFAULT_ROOT, root)
         return ledger.report()
@@ -153,7 +153,7 @@ class Ingester:
         """
         with self._store.writing(), self._sandbox:
             document = self._sandbox.read(file, root=root, source=source)
-            known = any(d.source == source for d in self._store.documents(root))
+            known = self._is_stored(root, source)
             with Pipeline(self._store, self._encoder) as pipeline:
                 pipeline.put([(document, self._chunks(document))])
                 pipeline.finish()
@@ -166,7 +166,7 @@ class Ingester:
     def _update(
         self, path: Path, root: str, ledger: _Ledger, pipeline: Pipeline, prune: bool, report: Report | None
     ) -> None:
-        stored = {(d.root, d.source): d for d in self._store.documents() if _belongs(d.root, root)}
+        stored = {(d.root, d.source): d for d in self._store.documents_in(root)}
         listing = list_files(path, _is_known) if path.is_dir() else Listing([path], [], Counter())
         ledger.total += sum(count_lines(file) if _is_collection(file) else 1 for file in listing.files)
         readers = f"readers {root}"
@@ -268,9 +268,10 @@ class Ingester:
     def _home(self, path: Path) -> str:
         """The root of what is at `path`: a folder, a collection, or a file by itself — unless its folder is indexed."""
         folder = self._root(path.parent)
-        if path.is_file() and any(d.source == path.name for d in self._store.documents(folder)):
-            return folder
-        return self._root(path)
+        return folder if path.is_file() and self._is_stored(folder, path.name) else self._root(path)
+
+    def _is_stored(self, root: str, source: str) -> bool:
+        return any(document.root == root for document in self._store.documents_called(source))
 
     def _root(self, path: Path) -> str:
         """The name of a root: "./…" relative to the folder around the index where it can be, so that both may move."""

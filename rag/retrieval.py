@@ -172,22 +172,22 @@ class Retriever:
         """
         if len(hits) < _BEFORE_LINKED:
             return hits
+        head = hits[:_BEFORE_LINKED]
         best = hits[0].passage
         own = best.title.casefold()  # which it often holds, too
         titles = [title for title in possible_titles(best.text) if title.casefold() != own]
-        found = self._store.passages(self._store.titled(titles, _LINKED_CANDIDATES, **only._asdict()))
-        lacking = query.weights.keys() - passage_stems(best)
-        found = [p for p in found if p.document_id != best.document_id and lacking & passage_stems(p)]
+        found = self._store.titled(titles, _LINKED_CANDIDATES, **only._asdict())
         if not found:
             return hits
-        cosines = self._store.vectors([p.id for p in found]) @ query.vector
-        head = hits[:_BEFORE_LINKED]
+        lacking = query.weights.keys() - passage_stems(best)
+        cosines = self._store.vectors(found) @ query.vector
+        named = self._store.passages([found[i] for i in np.argsort(-cosines, kind="stable")])
         documents = {hit.passage.document_id for hit in head}
         linked: list[Hit] = []
-        for i in np.argsort(-cosines, kind="stable"):
-            if found[i].document_id not in documents and len(linked) < _MOST_LINKED:
-                documents.add(found[i].document_id)
-                linked.append(Hit(found[i], head[-1].score))
+        for passage in named:
+            if len(linked) < _MOST_LINKED and passage.document_id not in documents and lacking & passage_stems(passage):
+                documents.add(passage.document_id)
+                linked.append(Hit(passage, head[-1].score))
         ids = {hit.passage.id for hit in linked}
         return [*head, *linked, *(hit for hit in hits[_BEFORE_LINKED:] if hit.passage.id not in ids)]
 

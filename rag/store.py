@@ -263,11 +263,24 @@ class Store:
                 "run 'rag rebuild' (or restart, if it was rebuilt just now)"
             )
 
-    def documents(self, root: str | None = None) -> list[Document]:
-        """All documents, or those of one root, sorted by source; their text is left out ("")."""
-        where, values = ("", ()) if root is None else ("WHERE root = ?", (_utf8(root),))
+    def documents(self) -> list[Document]:
+        """All documents, sorted by source; their text is left out ("")."""
+        return self._documents("TRUE")
+
+    def documents_in(self, root: str) -> list[Document]:
+        """Those of a root and of the roots inside it (folder/collection.jsonl), as `documents` gives them."""
+        # Everything that begins with "root/" lies between that and "root0": 0 is what follows / in Unicode.
+        return self._documents("root = ?1 OR (root > ?1 || '/' AND root < ?1 || '0')", _utf8(root))
+
+    def documents_called(self, source: str) -> list[Document]:
+        """Those with this source, of any root, as `documents` gives them."""
+        return self._documents("source = ?", _utf8(source))
+
+    def _documents(self, where: str, *values: str) -> list[Document]:
         with self._read() as (connection, _):
-            rows = connection.execute(f"SELECT {DOCUMENT}, '' FROM document {where} ORDER BY source, root", values)
+            rows = connection.execute(
+                f"SELECT {DOCUMENT}, '' FROM document WHERE {where} ORDER BY source, root", values
+            )
             return [to_document(*row) for row in rows]
 
     def listing(self) -> list[Listed]:

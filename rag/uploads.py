@@ -153,7 +153,7 @@ class Uploads:
 
     def _sources(self) -> dict[str, str]:
         """The sources of all uploads, and the sha256 of the file that each was made of."""
-        return {document.source: document.sha256 for document in self._store.documents(ROOT)}
+        return {document.source: document.sha256 for document in self._store.documents_in(ROOT)}
 
     def _known(self, name: str) -> str:
         """The name of the upload that differs from `name` in nothing but case, or `name`: some disks see no case."""

@@ -112,9 +112,17 @@ def test_the_list_of_documents_has_no_text(store: Store) -> None:
         ("a", "root", ""),
         ("b", "root", ""),
     ]
-    assert [d.source for d in store.documents("root")] == ["a", "b"]
-    assert store.documents("\udcff nowhere") == []
+    assert [d.source for d in store.documents_in("root")] == ["a", "b"]
+    assert [d.root for d in store.documents_called("a")] == ["other", "root"]
+    assert store.documents_in("\udcff nowhere") == store.documents_called("\udcff") == []
     assert store.count() == (3, 3)
+
+
+def test_a_root_holds_the_roots_inside_it_and_no_others(store: Store) -> None:
+    inside = ["papers", "papers/a.jsonl", "papers/🦉/b.jsonl"]
+    others = ["paper", "papers.jsonl", "papers0", "papers-old/a", "Papers/a", "papers\uffff", "./papers/a"]
+    store.replace([item(f"s{i}", "text", root=root) for i, root in enumerate(inside + others)])
+    assert [d.root for d in store.documents_in("papers")] == inside
 
 
 @pytest.mark.parametrize("document_id", [7, -1, 10**30])

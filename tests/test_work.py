@@ -91,6 +91,23 @@ def test_an_index_is_opened_at_the_same_cost_whatever_its_size(
     assert large <= small + 10
 
 
+def test_other_documents_are_not_looked_at_to_ingest(steps: Steps, tmp_path: Path) -> None:
+    """A folder beside a large collection that is in the same index."""
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "heron.txt").write_text("The heron stands still.\n")
+
+    def again(size: int) -> int:
+        lines = (f'{{"id": "{i}", "text": "The owl number {i} hunts."}}\n' for i in range(size))
+        (tmp_path / "owls.jsonl").write_text("".join(lines))
+        settings = Settings(documents=tmp_path / "texts", index_dir=tmp_path / "index", llm="none")
+        with Assistant.open(settings) as assistant:
+            assistant.ingest([tmp_path / "owls.jsonl"])
+        return steps(lambda: Assistant.open(settings).close())
+
+    small, large = again(20), again(160)
+    assert large <= small + 10
+
+
 def test_a_search_for_a_rare_word_costs_the_same_in_a_large_index(steps: Steps, grown: tuple[Store, Store]) -> None:
     assert ratio(steps, grown, lambda store: store.keyword(["word7"], 5)) < 1.3
     assert ratio(steps, grown, lambda store: store.dense(QUERY, 5)) < 1.3

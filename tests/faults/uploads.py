@@ -50,10 +50,10 @@ def _killed(subject: Subject, change: Change, new: Texts, step: int) -> Findings
     if ended != -signal.SIGKILL:
         return problem(f"the change failed before it was killed (it ended with {ended})")
     with subject.open() as store:
-        before = store.documents(ROOT)
+        before = store.documents_in(ROOT)
         _uploads(subject, store).restore()
         found = inspect(subject, OLD, new, store)
-        if store.documents(ROOT) != before:
+        if store.documents_in(ROOT) != before:
             found += problem("a document came or went with the next opening")
         kept = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in _folder(subject).iterdir()}
         kept.pop(".ragignore")
@@ -110,7 +110,7 @@ def _incoming(subject: Subject, text: str) -> Path:
 
 
 def _first(store: Store) -> int:
-    return store.documents(ROOT)[0].id
+    return store.documents_in(ROOT)[0].id
 
 
 def _add(_: Store, uploads: Uploads, file: Path) -> None:
@@ -130,7 +130,7 @@ def _put_back(store: Store, uploads: Uploads, _: Path) -> None:
 
 
 def _delete(store: Store, uploads: Uploads, _: Path) -> None:
-    uploads.delete(store.documents(ROOT))
+    uploads.delete(store.documents_in(ROOT))
 
 
 # What is done, and the documents that there are afterwards.
