@@ -237,7 +237,7 @@ def _network(config: Mapping[str, Any], weights: Weights, top: Top) -> Any:
     ids, mask, types = (op.parameter([-1, -1], np.int32, name) for name in Inputs._fields)
 
     def weight(name: str) -> Any:
-        return op.constant(weights[name], shared_memory=True)  # no copy: compiling makes its own
+        return op.constant(weights[name], shared_memory=True)  # compiling copies what it needs in another form
 
     def dense(of: Any, name: str) -> Any:
         return op.add(op.matmul(of, weight(f"{name}.weight"), False, True), weight(f"{name}.bias"))

@@ -9,7 +9,7 @@ import re
 import sys
 import warnings
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from io import TextIOWrapper
 from json import dumps
@@ -44,7 +44,8 @@ class _Border(TyperGroup):
             try:
                 return super().invoke(ctx)
             finally:
-                sys.stdout.flush()  # here, where a closed pipe can still be met in silence
+                if sys.stdout is not None:  # a service has none
+                    sys.stdout.flush()  # here, where a closed pipe can still be met in silence
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
@@ -99,11 +100,15 @@ def main() -> None:
 def _leave(code: object) -> None:
     """End this process at once: giving back piece by piece what models and modules hold takes a quarter of a second.
 
-    Everything is closed and stored by now. What cannot be written any more is left to Python, which says so.
+    What was begun is over or can be cut off by now, as by a kill. What cannot be written any more is left to Python,
+    which says so.
     """
-    if isinstance(code, int):
-        sys.stdout.flush()
-        sys.stderr.flush()
+    if not isinstance(code, int):
+        return
+    with suppress(OSError):
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
         atexit._run_exitfuncs()
         os._exit(code)
 

@@ -218,10 +218,14 @@ def already_said(text: str, history: Sequence[Message]) -> bool:
 
 
 def found_in_context(alone: Sequence[Hit], with_context: Sequence[Hit], k: int) -> list[Hit]:
-    """The `k` best passages by the mean of two searches' scores: for the question, and with what was asked before."""
+    """The `k` best passages by the mean of two searches' scores: for the question, and with what was asked before.
+
+    As shares of each search's best score: they compare within one search only.
+    """
     scores: dict[int, float] = {}
-    for hit in (*alone, *with_context):
-        scores[hit.passage.id] = scores.get(hit.passage.id, 0.0) + hit.score / 2
+    for hits in (alone, with_context):
+        for hit in hits:
+            scores[hit.passage.id] = scores.get(hit.passage.id, 0.0) + hit.score / (hits[0].score or 1.0) / 2
     passages = {hit.passage.id: hit.passage for hit in (*alone, *with_context)}
     best = sorted(scores, key=lambda i: (-scores[i], i))[:k]
     return [Hit(passages[i], scores[i]) for i in best]

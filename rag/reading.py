@@ -36,6 +36,7 @@ _QUESTION_TOKENS = 80
 _ANSWER_TOKENS = 24
 _SOFTNESS = 3.0
 _KEPT = 512  # readings
+_making = threading.Lock()
 WEIGHTS = Path(str(files("rag"))) / "weights" / "reader.safetensors"
 
 
@@ -247,9 +248,14 @@ def open_reader(embed_model: str) -> Reader | None:
     return _packaged_reader() if embed_model == PACKAGED_EMBEDDER else None
 
 
-@cache
 def _packaged_reader() -> Reader:
     """One for the process, however many indexes it opens."""
+    with _making:
+        return _packaged()
+
+
+@cache  # alone, it would let two threads make one each
+def _packaged() -> Reader:
     return Reader(model_folder(PACKAGED_EMBEDDER), WEIGHTS)
 
 

@@ -138,11 +138,14 @@ class Retriever:
         dense = dict(self._store.dense(query.vector, depth, **filters))
         if mode == "dense":
             return dense
-        scores = self._fused(query, query.vector, dense, depth, only)
+        keyword = self._store.keyword_beside(dense.keys(), query.terms, depth, **filters)
+        scores = self._fused(query.vector, dense, keyword)
         if is_question(query.text):
             return scores
         vector = self._widened(query.vector, scores)
-        return self._fused(query, vector, dict(self._store.dense(vector, depth, **filters)), depth, only)
+        dense = dict(self._store.dense(vector, depth, **filters))
+        keyword |= self._store.keyword_scores(dense.keys() - keyword.keys(), query.terms)
+        return self._fused(vector, dense, keyword)
 
     def _widened(self, vector: FloatArray, scores: Mapping[int, float]) -> FloatArray:
         """A topic's vector, halfway to the passages that it found (Rocchio's relevance feedback, without a judge)."""
@@ -191,15 +194,12 @@ class Retriever:
         ids = {hit.passage.id for hit in linked}
         return [*head, *linked, *(hit for hit in hits[_BEFORE_LINKED:] if hit.passage.id not in ids)]
 
-    def _fused(
-        self, query: Query, vector: FloatArray, dense: dict[int, float], depth: int, only: _Only
-    ) -> dict[int, float]:
-        """Both scores of what either search found."""
-        keyword = self._store.keyword_beside(dense.keys(), query.terms, depth, **only._asdict())
+    def _fused(self, vector: FloatArray, dense: Mapping[int, float], keyword: Mapping[int, float]) -> dict[int, float]:
+        """One score of two: `keyword` has those of all passages, and a cosine that is missing is looked up."""
         unseen = [i for i in keyword if i not in dense]
         if unseen:
             vectors = self._store.vectors(unseen)
-            dense = dense | dict(zip(unseen, (vectors @ vector).tolist(), strict=True))
+            dense = {**dense, **dict(zip(unseen, (vectors @ vector).tolist(), strict=True))}
         closest = max(dense.values(), default=0.0) or 1.0
         strongest = max(keyword.values(), default=0.0) or 1.0
         return {

@@ -334,8 +334,9 @@ class Store:
     ) -> dict[int, float]:
         """What `keyword` gives, and the scores of `ids`, which another search has found; 0 where they hold no term.
 
-        BM25 looks at each passage that holds a term. Where that are more than `_LOOKED_AT`, the `k` are sought by the
-        rarest terms alone; scores count all terms. The other search has most of what holds frequent ones only.
+        BM25 looks at each passage that holds a term. Where terms are held more than `_LOOKED_AT` times, one by one, and
+        all documents are searched, the `k` are sought by the rarest terms alone; scores count all terms. The other
+        search has most of what holds frequent ones only.
         """
         with self._read() as (connection, _):
             frequencies, most = self.document_frequency(terms), max(_LOOKED_AT, k)
@@ -343,7 +344,12 @@ class Store:
             by = terms if all_at_once else rarest(frequencies, most)
             found = dict(best_passages(connection, by, k, documents, exclude))
             unscored = [i for i in ids if i not in found] if all_at_once else {*ids, *found}
-            return dict.fromkeys(ids, 0.0) | found | dict(scores_of(connection, terms, unscored))
+            return found | self.keyword_scores(unscored, terms)
+
+    def keyword_scores(self, ids: Collection[int], terms: Sequence[str]) -> dict[int, float]:
+        """BM25 of these passages, as in `keyword`; 0 where they hold none of `terms`."""
+        with self._read() as (connection, _):
+            return dict.fromkeys(ids, 0.0) | dict(scores_of(connection, terms, ids))
 
     def titled(
         self, titles: Sequence[str], most: int, *, documents: Collection[str] = (), exclude: Collection[str] = ()

@@ -22,7 +22,7 @@ from .nearest import IntArray, all_vectors, from_bytes, nearest, to_bytes, vecto
 from .rows import FloatArray
 from .schema import State
 
-# Rows outside the snapshot that are cheap to carry: they are read from SQLite whenever the index changes.
+# Rows outside the snapshot that are cheap to carry: they are read from SQLite when an index is opened.
 # A share of the snapshot, so that growing to n rows writes about 5 n rows to snapshots, however small the batches.
 LAG_ROWS = 1024
 LAG_SHARE = 0.25
@@ -61,8 +61,12 @@ class View:
     ) -> list[tuple[int, float]]:
         """The `k` best (passage id, inner product), best first; among `only` if given, and none of `without`."""
         without = np.concatenate([self.dead, without])
-        indexes = (self.snapshot.index, *self.added)
-        found = [hit for index in indexes for hit in nearest(connection, index, vector, k, only, without)]
+        found = nearest(connection, self.snapshot.index, vector, k, only, without)
+        if only is not None:
+            only = only[only > self.snapshot.highest]
+        without = without[without > self.snapshot.highest]
+        for index in self.added:  # mostly small, and so are what may be found in them and what may not
+            found += nearest(connection, index, vector, k, only, without)
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
 
@@ -156,7 +160,7 @@ class Vectors:
             "snapshot_count = ?, snapshot_highest = ?",
             (name, sha256, state.generation, index.ntotal, highest),
         )
-        key = (state.identity, state.generation, sha256)
+        key = state._replace(snapshot_generation=state.generation, snapshot_sha256=sha256).snapshot_key
         with self._lock:  # should the commit fail, no state has this key and nobody uses the snapshot
             self._snapshot = Snapshot(index, key, state.generation, highest, from_file=True)
             self._view = None

@@ -493,6 +493,15 @@ main()
         assert re.search(rf"^  {command} ", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+@pytest.mark.parametrize(
+    ("line", "code"), [("--version 2>&-", 0), ("--version >&-", 0), ("sing 2>&-", 2), ("ask '' >&-", 2)]
+)
+def test_the_exit_code_is_right_where_a_stream_is_closed(line: str, code: int) -> None:
+    done = subprocess.run(f"{sys.executable} -m rag.cli {line}", shell=True, capture_output=True)
+    assert done.returncode == code
+
+
 def test_version() -> None:
     assert re.fullmatch(r"rag \d+\.\d+\.\d+\S*\n", rag("--version").stdout)
 

@@ -35,12 +35,14 @@ class Asked(NamedTuple):
 def gather(*names: str, when: str = "true") -> str:
     """JavaScript that puts these parts of `window.asking` into an event's last input, or null; all, without names.
 
-    It waits for them: somebody quick asks before all of the page is there.
+    It waits for them, as somebody quick asks before all of the page is there; after twenty seconds `Asked.read` says
+    what to do.
     """
     wanted = json.dumps(names or Asked._fields)
     return f"""async (...inputs) => {{
         const wanted = {wanted};
-        while (!wanted.every((name) => window.asking?.[name])) await new Promise((again) => setTimeout(again, 50));
-        const parts = () => Object.fromEntries(wanted.map((name) => [name, window.asking[name]()]));
+        const missing = () => !wanted.every((name) => window.asking?.[name]);
+        for (let i = 0; i < 400 && missing(); i += 1) await new Promise((again) => setTimeout(again, 50));
+        const parts = () => Object.fromEntries(wanted.map((name) => [name, window.asking?.[name]?.()]));
         return [...inputs.slice(0, -1), {when} ? parts() : null];
     }}"""

@@ -371,10 +371,20 @@ def test_the_page_waits_for_its_index_and_a_question_with_it(visit: Visit, scrip
 def test_who_asks_before_all_of_the_page_is_there_is_answered(visit: Visit, scripted: Scripted) -> None:
     scripted.go_on.set()
     held: list[Any] = []
+    go_on = threading.Event()
+
+    def hold(route: Any) -> None:
+        if go_on.is_set():
+            route.continue_()
+        else:
+            held.append(route)
+
     with served(scripted) as url:
-        page = visit(url, routes={"**/assets/HTML-*.js": lambda route: held.append(route)})
+        page = visit(url, routes={"**/assets/HTML-*.js": hold})
         enter(page, "who is quick?")
         page.wait_for_timeout(300)
+        assert held  # the question was there before
+        go_on.set()
         for route in held:
             route.continue_()
         page.locator(".turn .asked", has_text="who is quick?").wait_for()
