@@ -17,7 +17,7 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from .errors import DocumentUnreadable, IndexDamaged, IndexLocked, IndexMismatch, RagError
-from .schema import APPLICATION_ID, SCHEMA_VERSION, create_tables
+from .schema import APPLICATION_ID, OPENED_FILE, SCHEMA_VERSION, create_tables
 
 LOCK_WAIT_S = 2.0  # long enough for somebody's single upload, short enough to say so when it is an ingest
 BUSY_WAIT_S = 30.0  # SQLite's own short locks: recovery after a crash, the last reader closing
@@ -25,7 +25,7 @@ BUSY_WAIT_S = 30.0  # SQLite's own short locks: recovery after a crash, the last
 
 class _Pooled(NamedTuple):
     connection: sqlite3.Connection
-    file: tuple[int, int]  # device and inode that it was opened on
+    file: str  # device and inode that it was opened on
 
 
 class Database:
@@ -120,16 +120,16 @@ class Database:
                 if pooled.file == file:
                     return pooled
                 pooled.connection.close()  # somebody deleted the folder and made another index in its place
-        return _Pooled(self._connect(), file)
+        return _Pooled(self._connect(file), file)
 
-    def _file(self) -> tuple[int, int]:
+    def _file(self) -> str:
         try:
             found = self.path.stat()
         except FileNotFoundError as error:
             raise IndexDamaged(f"{self.path} is gone; restore it from a copy, or open it again and ingest") from error
         except OSError as error:
             raise folder_error(self.folder, error) from error
-        return found.st_dev, found.st_ino
+        return f"{found.st_dev}:{found.st_ino}"
 
     def _give_back(self, pooled: _Pooled) -> None:
         with self._guard:
@@ -138,7 +138,7 @@ class Database:
                 return
         pooled.connection.close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, file: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw",  # never creates a file
             uri=True,
@@ -152,6 +152,7 @@ class Database:
             # they would be given out a second time. One fsync is nothing next to embedding the batch.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.create_function(OPENED_FILE, 0, lambda: file)
         except BaseException:
             connection.close()
             raise

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from .errors import IndexDamaged
 
 SCHEMA_VERSION = 3
+OPENED_FILE = "opened_file"  # a function that each connection has
 APPLICATION_ID = 0x52414751  # "RAGQ": tells our file from another program's SQLite file
 
 SCHEMA = f"""
@@ -93,16 +94,17 @@ class State(NamedTuple):
     snapshot_generation: int
     snapshot_count: int
     snapshot_highest: int
+    file: str  # that was opened: a copy that was put in its place may count other writes by the same numbers
 
     @property
     def stamp(self) -> tuple[str, int]:
         """What changes with every write; the key of everything that is kept in memory."""
-        return self.identity, self.generation
+        return f"{self.identity} {self.file}", self.generation
 
     @property
     def snapshot_key(self) -> tuple[str, int, str]:
         """What changes with every snapshot."""
-        return self.identity, self.snapshot_generation, self.snapshot_sha256
+        return f"{self.identity} {self.file}", self.snapshot_generation, self.snapshot_sha256
 
 
 def create_tables(connection: sqlite3.Connection, fingerprint: str, dimension: int) -> None:
@@ -114,7 +116,7 @@ def create_tables(connection: sqlite3.Connection, fingerprint: str, dimension: i
 
 def read_state(connection: sqlite3.Connection) -> State:
     """The state that this connection's transaction sees."""
-    row = connection.execute(f"SELECT {', '.join(State._fields)} FROM state").fetchone()
+    row = connection.execute(f"SELECT {', '.join(State._fields[:-1])}, {OPENED_FILE}() FROM state").fetchone()
     if row is None:
         raise IndexDamaged("the index has lost its state; restore it from a copy, or delete it and ingest again")
     return State(*row)

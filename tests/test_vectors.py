@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +139,29 @@ def test_a_running_reader_reads_only_what_is_new(tmp_path: Path, monkeypatch: py
             assert ids(reader.dense(QUERY, 200)) == slow_dense(stored(store), QUERY, 200)
     assert len(rows) == 40
     assert sum(rows) < 40 * 2 + 3 * 100  # two each, and now and then all that were added
+
+
+def test_a_copy_put_in_its_place_is_another_index_although_it_counts_alike(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    with open_store(tmp_path / "index") as reader:
+        path = tmp_path / "index" / "index.db"
+        with open_store(tmp_path / "index") as store:
+            store.replace([item("s", "one", "two", "three")])
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        with open_store(tmp_path / "index") as store:
+            store.replace([item("lost", "one", "two")])
+            reader.dense(QUERY, 1)
+            reader.vocabulary()
+        for name in ("index.db-wal", "index.db-shm"):
+            (tmp_path / "index" / name).unlink(missing_ok=True)
+        copy.replace(path)
+        with open_store(tmp_path / "index") as store:
+            for i in range(2):
+                store.replace([item("new", f"another {i}", "thing")])
+                assert ids(reader.dense(QUERY, 9)) == slow_dense(stored(store), QUERY, 9)
+                assert reader.vocabulary().words == store.vocabulary().words
+                assert reader.count() == store.count()
 
 
 def test_many_updates_rewrite_the_file_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
