@@ -61,8 +61,7 @@ __all__ = ["SCHEMA_VERSION", "Centre", "FloatArray", "Store", "TakenOut", "centr
 
 logger = logging.getLogger(__name__)
 
-
-_LOOKED_AT = 5_000  # passages: BM25 takes a hundredth of a second
+_LOOKED_AT = 5_000  # passages, by BM25, where there are rarer words to look for: some milliseconds
 _MOST_FREQUENCIES = 4096  # terms that are kept
 
 

@@ -26,8 +26,9 @@ from .schema import State
 # A share of the snapshot, so that growing to n rows writes about 5 n rows to snapshots, however small the batches.
 LAG_ROWS = 1024
 LAG_SHARE = 0.25
-_MOST_ADDED = 16  # small indexes beside the snapshot, before they are made one
 LAG_MOST = 50_000  # beyond, every search would feel them: the rows are searched one by one
+
+_MOST_ADDED = 16  # small indexes beside the snapshot, before they are made one
 
 
 @dataclass(frozen=True, slots=True)
