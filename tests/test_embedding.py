@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,8 +78,8 @@ def test_texts_become_unit_vectors(encoder: PackagedEncoder) -> None:
 
 
 def nearly_equal(some: np.ndarray, others: np.ndarray) -> bool:
-    """As equal as bfloat16 allows, where the CPU has it: passages that differ at all are below .99."""
-    return bool((np.sum(some * others, axis=-1) > 0.9998).all())
+    """As equal as a CPU's best precision allows (an empty text is hard for eight bits): others are below .99."""
+    return bool((np.sum(some * others, axis=-1) > 0.9985).all())
 
 
 def test_the_same_text_has_the_same_vector(encoder: PackagedEncoder) -> None:
@@ -88,16 +89,41 @@ def test_the_same_text_has_the_same_vector(encoder: PackagedEncoder) -> None:
     assert nearly_equal(alone, encoder.queries(TEXTS[:1])[0])  # MiniLM has no prompts
 
 
-@pytest.mark.parametrize("bfloat16", [True, False])
-def test_vectors_are_those_that_sentence_transformers_makes(bfloat16: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rag.bert, "multiplies_bfloat16", lambda: bfloat16)  # whatever this CPU can do
+@pytest.mark.parametrize("precision", ["bf16", "int8", "f32"])
+def test_vectors_are_those_that_sentence_transformers_makes(
+    precision: rag.bert.Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rag.bert, "precision", lambda: precision)  # whatever this CPU can do
     theirs = SentenceTransformer(str(model_folder(PACKAGED_EMBEDDER)), device="cpu", local_files_only=True)
     ours = PackagedEncoder()
     expected = theirs.encode([*TEXTS, *LIKE_TEXTS], normalize_embeddings=True)
     vectors = ours.documents([*TEXTS, *LIKE_TEXTS])
     assert nearly_equal(vectors, expected)
-    assert np.allclose(vectors, expected, atol=1e-5) != bfloat16  # it was this precision
+    assert np.allclose(vectors, expected, atol=1e-5) == (precision == "f32")  # it was this precision
     assert ours.weights == SentenceEncoder("other", model_folder(PACKAGED_EMBEDDER)).weights
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").is_file(), reason="only Linux says what a CPU can do in a file")
+def test_eight_bits_are_for_a_cpu_that_multiplies_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = re.findall(r"\w+", Path("/proc/cpuinfo").read_text())
+    expected = "bf16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "int8" if "avx512_vnni" in flags else "f32"
+    assert rag.bert.precision() == expected
+    monkeypatch.setitem(sys.modules, "numpy._core._multiarray_umath", None)  # another numpy keeps it elsewhere
+    assert rag.bert.precision() in ("bf16", "f32")
+
+
+def test_a_dense_step_with_a_row_of_nothing_has_eight_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some models have been pruned: a group without a largest value has no scale."""
+    folder = model_folder(PACKAGED_EMBEDDER)
+    weights = dict(published_weights(folder))
+    name = "encoder.layer.2.intermediate.dense.weight"
+    weights[name] = np.where(np.arange(len(weights[name]))[:, None] % 70, weights[name], np.float32(0))
+    rows = word_pieces(folder).encode_batch(TEXTS)
+    vectors = []
+    for precision in ("int8", "f32"):
+        monkeypatch.setattr(rag.bert, "precision", lambda precision=precision: precision)
+        vectors.append(np.stack(Bert(folder, lambda: weights, unit_mean, packaged_damaged).run(rows)))
+    assert nearly_equal(*vectors)
 
 
 def test_another_model_in_bfloat16_is_nearly_itself(monkeypatch: pytest.MonkeyPatch) -> None:
