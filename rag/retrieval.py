@@ -25,7 +25,8 @@ _FEEDBACK = 10  # passages that widen a topic, each by its score to this power:
 _FEEDBACK_POWER = 4
 _ONE_TOPIC = 0.1  # mean cosine of a question to the passages, from where on it asks about what all is about
 _MIXED, _OF_ONE_THING = 0.06, 0.25  # mean cosine between two passages: all about everything, all about one thing
-_READ = 8  # passages, by the reader
+_READ = 8  # passages, by the reader, at most:
+_WITHIN = 0.35  # of the first one's score, as few further behind come before it
 _READER_WEIGHT = 0.6
 _SURE = 0.16  # lead of the first over the second with which it keeps its place, whatever the reader would say
 _FURTHER_OF_TOPIC, _FURTHER_OF_QUESTION = 0.5, 0.8  # see `_spread`
@@ -159,13 +160,13 @@ class Retriever:
         """The first hits in a new order, unless one leads them: those first in which the reader sees an answer."""
         if not self._reader or len(hits) < 2 or hits[0].score - hits[1].score >= _SURE:
             return hits
-        head = hits[:_READ]
+        head = [hit for hit in hits[:_READ] if hits[0].score - hit.score < _WITHIN]
         readings = self._reader.read(query.read_as, [hit.passage for hit in head])
         head = [
             replace(hit, score=hit.score + _READER_WEIGHT * squeezed(reading.logit))
             for hit, reading in zip(head, readings, strict=True)
         ]
-        return sorted(head, key=lambda hit: (-hit.score, hit.passage.id)) + hits[_READ:]
+        return sorted(head, key=lambda hit: (-hit.score, hit.passage.id)) + hits[len(head) :]
 
     def _with_linked(self, query: Query, hits: list[Hit], only: _Only) -> list[Hit]:
         """The hits, with passages of documents that the best one names by their title behind the first few.

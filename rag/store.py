@@ -62,6 +62,7 @@ __all__ = ["SCHEMA_VERSION", "Centre", "FloatArray", "Store", "TakenOut", "centr
 logger = logging.getLogger(__name__)
 
 _LOOKED_AT = 5_000  # passages, by BM25, where there are rarer words to look for: some milliseconds
+_COMMON = 0.05  # share of passages: what more of them hold, of a large index, tells nearly nothing and costs most
 _MOST_FREQUENCIES = 4096  # terms that are kept
 
 
@@ -333,22 +334,29 @@ class Store:
     ) -> dict[int, float]:
         """What `keyword` gives, and the scores of `ids`, which another search has found; 0 where they hold no term.
 
-        BM25 looks at each passage that holds a term. Where terms are held more than `_LOOKED_AT` times, one by one, and
-        all documents are searched, the `k` are sought by the rarest terms alone; scores count all terms. The other
-        search has most of what holds frequent ones only.
+        BM25 looks at each passage that holds a term, so common ones do not count in a large index. Where the others are
+        held more than `_LOOKED_AT` times, one by one, and all documents are searched, the `k` are sought by the rarest
+        alone; scores count all that tell. The other search has most of what holds frequent ones only.
         """
         with self._read() as (connection, _):
-            frequencies, most = self.document_frequency(terms), max(_LOOKED_AT, k)
+            frequencies, most = self._telling(terms), max(_LOOKED_AT, k)
             all_at_once = documents or sum(frequencies.values()) <= most
-            by = terms if all_at_once else rarest(frequencies, most)
+            by = list(frequencies) if all_at_once else rarest(frequencies, most)
             found = dict(best_passages(connection, by, k, documents, exclude))
             unscored = [i for i in ids if i not in found] if all_at_once else {*ids, *found}
             return found | self.keyword_scores(unscored, terms)
 
     def keyword_scores(self, ids: Collection[int], terms: Sequence[str]) -> dict[int, float]:
-        """BM25 of these passages, as in `keyword`; 0 where they hold none of `terms`."""
+        """BM25 of these passages, as in `keyword_beside`; 0 where they hold none of `terms`."""
         with self._read() as (connection, _):
-            return dict.fromkeys(ids, 0.0) | dict(scores_of(connection, terms, ids))
+            return dict.fromkeys(ids, 0.0) | dict(scores_of(connection, list(self._telling(terms)), ids))
+
+    def _telling(self, terms: Sequence[str]) -> dict[str, int]:
+        """Those that are not common, or all if all are, with how many passages hold each."""
+        frequencies = self.document_frequency(terms)
+        _, passages = self.count()
+        most = max(_LOOKED_AT, _COMMON * passages)
+        return {term: held for term, held in frequencies.items() if held <= most} or frequencies
 
     def titled(
         self, titles: Sequence[str], most: int, *, documents: Collection[str] = (), exclude: Collection[str] = ()

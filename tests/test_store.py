@@ -296,6 +296,7 @@ def test_beside_another_search_each_passage_has_its_score(
     many: Store, filters: dict[str, list[str]], looked_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rag.store, "_LOOKED_AT", looked_at)
+    monkeypatch.setattr(rag.store, "_COMMON", 1.0)
     terms = ["word1", "newer", "nowhere"]
     dense = ids(many.dense(QUERY, 10, **filters))
     everything = dict(many.keyword(terms, 10**6, **filters))
@@ -306,6 +307,7 @@ def test_beside_another_search_each_passage_has_its_score(
 
 def test_frequent_terms_are_sought_beside_rare_ones_only(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rag.store, "_LOOKED_AT", 5)
+    monkeypatch.setattr(rag.store, "_COMMON", 1.0)
     store.replace([item("a", *(f"bridge number {n}" for n in range(20)), "the old bridge of Kereva", "Kereva town")])
     rare = {i for i, p in stored(store).items() if "Kereva" in p[1]}
     assert {*store.keyword_beside([], ["bridge", "kereva"], 5)} == rare
@@ -313,6 +315,20 @@ def test_frequent_terms_are_sought_beside_rare_ones_only(store: Store, monkeypat
     assert len(store.keyword_beside([], ["bridge", "kereva"], 50)) == 22  # as many as are wanted
     assert len(store.keyword_beside([], ["bridge", "kereva"], 50, documents=["a"])) == 22
     assert store.keyword_beside([], ["nowhere"], 5) == store.keyword_beside([], [], 5) == {}
+
+
+def test_common_terms_of_a_large_index_do_not_count_beside_others(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.replace([item("a", *(f"bridge number {n}" for n in range(20)), "the old bridge of Kereva", "Kereva town")])
+    terms = ["bridge", "kereva"]
+    every, rare = dict(store.keyword(terms, 50)), dict(store.keyword(["kereva"], 50))
+    assert store.keyword_beside([1], terms, 50) == pytest.approx(every)  # 21 of 22 hold it, and that is few
+    monkeypatch.setattr(rag.store, "_LOOKED_AT", 5)
+    for documents in ((), ("a",)):
+        assert store.keyword_beside([1], terms, 50, documents=documents) == pytest.approx({1: 0.0} | rare)
+    assert store.keyword_scores([1, *rare], terms) == pytest.approx({1: 0.0} | rare)
+    assert store.keyword_scores([1], ["bridge"]) == pytest.approx({1: every[1]})  # nothing else was asked for
 
 
 def test_the_same_source_under_two_roots_is_filtered_as_one(store: Store) -> None:
