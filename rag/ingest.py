@@ -170,7 +170,8 @@ class Ingester:
         listing = list_files(path, _is_known) if path.is_dir() else Listing([path], [], Counter())
         ledger.total += sum(count_lines(file) if _is_collection(file) else 1 for file in listing.files)
         readers = f"readers {root}"
-        hashes = {key: d.sha256 for key, d in stored.items() if self._store.meta(readers) == READERS_VERSION}
+        current = self._store.meta(readers) == READERS_VERSION
+        hashes = {key: d.sha256 for key, d in stored.items() if current}
         moved = _Moved(path, root, listing.files, stored.values())
         seen: set[tuple[str, str | None]] = set()
         spared: set[tuple[str, str | None]] = set()
@@ -185,7 +186,7 @@ class Ingester:
             key = (item.root, item.source)
             seen.add(key)
             old = stored.get(key)
-            if isinstance(item, _Same) or (old is not None and self._is_same(old, item)):
+            if isinstance(item, _Same) or (old is not None and self._is_same(old, item, key in hashes)):
                 ledger.unchanged.append(item.source)
             elif old is None and (before := moved.to(item)) is not None and self._same_text(before, item):
                 self._store.rename(before.id, item)
@@ -220,11 +221,14 @@ class Ingester:
     def _chunks(self, document: Document) -> list[Chunk]:
         return chunks(document.text, document.media_type, self._settings.passage_words, document.pages)
 
-    def _is_same(self, old: Document, new: Document) -> bool:
-        """Whether a document that was read again says what it said: its text too, as a newer reader may read more."""
+    def _is_same(self, old: Document, new: Document, current: bool) -> bool:
+        """Whether a document that was read again says what it said.
+
+        Its text is compared, too, unless the `current` readers made the old one: newer ones may read more in a file.
+        """
         if (old.sha256, old.title, old.media_type) != (new.sha256, new.title, new.media_type):
             return False
-        return self._same_text(old, new)
+        return current or self._same_text(old, new)
 
     def _same_text(self, old: Document, new: Document) -> bool:
         stored = self._store.document(old.id)

@@ -186,3 +186,27 @@ def test_a_changed_document_is_embedded_alone(tmp_path: Path, through_models: li
     through_models.clear()
     Assistant.open(settings).close()
     assert through_models == [1]
+
+
+def test_lines_that_are_as_they_were_are_not_looked_up_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements: list[str] = []
+    connect = sqlite3.connect
+
+    def connected(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*arguments, **options)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connected)
+    asked = []
+    for size in (5, 50):
+        lines = tmp_path / f"{size}.jsonl"
+        lines.write_text("".join(f'{{"id": "{i}", "text": "Heron {i} waits."}}\n' for i in range(size)))
+        settings = Settings(documents=lines, index_dir=tmp_path / f"index{size}", llm="none")
+        with Assistant.open(settings) as assistant:
+            statements.clear()
+            assert len(assistant.ingest([lines]).unchanged) == size
+            asked.append(len(statements))
+    assert asked[0] == asked[1]
