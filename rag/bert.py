@@ -36,10 +36,9 @@ Top = Callable[[Any, Any], Any]  # hidden states [rows, tokens, width], mask [ro
 
 _making_core = threading.Lock()
 _MOST_STREAMS = 8
-# Of one batch, padding to the longest row included: what a core's cache holds. 4096 are a tenth slower, and 256 too
-# where the network runs in float32.
+# Of one batch, padding included: what a core's cache holds. 4096 are a tenth slower, and 256 too in float32.
 _TOKENS_AT_ONCE = 512
-_SHARES = 4  # batches for each stream, where there are rows for so many: one of three on two would wait for nothing
+_SHARES = 4  # batches for each stream, where there are rows enough: with three on two streams, one idles at the end
 _STEP = 16  # rows are padded to a multiple of it: the fewer shapes there are, the less is compiled and kept for them
 _HIDDEN = np.float32(-10_000)  # added to what attention must not see
 _GROUP = 64  # values side by side that share a scale, in eight bits: at 128 a tenth faster, and twice as far off
@@ -188,7 +187,10 @@ def precision() -> Precision:
 
 
 def _multiplies_bytes() -> bool:
-    """Whether it has AVX512-VNNI. Without, eight bits are slower than float32. OpenVINO says INT8 of every CPU."""
+    """Whether it has AVX512-VNNI. With AVX2 alone, eight bits are slower than float32; AVX-VNNI has not been tried.
+
+    OpenVINO says INT8 of every CPU.
+    """
     try:
         from numpy._core._multiarray_umath import __cpu_features__ as features  # type: ignore[import-not-found]
     except ImportError:  # numpy has no public name for it; where it is gone, float32 is right, too
@@ -202,6 +204,7 @@ def _streams() -> int:
 
 def _batches(lengths: Sequence[int], streams: int) -> Iterable[list[int]]:
     """Rows by length, longest first: few enough at once that all streams end together, and memory stays small."""
+    lengths = [_STEP * -(-length // _STEP) for length in lengths]
     most = min(_TOKENS_AT_ONCE, -(-sum(lengths) // (_SHARES * streams)))
     batch: list[int] = []
     longest = 0
@@ -248,14 +251,14 @@ def _constant(value: Any) -> Any:
 
 
 def _in_eight_bits(weight: FloatArray) -> Any:
-    """A dense step's weights as bytes, a scale for each `_GROUP` of a row: OpenVINO does the same to what comes in."""
+    """A dense step's weights as bytes, a scale for each `_GROUP` of a row; OpenVINO does so to what comes in."""
     from openvino import opset13 as op
 
     groups = weight.reshape(len(weight), -1, _GROUP)
     scales = np.abs(groups).max(-1, keepdims=True) / np.float32(127)
     scales = np.maximum(scales, np.finfo(np.float32).tiny)
     bytes_ = groups * (1 / scales)
-    np.rint(bytes_, out=bytes_)  # a quarter of the time of a cold question's load is this: no more copies than these
+    np.rint(bytes_, out=bytes_)  # in place: a cold question waits for this
     bytes_ = op.convert(_constant(bytes_.astype(np.int8)), np.float32)
     return op.reshape(op.multiply(bytes_, _constant(scales)), _constant(np.array(weight.shape)), False)
 

@@ -89,11 +89,11 @@ class WordCounts:
             "WHERE document_id = ?",
             (document_id,),
         )
-        count = Counter.update if sign > 0 else Counter.subtract
+        change = Counter.update if sign > 0 else Counter.subtract
         for texts in rows:
             written = set(_WORD.findall(" ".join(texts)))
-            count(self._passages, {fold(word) for word in written})
-            count(self._lower, {fold(word) for word in written if word[0].islower()})
+            change(self._passages, {fold(word) for word in written})
+            change(self._lower, {fold(word) for word in written if word[0].islower()})
 
     def store(self, connection: sqlite3.Connection) -> None:
         """Write what was counted."""

@@ -186,7 +186,7 @@ class Ingester:
             key = (item.root, item.source)
             seen.add(key)
             old = stored.get(key)
-            if isinstance(item, _Same) or (old is not None and self._is_same(old, item, key in hashes)):
+            if isinstance(item, _Same) or (old is not None and self._is_same(old, item, current)):
                 ledger.unchanged.append(item.source)
             elif old is None and (before := moved.to(item)) is not None and self._same_text(before, item):
                 self._store.rename(before.id, item)
@@ -215,7 +215,9 @@ class Ingester:
             gone = [d for key, d in stored.items() if key not in kept and (d.root, None) not in spared]
             listed = {self._root(file) for file in listing.files}
             self._prune([d for d in gone if _full_name(d) not in unread and _is_gone(d, path, root, listed)], ledger)
-        if (path.is_dir() or root == self._root(path)) and not any(key in stored for key in spared):
+        unread_roots = {home for home, source in spared if source is None}
+        doubtful = any(key in spared or any(_belongs(key[0], home) for home in unread_roots) for key in stored)
+        if (path.is_dir() or root == self._root(path)) and not doubtful:
             self._store.set_meta(readers, READERS_VERSION)  # what is stored was made by these readers, all of it
 
     def _chunks(self, document: Document) -> list[Chunk]:

@@ -25,8 +25,8 @@ _FEEDBACK = 10  # passages that widen a topic, each by its score to this power:
 _FEEDBACK_POWER = 4
 _ONE_TOPIC = 0.1  # mean cosine of a question to the passages, from where on it asks about what all is about
 _MIXED, _OF_ONE_THING = 0.06, 0.25  # mean cosine between two passages: all about everything, all about one thing
-_READ = 8  # passages, by the reader, at most:
-_WITHIN = 0.35  # of the first one's score, as few further behind come before it
+_READ = 8  # passages, by the reader, at most
+_WITHIN = 0.35  # score behind the first, beyond which a passage is not read: few of those come to the front
 _READER_WEIGHT = 0.6
 _SURE = 0.16  # lead of the first over the second with which it keeps its place, whatever the reader would say
 _FURTHER_OF_TOPIC, _FURTHER_OF_QUESTION = 0.5, 0.8  # see `_spread`
@@ -145,7 +145,7 @@ class Retriever:
             return scores
         vector = self._widened(query.vector, scores)
         dense = dict(self._store.dense(vector, depth, **filters))
-        keyword |= self._store.keyword_scores(dense.keys() - keyword.keys(), query.terms)
+        keyword |= self._store.keyword_scores(dense.keys() - keyword.keys(), query.terms, documents=only.documents)
         return self._fused(vector, dense, keyword)
 
     def _widened(self, vector: FloatArray, scores: Mapping[int, float]) -> FloatArray:

@@ -62,7 +62,7 @@ __all__ = ["SCHEMA_VERSION", "Centre", "FloatArray", "Store", "TakenOut", "centr
 logger = logging.getLogger(__name__)
 
 _LOOKED_AT = 5_000  # passages, by BM25, where there are rarer words to look for: some milliseconds
-_COMMON = 0.05  # share of passages: what more of them hold, of a large index, tells nearly nothing and costs most
+_COMMON = 0.05  # share of passages: a word that more of them hold, of a large index, tells little and costs most
 _MOST_FREQUENCIES = 4096  # terms that are kept
 
 
@@ -334,29 +334,35 @@ class Store:
     ) -> dict[int, float]:
         """What `keyword` gives, and the scores of `ids`, which another search has found; 0 where they hold no term.
 
-        BM25 looks at each passage that holds a term, so common ones do not count in a large index. Where the others are
-        held more than `_LOOKED_AT` times, one by one, and all documents are searched, the `k` are sought by the rarest
-        alone; scores count all that tell. The other search has most of what holds frequent ones only.
+        BM25 looks at each passage that holds a term. So where all documents of a large index are searched, common terms
+        do not count beside others; and where the others are held more than `_LOOKED_AT` times, one by one, the `k` are
+        sought by the rarest alone. The other search has most of what holds frequent ones only.
         """
         with self._read() as (connection, _):
-            frequencies, most = self._telling(terms), max(_LOOKED_AT, k)
+            frequencies, most = self._counting(terms, documents), max(_LOOKED_AT, k)
             all_at_once = documents or sum(frequencies.values()) <= most
             by = list(frequencies) if all_at_once else rarest(frequencies, most)
             found = dict(best_passages(connection, by, k, documents, exclude))
             unscored = [i for i in ids if i not in found] if all_at_once else {*ids, *found}
-            return found | self.keyword_scores(unscored, terms)
+            return found | self.keyword_scores(unscored, terms, documents=documents)
 
-    def keyword_scores(self, ids: Collection[int], terms: Sequence[str]) -> dict[int, float]:
-        """BM25 of these passages, as in `keyword_beside`; 0 where they hold none of `terms`."""
+    def keyword_scores(
+        self, ids: Collection[int], terms: Sequence[str], *, documents: Collection[str] = ()
+    ) -> dict[int, float]:
+        """BM25 of these passages, on the scale of `keyword_beside`; 0 where they hold none of `terms`."""
         with self._read() as (connection, _):
-            return dict.fromkeys(ids, 0.0) | dict(scores_of(connection, list(self._telling(terms)), ids))
+            return dict.fromkeys(ids, 0.0) | dict(scores_of(connection, list(self._counting(terms, documents)), ids))
 
-    def _telling(self, terms: Sequence[str]) -> dict[str, int]:
-        """Those that are not common, or all if all are, with how many passages hold each."""
+    def _counting(self, terms: Sequence[str], documents: Collection[str]) -> dict[str, int]:
+        """The terms that count in a search, with how many passages hold each: not the common ones, unless all are.
+
+        Of some documents only, all count: a word that is rare elsewhere may be in none of them.
+        """
         frequencies = self.document_frequency(terms)
         _, passages = self.count()
         most = max(_LOOKED_AT, _COMMON * passages)
-        return {term: held for term, held in frequencies.items() if held <= most} or frequencies
+        rare = {term: held for term, held in frequencies.items() if 0 < held <= most}
+        return frequencies if documents else rare or frequencies
 
     def titled(
         self, titles: Sequence[str], most: int, *, documents: Collection[str] = (), exclude: Collection[str] = ()

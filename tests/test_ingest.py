@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import rag.documents
 from rag.errors import DocumentsNotFound
 from rag.ingest import Ingester, Progress
 from rag.sandbox import Sandbox
@@ -404,6 +405,22 @@ def test_newer_readers_read_again_what_failed_what_was_renamed_and_the_rest_of_t
         "a.txt": "Alpha. Read anew.",
         "c.txt": "Beta. Read anew.",
     }
+
+
+def test_newer_readers_read_a_collection_again_that_could_not_be_read_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = '{"id": "a", "text": "Alpha."}\n'
+    collection = place.write("lines.jsonl", line)
+    place.ingester.ingest_default()
+    read = rag.documents.canonical
+    monkeypatch.setattr("rag.documents.canonical", lambda text: f"{read(text)} Read anew.")
+    monkeypatch.setattr("rag.ingest.READERS_VERSION", "newer")
+    collection.write_bytes(b"\xff\xfe")
+    assert [f.source for f in place.ingester.ingest_default().failed] == ["lines.jsonl"]
+    collection.write_text(line)
+    assert place.ingester.ingest_default().updated == ("a",)
+    assert [place.store.document(d.id).text for d in place.store.documents()] == ["Alpha. Read anew."]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,10 +9,11 @@ import pytest
 from rag.answertype import is_question
 from rag.assistant import Assistant
 from rag.embedding import PackagedEncoder
-from rag.reading import Reader
+from rag.reading import Reader, Reading
 from rag.retrieval import possible_titles, topicality
 from rag.settings import Settings
 from rag.store import centre_of
+from rag.types import Passage
 
 BIRDS = {
     "owls.txt": "Owls hunt mice at night. The barn owl nests in old towers.",
@@ -183,12 +184,15 @@ def test_the_reader_orders_what_is_close_and_leaves_a_clear_lead_alone(
     }
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
-    questions = []
+    asked: list[tuple[str, set[str]]] = []
     read = Reader.read
-    monkeypatch.setattr(
-        Reader, "read", lambda self, question, of: questions.append(question) or read(self, question, of)
-    )
+
+    def noted(self: Reader, question: str, passages: Sequence[Passage]) -> list[Reading]:
+        asked.append((question, {passage.source for passage in passages}))
+        return read(self, question, passages)
+
+    monkeypatch.setattr(Reader, "read", noted)
     with Assistant.open(Settings(documents=tmp_path, index_dir=tmp_path / ".rag", llm="none")) as assistant:
         assert assistant.search("Who built the Arden mill?", 2)[0].passage.source == "weld.txt"
         assert assistant.search("When do owls hunt mice?", 2)[0].passage.source == "owls.txt"
-    assert questions == ["Who built the Arden mill?"]
+    assert asked == [("Who built the Arden mill?", {"weld.txt", "stone.txt"})]  # the owls are far behind

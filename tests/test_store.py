@@ -325,10 +325,12 @@ def test_common_terms_of_a_large_index_do_not_count_beside_others(
     every, rare = dict(store.keyword(terms, 50)), dict(store.keyword(["kereva"], 50))
     assert store.keyword_beside([1], terms, 50) == pytest.approx(every)  # 21 of 22 hold it, and that is few
     monkeypatch.setattr(rag.store, "_LOOKED_AT", 5)
-    for documents in ((), ("a",)):
-        assert store.keyword_beside([1], terms, 50, documents=documents) == pytest.approx({1: 0.0} | rare)
+    assert store.keyword_beside([1], terms, 50) == pytest.approx({1: 0.0} | rare)
     assert store.keyword_scores([1, *rare], terms) == pytest.approx({1: 0.0} | rare)
-    assert store.keyword_scores([1], ["bridge"]) == pytest.approx({1: every[1]})  # nothing else was asked for
+    for alone in (["bridge"], ["bridge", "nowhere"]):  # nothing else was asked for, or is there
+        assert store.keyword_beside([], alone, 50) == pytest.approx(dict(store.keyword(["bridge"], 50)))
+    assert store.keyword_beside([1], terms, 50, documents=["a"]) == pytest.approx(every)
+    assert store.keyword_scores([1], terms, documents=["a"]) == pytest.approx({1: every[1]})
 
 
 def test_the_same_source_under_two_roots_is_filtered_as_one(store: Store) -> None:

@@ -209,4 +209,4 @@ def test_lines_that_are_as_they_were_are_not_looked_up_one_by_one(
             statements.clear()
             assert len(assistant.ingest([lines]).unchanged) == size
             asked.append(len(statements))
-    assert asked[0] == asked[1]
+    assert asked[0] == asked[1] > 0
