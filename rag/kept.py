@@ -1,14 +1,28 @@
-"""What was made for a key, kept for the next time: bounded, and safe between threads."""
+"""What was made, kept for the next time, safe between threads: one thing for the process, or for each key, bounded."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from functools import cache, wraps
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+
+def once(make: Callable[[], V]) -> Callable[[], V]:
+    """`make`, called once for the process. What it raises is not kept: it is called again."""
+    making = threading.Lock()
+    kept = cache(make)  # alone, it would let two threads make one each
+
+    @wraps(make)
+    def made() -> V:
+        with making:
+            return kept()
+
+    return made
 
 
 class Kept(Generic[K, V]):

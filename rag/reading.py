@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +23,7 @@ import numpy as np
 from .bert import Bert, FloatArray, scores, word_pieces
 from .embedding import model_folder, packaged_damaged, packaged_encoder, published_weights
 from .errors import EmbeddingUnavailable
-from .kept import Kept
+from .kept import Kept, once
 from .settings import PACKAGED_EMBEDDER, Settings
 from .types import Passage, Span
 
@@ -36,7 +36,6 @@ _QUESTION_TOKENS = 80
 _ANSWER_TOKENS = 24
 _SOFTNESS = 3.0
 _KEPT = 512  # readings
-_making = threading.Lock()
 WEIGHTS = Path(str(files("rag"))) / "weights" / "reader.safetensors"
 
 
@@ -248,14 +247,9 @@ def open_reader(embed_model: str) -> Reader | None:
     return _packaged_reader() if embed_model == PACKAGED_EMBEDDER else None
 
 
+@once
 def _packaged_reader() -> Reader:
     """One for the process, however many indexes it opens."""
-    with _making:
-        return _packaged()
-
-
-@cache  # alone, it would let two threads make one each
-def _packaged() -> Reader:
     return Reader(model_folder(PACKAGED_EMBEDDER), WEIGHTS)
 
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-from rag.kept import Kept
+import pytest
+
+from rag.kept import Kept, once
 
 
 def test_each_value_is_made_once_and_comes_in_order() -> None:
@@ -58,3 +61,19 @@ def test_nobody_waits_while_another_makes() -> None:
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(lambda n: kept.get([n], together), [1, 2])) == [[1], [2]]
+
+
+def test_what_is_made_once_is_made_once_by_all_threads_and_again_after_an_error() -> None:
+    outcomes = [ValueError("not yet"), object()]
+
+    @once
+    def made() -> object:
+        time.sleep(0.05)
+        if isinstance(found := outcomes.pop(0), ValueError):
+            raise found
+        return found
+
+    with pytest.raises(ValueError, match="not yet"):
+        made()
+    with ThreadPoolExecutor(4) as pool:
+        assert len({id(each) for each in pool.map(lambda _: made(), range(4))}) == 1
