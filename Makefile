@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-app
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: app test check lint types eval bench bench-page faults screenshots build clean
+.PHONY: app test check lint types eval bench bench-page hardness screenshots build clean
 
 app: $(INSTALLED)  ## install, index seeds/, serve http://127.0.0.1:7860
 	$(BIN)/python app.py
@@ -32,8 +32,8 @@ EVALDATA ?= ../shared/evaldata
 bench: $(INSTALLED_DEV)  ## how fast we and the peers are, in one run, in turns (BENCH="--full" for all of it: hours)
 	$(BIN)/python -m eval.performance $(EVALDATA)/wiki/documents.jsonl $(EVALDATA)/wiki/questions.jsonl $(BENCH)
 
-faults: $(INSTALLED_DEV)  ## kills, full disks, damage, rivals: nothing that was stored may be lost
-	PYTHONPATH=.:tests $(BIN)/python -m faults
+hardness: $(INSTALLED_DEV)  ## kills, attackers, load: what was tried, survived, lost (hours; PART="kills uploads" for some)
+	PYTHONPATH=.:tests $(BIN)/python -m hardness $(PART)
 
 bench-page: $(INSTALLED_DEV)  ## from a click on a chip to the marked sentence, in a document of 500 pages
 	$(BIN)/python -m eval.performance.page

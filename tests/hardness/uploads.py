@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import random
 import signal
 import sqlite3
 import sys
@@ -16,7 +17,18 @@ from rag.ingest import Ingester
 from rag.store import Store
 from rag.uploads import ROOT, Uploads
 
-from .subject import Findings, ScriptedEncoder, Subject, Texts, fork, inspect, problem, texts_of, wait
+from .subject import (
+    Findings,
+    ScriptedEncoder,
+    Subject,
+    Texts,
+    fork,
+    inspect,
+    make_everything_small,
+    problem,
+    texts_of,
+    wait,
+)
 from .table import Row
 
 OLD = {name: text for name, text in texts_of(1).items() if name in ("d01.txt", "d02.txt")}
@@ -25,7 +37,8 @@ FILE_EVENTS = {"open", "os.rename", "os.remove"}
 Change = Callable[[Store, Uploads, Path], None]
 
 
-def run(base: Path) -> list[Row]:
+def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
+    make_everything_small()
     rows = []
     for number, (name, (change, new)) in enumerate(CHANGES.items()):
         row = Row(f"killed: {name}")

@@ -19,14 +19,16 @@ from unittest.mock import patch
 from rag.errors import RagError
 from rag.store import Store
 
-from .subject import Findings, Subject, Texts, inspect, problem, texts_of, vector_of
+from .subject import Findings, Subject, Texts, inspect, make_everything_small, problem, texts_of, vector_of
 from .table import Row
 
 CLONE_NEWNS = 0x00020000  # of Linux's sched.h
 BIG_WORDS = 12  # of 20,000 digits each: more than the free pages that older versions leave in index.db
 
 
-def run(base: Path, times: int, chance: random.Random) -> list[Row]:
+def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
+    make_everything_small()
+    times = 3 if few else 20
     rows = [Row("disk full: SQLite may not grow"), Row("disk full: the vector file"), Row("disk full: a small disk")]
     for kind, row in zip((_no_page, _no_vector_file), rows, strict=False):
         subject = _indexed(base / row.fault[-6:])

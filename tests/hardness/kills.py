@@ -14,7 +14,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .subject import Findings, ScriptedEncoder, Subject, fork, inspect, largest_loss, problem, texts_of, wait
+from .subject import (
+    Findings,
+    ScriptedEncoder,
+    Subject,
+    fork,
+    inspect,
+    largest_loss,
+    make_everything_small,
+    problem,
+    texts_of,
+    wait,
+)
 from .table import Row
 
 NEW_INDEX = ("before a new index gets its name", "after a new index got its name")
@@ -36,8 +47,10 @@ STEPS = (
 Reached = Callable[..., None]  # the step, and what the fault does besides killing
 
 
-def run(base: Path, times: int, chance: random.Random) -> list[Row]:
+def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
     """Half of the kills at the steps in turn, half at random moments."""
+    make_everything_small()
+    times = 30 if few else 200
     rows = {step: Row(f"killed: {step}") for step in (*STEPS, *NEW_INDEX)}
     rows["random"] = Row("killed: at a random moment")
     killer = Killer(base, chance)

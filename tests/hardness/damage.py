@@ -7,13 +7,15 @@ from pathlib import Path
 
 from rag.store import Store
 
-from .subject import Findings, Subject, inspect, problem, texts_of, vector_of
+from .subject import Findings, Subject, inspect, make_everything_small, problem, texts_of, vector_of
 from .table import Row
 
 Results = list[list[tuple[int, float]]]
 
 
-def run(base: Path, flips: int, truncations: int, chance: random.Random) -> list[Row]:
+def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
+    make_everything_small()
+    flips, truncations = (60, 15) if few else (1000, 200)
     subject = Subject(base)
     subject.write(texts_of(0))
     subject.ingest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -20,11 +21,31 @@ from rag.retrieval import Retriever
 from rag.store import FloatArray, Store
 from rag.types import Chunk, Document
 
-from .subject import Findings, ScriptedEncoder, Subject, cut, fork, inspect, problem, texts_of, vector_of, wait
+from .subject import (
+    Findings,
+    ScriptedEncoder,
+    Subject,
+    cut,
+    fork,
+    inspect,
+    make_everything_small,
+    problem,
+    texts_of,
+    vector_of,
+    wait,
+)
 from .table import Row
 
 LOCKED_OUT = 17  # the exit status of a writer that was told to wait
 READER_PROCESSES, THREADS_EACH = 4, 2
+
+
+def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
+    make_everything_small()
+    readers = base / "readers"
+    readers.mkdir()
+    return [*two_writers(base, 2 if few else 20), *one_writer_eight_readers(readers, 4 if few else 60)]
+
 
 # -- two writers -------------------------------------------------------------------------------------------------------
 
@@ -124,7 +145,7 @@ def one_writer_eight_readers(base: Path, seconds: float) -> list[Row]:
     if any(ends) or not writes or not row.tried:
         row.problems.append(f"processes ended with {ends} after {writes} writes")
     with subject.open() as store:
-        row.lost |= texts_of(0).keys() - {document.source for document in store.documents()}
+        row.lost += texts_of(0).keys() - {document.source for document in store.documents()}
     row.fault += f" (during {writes} writes)"
     return [row]
 
