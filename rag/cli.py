@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import logging
 import os
 import re
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 OK, NOT_FOUND, USAGE, ENVIRONMENT = range(4)
 INTERRUPTED = 130  # 128 + SIGINT, and 128 + SIGPIPE: as the shell would say it
 NOBODY_READS = 141
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 _warning_lines = WarningLines()
 _silence = logging.NullHandler()
@@ -39,33 +41,52 @@ _silence = logging.NullHandler()
 class _Border(TyperGroup):
     """Where errors become one line on stderr and an exit code; no traceback passes."""
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with _in_one_line():  # --help and --version print here
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: Any) -> Any:
+        with _in_one_line():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    try:
         try:
-            try:
-                return super().invoke(ctx)
-            finally:
-                if sys.stdout is not None:  # a service has none
-                    sys.stdout.flush()  # here, where a closed pipe can still be met in silence
-        except KeyboardInterrupt:
-            raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
-            raise typer.Exit(NOBODY_READS) from None
-        except QuestionInvalid as error:
-            complain(str(error))
-            raise typer.Exit(USAGE) from error
-        except RagError as error:
-            complain(str(error))
-            raise typer.Exit(ENVIRONMENT) from error
-        except Exception as error:
-            its_own = isinstance(error, typer.Abort) or hasattr(error, "exit_code")  # typer prints these
-            if its_own or sys.flags.dev_mode:
-                raise
+            yield
+        finally:
+            if sys.stdout is not None:  # a service has none
+                sys.stdout.flush()  # here, where what cannot be written can still be met
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        _write_nothing_more()
+        raise typer.Exit(NOBODY_READS) from None
+    except QuestionInvalid as error:
+        complain(str(error))
+        raise typer.Exit(USAGE) from error
+    except RagError as error:
+        complain(str(error))
+        raise typer.Exit(ENVIRONMENT) from error
+    except Exception as error:
+        its_own = isinstance(error, typer.Abort) or hasattr(error, "exit_code")  # typer prints these
+        if its_own or sys.flags.dev_mode:
+            raise
+        if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
+            # Standard output: where a file of ours has no room, it is a RagError that names it.
+            _write_nothing_more()
+            complain(f"the output cannot be written ({error.strerror}); make room, or send it elsewhere")
+        else:
             complain(
                 f"unexpected {type(error).__name__}: {error}; this is a bug: please report it with what "
                 "'python -X dev -m rag.cli' prints in place of 'rag'"
             )
-            raise typer.Exit(ENVIRONMENT) from error
+        raise typer.Exit(ENVIRONMENT) from error
+
+
+def _write_nothing_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
 
 
 app = typer.Typer(

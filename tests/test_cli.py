@@ -531,6 +531,16 @@ def test_a_reader_that_leaves_is_met_in_silence(seed_assistant: Assistant) -> No
     assert (child.returncode, err) == (141, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk is always full here")
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["config"], ["documents", "--json"]])
+def test_a_full_disk_behind_the_output_is_one_line(seed_assistant: Assistant, arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "rag.cli", *over(seed_assistant), *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    line = "rag: the output cannot be written (No space left on device); make room, or send it elsewhere\n"
+    assert (done.returncode, done.stderr) == (3, line)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are other ones there")
 def test_ctrl_c_is_quiet(seed_assistant: Assistant) -> None:
     with process(*over(seed_assistant), "chat", stdin=subprocess.PIPE) as child:
