@@ -71,7 +71,9 @@ def document_frequency(connection: sqlite3.Connection, terms: Sequence[str]) -> 
 
 def vocabulary(connection: sqlite3.Connection) -> Vocabulary:
     """All words of the corpus."""
-    rows = connection.execute("SELECT word, passages, lower FROM word").fetchall()
+    every = connection.execute("SELECT word, passages, lower FROM word")
+    # What is damaged is no word to respell by.
+    rows = [row for row in every if type(row[0]) is str and type(row[1]) is int and type(row[2]) is int]
     return Vocabulary({word: n for word, n, _ in rows}, {word: n for word, n, lower in rows if not lower})
 
 

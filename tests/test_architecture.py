@@ -29,6 +29,7 @@ PUBLIC = """
 # From the bottom up (DESIGN §3): a module may import from the rows above its own, never from its own row or below.
 LAYERS = [
     {"types", "errors"},
+    {"foreign", "layout"},
     {"settings", "terms", "sentences", "formats", "kept", "english", "bert"},
     {"roles"},
     {"clauses", "spelling", "answertype", "disagreement", "prompts", "embedding", "llm", "conversation", "schema"},
@@ -51,7 +52,7 @@ LAYERS = [
     {"cli"},
 ]
 # The rooms behind store.py. Nothing else may know that the passages are in SQLite, or on this machine.
-STORE = {"schema", "fulltext", "rows", "database", "nearest", "vectors", "integrity", "store"}
+STORE = {"schema", "fulltext", "rows", "database", "layout", "nearest", "vectors", "integrity", "store"}
 # Files outside rag/ that may use more of it than the public names.
 INSIDERS = {
     "app.py": {"rag.web"},

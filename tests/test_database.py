@@ -183,11 +183,12 @@ def test_a_failed_transaction_is_undone_even_while_a_cursor_is_alive(folder: Pat
 
 
 def test_errors_inside_reading_are_ours_too(folder: Path) -> None:
-    execute("DROP TABLE word")(folder / "index.db")
-    with open_store(folder) as store, pytest.raises(IndexDamaged), store.reading():  # noqa: PT012
-        with pytest.raises(IndexDamaged, match="no such table"):
-            store.vocabulary()
-        raise IndexDamaged
+    with open_store(folder) as store:
+        execute("DROP TABLE word")(folder / "index.db")
+        with pytest.raises(IndexDamaged), store.reading():  # noqa: PT012
+            with pytest.raises(IndexDamaged, match="no such table"):
+                store.vocabulary()
+            raise IndexDamaged
 
 
 def test_another_program_is_writing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
