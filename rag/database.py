@@ -23,6 +23,7 @@ from .schema import APPLICATION_ID, OPENED_FILE, SCHEMA_VERSION, create_index, c
 LOCK_WAIT_S = 2.0  # long enough for somebody's single upload, short enough to say so when it is an ingest
 BUSY_WAIT_S = 30.0  # SQLite's own short locks: recovery after a crash, the last reader closing
 _LOCK = "write.lock"
+_REASON_CHARS = 200  # of what SQLite says, which may quote what is damaged
 
 
 class _Pooled(NamedTuple):
@@ -204,6 +205,8 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise self._in_our_words(error) from error
+        except UnicodeDecodeError as error:  # of what SQLite says, with a name in it that is no UTF-8
+            raise self._damaged("it holds text that is none") from error
 
     def _in_our_words(self, error: sqlite3.Error) -> RagError:
         if not hasattr(error, "sqlite_errorcode") and "decode" in str(error):  # Python's, of what is no UTF-8
@@ -228,6 +231,7 @@ class Database:
         return IndexLocked(f"another process is writing to {self.folder}; wait until it has finished, then try again")
 
     def _damaged(self, reason: str) -> IndexDamaged:
+        reason = " ".join(reason.split())[:_REASON_CHARS]
         return IndexDamaged(
             f"{self.path} is damaged ({reason}); restore it from a copy, or delete {self.folder} and ingest again"
         )

@@ -426,7 +426,7 @@ class Store:
         with self._read() as (connection, state):
             found = self._frequencies.get(
                 [(state.stamp, term) for term in terms],
-                lambda new: list(document_frequency(connection, [term for _, term in new]).values()),
+                lambda new: list(document_frequency(connection, [term for _, term in new], self.count()[1]).values()),
             )
             return dict(zip(terms, found, strict=True))
 
