@@ -83,6 +83,9 @@ class Watch:
             self._look(values[0], writes=event == "open" and _writes(values))
         elif event in _WRITES:
             for path in values[: 2 if event in ("os.rename", "os.link", "shutil.move") else 1]:
+                open_folder = values[-1] if isinstance(values[-1], int) and values[-1] >= 0 else None
+                if open_folder is not None and event in _OF_LINKS | {"os.mkdir"}:
+                    path = Path(f"/proc/self/fd/{open_folder}", os.fsdecode(path))
                 self._look(path, writes=True, follows=event not in _OF_LINKS)
 
     def _look(self, path: Any, *, writes: bool, follows: bool = True) -> None:

@@ -19,10 +19,11 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import rag.database
 import rag.nearest
@@ -38,18 +39,20 @@ from .crafted import CRAFTED, PLANTED, Craft, fitted
 from .table import Row
 
 MOST_MEGABYTES = 200  # beside what the undamaged folder takes
-HANG_SECONDS = 90
+HANG_SECONDS = 120
+_TOGETHER = 250  # tries in one process
 _CELLS_ABOVE = 20  # passages: a vector file with cells, as large indexes have
 _RUNAWAY_BYTES = 3_000_000_000  # of address space: what is beyond ends in MemoryError and not in the machine's
 
 HERON, STORKS = "What is the heron of the pond called?", "How many storks nest on the tower?"
 QUESTIONS = (HERON, STORKS, "Whta is the hreon of the pond caled?", "newts", "Who feeds the owl of the tower?")
 HERE = Path(__file__).parents[1]
+Told = dict[str, Any]  # of one try: name, problems, lost, outcome, megabytes
 
 
 def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
     make_pristine(base)
-    flips = 40 if few else 1000
+    flips = 8 if few else 1000
     kinds = {
         "bytes": ("stranger: bytes of index.db", flips),
         "vectors": ("stranger: bytes of the vector file", flips),
@@ -58,56 +61,56 @@ def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
         "crafted": ("stranger: index.db crafted", len(CRAFTED)),
         "planted": ("stranger: files planted", len(PLANTED)),
     }
-    seed = chance.randrange(2**31)
-    return [_row(base, kind, fault, tries, seed, few) for kind, (fault, tries) in kinds.items()]
+    step = {"crafted": 12, "planted": 12} if few else {}
+    tries = [(kind, number) for kind, (_, most) in kinds.items() for number in range(0, most, step.get(kind, 1))]
+    rows = {kind: Row(fault) for kind, (fault, _) in kinds.items()}
+    outcomes = {kind: Counter[str]() for kind in kinds}
+    most = dict.fromkeys(kinds, 0)
+    for kind, told in tried(base, tries, chance.randrange(2**31)):
+        rows[kind].check(told["name"], *told["problems"], lost=told["lost"])
+        outcomes[kind][told["outcome"]] += 1
+        most[kind] = max(most[kind], told["megabytes"])
+    for kind, row in rows.items():
+        counted = ", ".join(f"{n} {what}" for what, n in sorted(outcomes[kind].items()))
+        row.figures = f"{counted}; {most[kind]} MB more at most"
+    return list(rows.values())
 
 
-def _row(base: Path, kind: str, fault: str, tries: int, seed: int, few: bool) -> Row:
-    """One process after the other, until all were tried: one that ends or hangs takes only its own try with it."""
-    row, outcomes, most = Row(fault), Counter[str](), 0
-    numbers = list(range(0, tries, 3)) if few and kind in ("crafted", "planted") else list(range(tries))
-    while numbers:
-        for number, told in _process(base, kind, numbers[:250], seed):
-            numbers.remove(number)
-            row.check(told["name"], *told["problems"], lost=told["lost"])
-            outcomes[told["outcome"]] += 1
-            most = max(most, told["megabytes"])
-    row.figures = f"{', '.join(f'{n} {what}' for what, n in sorted(outcomes.items()))}; {most} MB more at most"
-    return row
+def tried(base: Path, tries: Sequence[tuple[str, int]], seed: int) -> Iterator[tuple[str, Told]]:
+    """What came of each. One process after the other: one that ends or hangs takes only its own try with it."""
+    left = list(tries)
+    while left:
+        for told in _process(base, left[:_TOGETHER], seed):
+            yield left.pop(0)[0], told
 
 
-def _process(base: Path, kind: str, numbers: list[int], seed: int) -> Iterator[tuple[int, dict]]:
-    """The number and what came of each try."""
+def _process(base: Path, tries: Sequence[tuple[str, int]], seed: int) -> Iterator[Told]:
+    """What came of each try, up to the one that ended the process."""
     results = base / "results"
     results.write_text("")
-    arguments = [str(base), kind, str(seed), json.dumps(numbers)]
+    arguments = [str(base), str(seed), json.dumps(tries)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)]), "OMP_NUM_THREADS": "1"}
     child = subprocess.Popen([sys.executable, "-m", "hardness.strangers", *arguments], env=environment, cwd=HERE.parent)
-    done, last = 0, time.monotonic()
-    hangs = False
-    while True:
+    done, last, ended = 0, time.monotonic(), False
+    while not ended:
         ended = child.poll() is not None
         for line in islice(results.read_text().splitlines(), done, None):
             done, last = done + 1, time.monotonic()
-            yield numbers[done - 1], json.loads(line)
-        if ended:
-            break
-        if hangs := time.monotonic() - last > HANG_SECONDS:
+            yield json.loads(line)
+        if time.monotonic() - last > HANG_SECONDS and not ended:
             child.kill()
         time.sleep(0.02)
-    if done < len(numbers):
-        name = f"{kind} {numbers[done]}"
-        why = f"it hangs for {HANG_SECONDS} s" if hangs else f"the process ended with {child.returncode}"
-        yield numbers[done], {"name": name, "problems": [why], "lost": [], "outcome": "fatal", "megabytes": 0}
+    if done < len(tries):
+        kind, number = tries[done]
+        why = f"the process ended with {child.returncode}, or hung for {HANG_SECONDS} s"
+        yield {"name": f"{kind} {number}", "problems": [why], "lost": [], "outcome": "fatal", "megabytes": 0}
 
 
 # -- in a process of its own -------------------------------------------------------------------------------------------
 
 
-def main(base: Path, kind: str, seed: int, numbers: list[int]) -> None:
+def main(base: Path, seed: int, tries: Sequence[tuple[str, int]]) -> None:
     rag.database.LOCK_WAIT_S, rag.database.BUSY_WAIT_S = 0.05, 3.0
-    if kind == "fitted":
-        rag.nearest.APPROXIMATE_ABOVE = _CELLS_ABOVE
     logging.disable()
     trials = Trials(base)
     problems = trials.problems("as it was", lambda index, outside: None)
@@ -116,7 +119,8 @@ def main(base: Path, kind: str, seed: int, numbers: list[int]) -> None:
     usual = _peak()
     resource.setrlimit(resource.RLIMIT_AS, (_address_space() + _RUNAWAY_BYTES,) * 2)
     with (base / "results").open("a") as results:
-        for number in numbers:
+        for kind, number in tries:
+            trials.cells, trials.heals = kind == "fitted", kind == "vectors"
             name, craft = craft_of(kind, number, seed)
             problems = trials.problems(name, craft)
             more = _peak() - usual
@@ -217,6 +221,8 @@ class Trials:
         self._disk = {path.name: path.read_text("utf-8") for path in (self._pristine / "docs").glob("*.*")}
         lines = map(json.loads, self._disk.pop("newts.jsonl").splitlines())
         self._disk |= {line["id"]: line["text"] for line in lines}
+        self.heals, self._found = True, list[list[Hit]]()
+        self.cells, self._usual = False, rag.nearest.APPROXIMATE_ABOVE
         self.outcome, self.said, self.lost = "", "", list[str]()
 
     def problems(self, name: str, craft: Craft) -> list[str]:
@@ -224,7 +230,8 @@ class Trials:
         for part in ("index", "docs"):
             shutil.rmtree(self._work / part, ignore_errors=True)
             shutil.copytree(self._pristine / part, self._work / part)
-        if "vector" in name or name.startswith("fitted"):
+        rag.nearest.APPROXIMATE_ABOVE = _CELLS_ABOVE if self.cells else self._usual
+        if self.cells:
             self._with_cells()
         craft(self._work / "index", self._canary.folder)
         self.outcome, self.said, self.lost = "right", "", []
@@ -241,14 +248,10 @@ class Trials:
 
     def _with_cells(self) -> None:
         """The vector file of a large index."""
-        if rag.nearest.APPROXIMATE_ABOVE == _CELLS_ABOVE:
-            for file in (self._work / "index").glob("vectors-*"):
-                file.unlink()
-            with Assistant.open(settings(self._work)) as assistant:
-                assistant._store.snapshot()
-            with sqlite3.connect(self._work / "index" / "index.db") as connection:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.close()
+        for file in (self._work / "index").glob("vectors-*"):
+            file.unlink()
+        with Assistant.open(settings(self._work)) as assistant:
+            assistant._store.snapshot()
 
     def _tried(self, step: Callable[[], list[str]]) -> list[str]:
         try:
@@ -272,6 +275,7 @@ class Trials:
     def _used(self) -> list[str]:
         with Assistant.open(settings(self._work)) as assistant:
             problems = self._asked(assistant, self._disk)
+            problems += self._not_healed(assistant) if self.heals else []
             assistant.ingest([self._work / "docs"])
             assistant.stamp()
             assistant.listing()
@@ -281,6 +285,17 @@ class Trials:
                     assistant.put_back(assistant.take_out(document.id))
             assistant._store.snapshot()
             assistant._store.verify()
+        return problems
+
+    def _not_healed(self, assistant: Assistant) -> list[str]:
+        """A vector file that is not the one which was stored is made again, and a search finds what it found before."""
+        (whole,) = (self._pristine / "index").glob("vectors-*")
+        found = [assistant.search(question, 5, mode="dense") for question in QUESTIONS]
+        self._found = self._found or found
+        assistant._store.snapshot()
+        problems = [] if found == self._found else ["a search finds something else"]
+        if (self._work / "index" / whole.name).read_bytes() != whole.read_bytes():
+            problems.append("the vector file was not healed")
         return problems
 
     def _judged(self) -> list[str]:
@@ -340,4 +355,4 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]))
