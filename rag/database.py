@@ -17,10 +17,13 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from .errors import DocumentUnreadable, IndexDamaged, IndexLocked, IndexMismatch, RagError
-from .schema import APPLICATION_ID, OPENED_FILE, SCHEMA_VERSION, create_tables
+from .foreign import check_database, check_lock, has_tables_of
+from .schema import APPLICATION_ID, OPENED_FILE, SCHEMA_VERSION, create_index, create_tables
 
 LOCK_WAIT_S = 2.0  # long enough for somebody's single upload, short enough to say so when it is an ingest
 BUSY_WAIT_S = 30.0  # SQLite's own short locks: recovery after a crash, the last reader closing
+_LOCK = "write.lock"
+_REASON_CHARS = 200  # of what SQLite says, which may quote what is damaged
 
 
 class _Pooled(NamedTuple):
@@ -38,7 +41,7 @@ class Database:
         self._guard = threading.Lock()
         self._closed = False
         self._writer = threading.RLock()
-        self._file_lock = FileLock(self.folder / "write.lock", timeout=LOCK_WAIT_S)
+        self._file_lock = FileLock(self.folder / _LOCK, timeout=LOCK_WAIT_S)
 
     def create_if_absent(self, fingerprint: str, dimension: int) -> None:
         """Make an empty index where there is none. It appears under its name whole or not at all."""
@@ -63,7 +66,7 @@ class Database:
         try:
             connection.execute("PRAGMA page_size = 8192")  # a passage and its vector fill half a usual page of 4096
             connection.execute("PRAGMA journal_mode = WAL")
-            create_tables(connection, fingerprint, dimension)
+            create_index(connection, fingerprint, dimension)
         finally:
             connection.close()
         new.replace(self.path)
@@ -74,6 +77,7 @@ class Database:
         """Hold the one-writer lock; re-entrant. Threads wait for each other, another process gets `IndexLocked`."""
         with self._writer:
             with self._folder_errors():
+                check_lock(self.folder / _LOCK)
                 self._file_lock.acquire()
             try:
                 yield
@@ -123,6 +127,7 @@ class Database:
         return _Pooled(self._connect(file), file)
 
     def _file(self) -> str:
+        check_database(self.path)
         try:
             found = self.path.stat()
         except FileNotFoundError as error:
@@ -147,6 +152,7 @@ class Database:
             check_same_thread=False,  # the pool lends a connection to one thread at a time
         )
         try:
+            connection.execute("PRAGMA cell_size_check = ON")  # each page is looked at before it is used
             self._check_format(connection)
             # FULL: with NORMAL a power cut may take back a commit whose passage ids somebody has already seen, and
             # they would be given out a second time. One fsync is nothing next to embedding the batch.
@@ -172,6 +178,8 @@ class Database:
                 f"{self.path} has index format {version} and this program reads {SCHEMA_VERSION}; "
                 "use the version of rag that made it, or choose another index_dir and ingest again"
             )
+        if not has_tables_of(connection, create_tables):
+            raise self._damaged("its tables are not those that rag makes")
 
     def close(self) -> None:
         """Close the idle connections now, and those in use when they are given back."""
@@ -197,8 +205,12 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise self._in_our_words(error) from error
+        except UnicodeDecodeError as error:  # of what SQLite says, with a name in it that is no UTF-8
+            raise self._damaged("it holds text that is none") from error
 
     def _in_our_words(self, error: sqlite3.Error) -> RagError:
+        if not hasattr(error, "sqlite_errorcode") and "decode" in str(error):  # Python's, of what is no UTF-8
+            return self._damaged("it holds text that is none")
         match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF:  # the primary result code
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 return self._locked()
@@ -219,6 +231,7 @@ class Database:
         return IndexLocked(f"another process is writing to {self.folder}; wait until it has finished, then try again")
 
     def _damaged(self, reason: str) -> IndexDamaged:
+        reason = " ".join(reason.split())[:_REASON_CHARS]
         return IndexDamaged(
             f"{self.path} is damaged ({reason}); restore it from a copy, or delete {self.folder} and ingest again"
         )

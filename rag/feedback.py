@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from .errors import RagError
+from .foreign import check_database, has_tables_of
 from .types import Answer
 
 Verdict = Literal["up", "down", "wrong evidence"]
@@ -117,35 +119,50 @@ class Feedback:
         values = [part.encode(errors="replace").decode() for part in row]
         with self._connected() as connection:
             (stored,) = connection.execute(_PUT, (*values, note is None)).fetchall()
-        return _judgement(stored)
+        return self._judgement(stored)
 
     def judgements(self) -> list[Judgement]:
         """All of them, the oldest first."""
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             return []
         with self._connected() as connection:
             rows = connection.execute("SELECT * FROM judgement ORDER BY time, rowid").fetchall()
-        return [_judgement(row) for row in rows]
+        return [self._judgement(row) for row in rows]
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         """A connection whose changes are stored at the end, or not at all."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            check_database(self.path)
             connection = sqlite3.connect(self.path, timeout=10)
             try:
                 with connection:
-                    connection.execute(_SCHEMA)
+                    _create_table(connection)
+                    if not has_tables_of(connection, _create_table):
+                        raise self._damaged()
                     yield connection
             finally:
                 connection.close()
         except (sqlite3.Error, OSError) as error:
             raise RagError(f"{self.path}: {error}; make it writable, or move it away to begin a new one") from error
 
+    def _judgement(self, row: Sequence[Any]) -> Judgement:
+        try:
+            key, time, verdict, note, asked, standalone, answer, documents = row
+            of = tuple(json.loads(documents))
+            found = Judgement(key, time, verdict, note, asked, standalone, json.loads(answer), of)
+            found.gold()  # whatever is wrong with it shows here
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise self._damaged() from error
+        return found
 
-def _judgement(row: Sequence[Any]) -> Judgement:
-    key, time, verdict, note, asked, standalone, answer, documents = row
-    return Judgement(key, time, verdict, note, asked, standalone, json.loads(answer), tuple(json.loads(documents)))
+    def _damaged(self) -> RagError:
+        return RagError(f"{self.path} is damaged, or not of rag; move it away to begin a new one")
+
+
+def _create_table(connection: sqlite3.Connection) -> None:
+    connection.execute(_SCHEMA)
 
 
 def _evidence(answer: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def list_files(folder: Path, known: Callable[[Path], bool]) -> Listing:
         rules = [rule for rule in rules if here.is_relative_to(rule.folder)]
         if IGNORE_FILE in names:
             try:
-                rules.append(_Ignored(here, _patterns(here / IGNORE_FILE)))
+                rules.append(_Ignored(here, _patterns(here / IGNORE_FILE, root)))
             except (OSError, ValueError) as error:
                 reason = (
                     f"cannot be used ({type(error).__name__}); write it in UTF-8, one pattern a line as in .gitignore"
@@ -68,7 +68,9 @@ def list_files(folder: Path, known: Callable[[Path], bool]) -> Listing:
     return Listing(found, failures, others)
 
 
-def _patterns(file: Path) -> GitIgnoreSpec:
+def _patterns(file: Path, root: Path) -> GitIgnoreSpec:
+    if not (file.is_file() and file.resolve().is_relative_to(root)):  # a pipe would never end, a link leads elsewhere
+        raise ValueError("no file of the folder")
     return GitIgnoreSpec.from_lines(file.read_text(encoding="utf-8-sig").splitlines())
 
 

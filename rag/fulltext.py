@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sqlite3
 from bisect import bisect_right
@@ -11,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 
+from .errors import IndexDamaged
 from .schema import PASSAGES_OF_SOURCES
 from .terms import fold
 from .types import Vocabulary
@@ -42,7 +44,7 @@ def best_passages(
         ORDER BY score DESC, words.rowid LIMIT ?
     """
     filters = [json.dumps(list(s)) for s in sources]
-    return connection.execute(sql, (*COLUMN_WEIGHTS, _any(terms), *filters, min(k, 2**31))).fetchall()
+    return _scored(connection.execute(sql, (*COLUMN_WEIGHTS, _any(terms), *filters, min(k, 2**31))))
 
 
 def scores_of(connection: sqlite3.Connection, terms: Sequence[str], ids: Collection[int]) -> list[tuple[int, float]]:
@@ -53,7 +55,12 @@ def scores_of(connection: sqlite3.Connection, terms: Sequence[str], ids: Collect
         SELECT words.rowid, {_BM25} FROM words
         WHERE words MATCH ? AND +words.rowid IN (SELECT value FROM json_each(?))
     """
-    return connection.execute(sql, (*COLUMN_WEIGHTS, _any(terms), json.dumps(list(ids)))).fetchall()
+    return _scored(connection.execute(sql, (*COLUMN_WEIGHTS, _any(terms), json.dumps(list(ids)))))
+
+
+def _scored(rows: Iterable[tuple[int, float | None]]) -> list[tuple[int, float]]:
+    """Without what has no score: the sizes by which a damaged keyword index weighs its passages may be none."""
+    return [(i, score) for i, score in rows if score is not None and math.isfinite(score)]
 
 
 def rarest(frequencies: Mapping[str, int], most: int) -> list[str]:
@@ -63,15 +70,23 @@ def rarest(frequencies: Mapping[str, int], most: int) -> list[str]:
     return known[: max(1, bisect_right(sums, most))]
 
 
-def document_frequency(connection: sqlite3.Connection, terms: Sequence[str]) -> dict[str, int]:
-    """How many passages hold each term (stemmed)."""
-    sql = "SELECT count(*) FROM words WHERE words MATCH ?"
-    return {term: connection.execute(sql, (_quoted(term),)).fetchone()[0] for term in terms}
+def document_frequency(connection: sqlite3.Connection, terms: Sequence[str], passages: int) -> dict[str, int]:
+    """How many of the `passages` that there are hold each term (stemmed).
+
+    IndexDamaged for a term that more hold: a damaged list can be so long that no search in it would end.
+    """
+    sql = "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)"
+    found = {term: connection.execute(sql, (_quoted(term), passages + 1)).fetchone()[0] for term in terms}
+    if any(held > passages for held in found.values()):
+        raise IndexDamaged("the keyword index holds a word more often than there are passages; run 'rag rebuild'")
+    return found
 
 
 def vocabulary(connection: sqlite3.Connection) -> Vocabulary:
     """All words of the corpus."""
-    rows = connection.execute("SELECT word, passages, lower FROM word").fetchall()
+    every = connection.execute("SELECT word, passages, lower FROM word")
+    # What is damaged is no word to respell by.
+    rows = [row for row in every if type(row[0]) is str and type(row[1]) is int and type(row[2]) is int]
     return Vocabulary({word: n for word, n, _ in rows}, {word: n for word, n, lower in rows if not lower})
 
 
@@ -91,7 +106,7 @@ class WordCounts:
         )
         change = Counter.update if sign > 0 else Counter.subtract
         for texts in rows:
-            written = set(_WORD.findall(" ".join(texts)))
+            written = set(_WORD.findall(" ".join(map(str, texts))))  # what is damaged may be of another type
             change(self._passages, {fold(word) for word in written})
             change(self._lower, {fold(word) for word in written if word[0].islower()})
 

@@ -170,7 +170,8 @@ class Ingester:
         listing = list_files(path, _is_known) if path.is_dir() else Listing([path], [], Counter())
         ledger.total += sum(count_lines(file) if _is_collection(file) else 1 for file in listing.files)
         readers = f"readers {root}"
-        current = self._store.meta(readers) == READERS_VERSION
+        made_by = f"{READERS_VERSION} {self._store.place()}"
+        current = self._store.meta(readers) == made_by
         hashes = {key: d.sha256 for key, d in stored.items() if current}
         moved = _Moved(path, root, listing.files, stored.values())
         seen: set[tuple[str, str | None]] = set()
@@ -218,7 +219,7 @@ class Ingester:
         unread_roots = {home for home, source in spared if source is None}
         doubtful = any(key in spared or any(_belongs(key[0], home) for home in unread_roots) for key in stored)
         if (path.is_dir() or root == self._root(path)) and not doubtful:
-            self._store.set_meta(readers, READERS_VERSION)  # what is stored was made by these readers, all of it
+            self._store.set_meta(readers, made_by)  # what is stored was made by these readers, all of it, and here
 
     def _chunks(self, document: Document) -> list[Chunk]:
         return chunks(document.text, document.media_type, self._settings.passage_words, document.pages)
@@ -226,11 +227,12 @@ class Ingester:
     def _is_same(self, old: Document, new: Document, current: bool) -> bool:
         """Whether a document that was read again says what it said.
 
-        Its text is compared, too, unless the `current` readers made the old one: newer ones may read more in a file.
+        Its text and its spans are compared, too, unless the `current` readers made the old one, in this very index:
+        newer ones may read more in a file, and an index that was handed over may say anything.
         """
         if (old.sha256, old.title, old.media_type) != (new.sha256, new.title, new.media_type):
             return False
-        return current or self._same_text(old, new)
+        return current or (self._same_text(old, new) and self._store.chunks(old.id) == self._chunks(new))
 
     def _same_text(self, old: Document, new: Document) -> bool:
         stored = self._store.document(old.id)

@@ -19,6 +19,7 @@ def verify(connection: sqlite3.Connection, dimension: int) -> None:
     """
     finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if finding != "ok":
+        finding = " ".join(finding.split())
         raise IndexDamaged(f"index.db is damaged ({finding}); restore it from a copy, or delete it and ingest again")
     documents = connection.execute("SELECT id, source, text FROM document ORDER BY id")
     for document_id, source, text in documents:

@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .layout import CELLS_PER_PROBE
 from .rows import FloatArray, from_blobs
 
 IntArray = npt.NDArray[np.int64]
 
 APPROXIMATE_ABOVE = 100_000  # vectors
-_CELLS_PER_PROBE = 8
 _FEW = 0.25  # a share of passages left out that does not empty the cells around a question
 _SAMPLE_PER_CELL = 40  # vectors to learn a cell from: FAISS asks for 39 at least
+_MOST = 1.1
 _BLOCK = 16_384  # vectors in memory besides the index that is made of them
 
 
@@ -75,7 +76,7 @@ def _trained(connection: sqlite3.Connection, dimension: int, ids: IntArray) -> A
         faiss().ScalarQuantizer.QT_8bit,
         faiss().METRIC_INNER_PRODUCT,
     )
-    index.nprobe = math.ceil(cells / _CELLS_PER_PROBE)
+    index.nprobe = math.ceil(cells / CELLS_PER_PROBE)
     sample = ids[:: max(1, len(ids) // (_SAMPLE_PER_CELL * cells))]  # evenly spread: the same one every time
     index.train(_stored(connection, dimension, sample)[1])
     return index
@@ -116,7 +117,8 @@ def nearest(
 def _search(index: Any, vector: FloatArray, k: int, parameters: Any) -> list[tuple[int, float]]:
     with _one_thread():
         scores, ids = index.search(vector[None, :], k, params=parameters)
-    return [(int(i), float(score)) for i, score in zip(ids[0], scores[0], strict=True) if i >= 0]
+    # No two unit vectors have a larger product: what has, or has none, is no vector that was stored.
+    return [(int(i), float(score)) for i, score in zip(ids[0], scores[0], strict=True) if i >= 0 and abs(score) < _MOST]
 
 
 def _stored(connection: sqlite3.Connection, dimension: int, ids: IntArray) -> tuple[list[int], FloatArray]:

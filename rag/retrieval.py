@@ -130,6 +130,7 @@ class Retriever:
                 hits = self._with_linked(query, hits, only)
             elif mode == "hybrid":
                 hits = _spread(hits, _FURTHER_OF_TOPIC)
+            self._store.verify_quotable([hit.passage for hit in hits[:k]])
         return hits[:k]
 
     def _scores(self, query: Query, mode: SearchMode, depth: int, only: _Only) -> dict[int, float]:

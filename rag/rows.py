@@ -6,18 +6,19 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import DocumentsNotFound, DocumentUnreadable, IndexDamaged
 from .fulltext import WordCounts
-from .schema import PASSAGES_OF_SOURCES
-from .types import Chunk, Document, Listed
+from .schema import PASSAGES_OF_SOURCES, are
+from .types import Chunk, Document, Listed, Passage
 
 FloatArray = npt.NDArray[np.float32]
 _STORED = np.dtype("<f2")  # of a component of a vector
+_LONGEST_SQUARED = 1.05
 _SAMPLE = 256  # vectors that a mean is taken of
 _HASHES = 2**32
 _FIBONACCI = 2_654_435_769  # 2³² divided by the golden ratio
@@ -28,6 +29,8 @@ PASSAGE = """
     FROM passage JOIN document ON document.id = document_id
 """
 DOCUMENT = "id, root, source, title, media_type, sha256, pages"
+_PASSAGE_TYPES = (int, int, str, str, int, int, str, int | None, str)
+_DOCUMENT_TYPES = (int, str, str, str, str, str, str, str)
 # The keys in `meta` under which it stands when a document was stored, and how long its text is: for that alone, SQLite
 # would read all texts.
 _CHANGED, _CHARACTERS = "'changed ' || document.id", "'characters ' || document.id"
@@ -40,6 +43,39 @@ class TakenOut(NamedTuple):
     chunks: tuple[Chunk, ...]
     vectors: FloatArray
     changed: str
+
+
+def to_passage(*row: Any) -> Passage:
+    """A row of `PASSAGE` as a value; IndexDamaged for one that no program of ours has written."""
+    if not (are(row, _PASSAGE_TYPES) and 0 <= row[4] < row[5]):
+        raise _damaged(f"passage {row[0]}")
+    return Passage(*row)
+
+
+def chunks_of(connection: sqlite3.Connection, document_id: int) -> list[Chunk]:
+    """How a document is cut."""
+    rows = connection.execute(
+        "SELECT start, stop, page, heading FROM passage WHERE document_id = ? ORDER BY id", (document_id,)
+    )
+    return [Chunk(*row) for row in rows]
+
+
+def verify_quotable(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+    """IndexDamaged when the text of one of these passages does not stand where it says in its document."""
+    other = connection.execute(
+        """
+        SELECT passage.id, source FROM passage JOIN document ON document.id = document_id
+        WHERE passage.id IN (SELECT value FROM json_each(?))
+        AND substr(document.text, start + 1, stop - start) IS NOT passage.text
+        """,
+        (json.dumps(list(ids)),),
+    ).fetchone()
+    if other:
+        raise IndexDamaged(f"passage {other[0]} of '{other[1]}' is not what its document says; run 'rag rebuild'")
+
+
+def _damaged(what: str) -> IndexDamaged:
+    return IndexDamaged(f"{what} is damaged in the index; restore it from a copy, or delete it and ingest again")
 
 
 def checked(document: Document, chunks: Sequence[Chunk], vectors: FloatArray, dimension: int) -> FloatArray:
@@ -152,7 +188,7 @@ def list_documents(connection: sqlite3.Connection) -> list[Listed]:
         """
     )
     return [
-        Listed(to_document(*row), int(characters), passages, changed or "")
+        Listed(to_document(*row), int(characters) if str(characters).isdecimal() else 0, passages, str(changed or ""))
         for *row, characters, passages, changed in rows
     ]
 
@@ -270,8 +306,18 @@ def get_document(connection: sqlite3.Connection, document_id: int) -> Document:
 def to_document(
     document_id: int, root: str, source: str, title: str, media_type: str, sha256: str, pages: str, text: str
 ) -> Document:
-    """A row (`DOCUMENT`, text) as a value."""
-    return Document(root, source, title, media_type, sha256, text, tuple(json.loads(pages)), document_id)
+    """A row (`DOCUMENT`, text) as a value; IndexDamaged for one that no program of ours has written."""
+    if not are((document_id, root, source, title, media_type, sha256, pages, text), _DOCUMENT_TYPES):
+        raise _damaged(f"document {document_id}")
+    try:
+        starts = json.loads(pages)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(f"the page map of '{source}'") from error
+    if not isinstance(starts, list) or not are(starts, (int,) * len(starts)) or starts != sorted(starts):
+        raise _damaged(f"the page map of '{source}'")
+    if starts and (starts[0] < 0 or (text and starts[-1] > len(text))):
+        raise _damaged(f"the page map of '{source}'")
+    return Document(root, source, title, media_type, sha256, text, tuple(starts), document_id)
 
 
 def to_blob(vector: FloatArray) -> bytes:
@@ -283,9 +329,14 @@ def from_blobs(blobs: Sequence[bytes], dimension: int) -> FloatArray:
     """The vectors [n, dimension] that `to_blob` stored."""
     size = _STORED.itemsize * dimension
     for blob in blobs:
-        if len(blob) != size:
+        if not isinstance(blob, bytes) or len(blob) != size:
+            has = f"{len(blob)} bytes" if isinstance(blob, bytes) else "another type"
             raise IndexDamaged(
-                f"a stored vector has {len(blob)} bytes instead of {size}; "
+                f"a stored vector has {has} instead of {size} bytes; "
                 "restore the index from a copy, or run 'rag rebuild'"
             )
-    return np.frombuffer(b"".join(blobs), _STORED).reshape(-1, dimension).astype(np.float32)
+    vectors = np.frombuffer(b"".join(blobs), _STORED).reshape(-1, dimension).astype(np.float32)
+    # Not-a-number fails this, too. Stored in half precision, a unit vector is a little longer or shorter.
+    if not np.all(np.einsum("ij,ij->i", vectors, vectors) < _LONGEST_SQUARED):
+        raise IndexDamaged("a damaged vector is stored; restore the index from a copy, or run 'rag rebuild'")
+    return vectors

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+from collections.abc import Sequence
+from types import UnionType
 from typing import NamedTuple
 
 from .errors import IndexDamaged
@@ -12,6 +14,7 @@ SCHEMA_VERSION = 3
 OPENED_FILE = "opened_file"  # a function that each connection has
 APPLICATION_ID = 0x52414751  # "RAGQ": tells our file from another program's SQLite file
 
+# An index with other tables, to the character, is refused: what changes here needs another SCHEMA_VERSION.
 SCHEMA = f"""
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
@@ -102,14 +105,27 @@ class State(NamedTuple):
         return f"{self.identity} {self.file}", self.generation
 
     @property
+    def inode(self) -> str:
+        """The number of its file; that of the device may be another one after every start of the machine."""
+        return self.file.partition(":")[2]
+
+    @property
     def snapshot_key(self) -> tuple[str, int, str]:
         """What changes with every snapshot."""
         return f"{self.identity} {self.file}", self.snapshot_generation, self.snapshot_sha256
 
 
-def create_tables(connection: sqlite3.Connection, fingerprint: str, dimension: int) -> None:
-    """Make an empty index of an empty file."""
+_STATE = (str, str, int, int, str, str, int, int, int, str)  # types of its fields
+
+
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Make what `SCHEMA` says in an empty file."""
     connection.executescript(SCHEMA)
+
+
+def create_index(connection: sqlite3.Connection, fingerprint: str, dimension: int) -> None:
+    """Make an empty index of an empty file."""
+    create_tables(connection)
     row = (secrets.token_hex(8), fingerprint, dimension)
     connection.execute("INSERT INTO state VALUES (1, ?, ?, ?, 0, '', '', 0, 0, 0)", row)
 
@@ -117,9 +133,14 @@ def create_tables(connection: sqlite3.Connection, fingerprint: str, dimension: i
 def read_state(connection: sqlite3.Connection) -> State:
     """The state that this connection's transaction sees."""
     row = connection.execute(f"SELECT {', '.join(State._fields[:-1])}, {OPENED_FILE}() FROM state").fetchone()
-    if row is None:
+    if row is None or not are(row, _STATE):
         raise IndexDamaged("the index has lost its state; restore it from a copy, or delete it and ingest again")
     return State(*row)
+
+
+def are(row: Sequence[object], types: Sequence[type | UnionType]) -> bool:
+    """Whether a row has values of these types: a damaged file may hold others than its tables allow."""
+    return all(map(isinstance, row, types))
 
 
 def count_write(connection: sqlite3.Connection) -> None:

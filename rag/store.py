@@ -40,6 +40,7 @@ from .rows import (
     centre,
     centre_of,
     checked,
+    chunks_of,
     delete_documents,
     delete_passages,
     from_blobs,
@@ -52,6 +53,8 @@ from .rows import (
     rename_document,
     take_out_document,
     to_document,
+    to_passage,
+    verify_quotable,
 )
 from .schema import PASSAGES_OF_SOURCES, SCHEMA_VERSION, State, count_write, read_state
 from .types import Chunk, Document, Listed, Passage, Vocabulary
@@ -64,6 +67,7 @@ logger = logging.getLogger(__name__)
 _LOOKED_AT = 5_000  # passages, by BM25, where there are rarer words to look for: some milliseconds
 _COMMON = 0.05  # share of passages: a word that more of them hold, of a large index, tells little and costs most
 _MOST_FREQUENCIES = 4096  # terms that are kept
+_MOST_QUOTABLE = 4096  # passages that were compared with their documents
 
 
 class _Reader(NamedTuple):
@@ -83,6 +87,7 @@ class Store:
         # What is kept of the state with this stamp; the centre also belongs to some sources.
         self._vocabulary: tuple[tuple[str, int], Vocabulary] = (("", 0), Vocabulary({}, {}))
         self._count = (("", 0), (0, 0))
+        self._quotable = Kept[tuple[tuple[str, int], int], None](_MOST_QUOTABLE)
         self._frequencies = Kept[tuple[tuple[str, int], str], int](_MOST_FREQUENCIES)
         self._centre = ((("", 0), frozenset[str]()), Centre(np.zeros(dimension, np.float32), 0.0))
 
@@ -288,6 +293,11 @@ class Store:
         with self._read() as (connection, _):
             return list_documents(connection)
 
+    def place(self) -> str:
+        """What is another one for a copy of this index, here or on another machine."""
+        with self._read() as (_, state):
+            return state.inode
+
     def stamp(self) -> str:
         """What is another one after every write, of any process."""
         with self._read() as (_, state):
@@ -297,6 +307,11 @@ class Store:
         """One document, whole; DocumentsNotFound when it is gone."""
         with self._read() as (connection, _):
             return get_document(connection, document_id)
+
+    def chunks(self, document_id: int) -> list[Chunk]:
+        """How a document is cut, in the order of its passages."""
+        with self._read() as (connection, _):
+            return chunks_of(connection, document_id)
 
     def dense(
         self, vector: FloatArray, k: int, *, documents: Collection[str] = (), exclude: Collection[str] = ()
@@ -378,8 +393,21 @@ class Store:
         """The passages with these ids, in this order; ids that are gone are left out."""
         with self._read() as (connection, _):
             rows = connection.execute(f"{PASSAGE} WHERE passage.id IN (SELECT value FROM json_each(?))", (_json(ids),))
-            found = {row[0]: Passage(*row) for row in rows}
+            found = {row[0]: to_passage(*row) for row in rows}
         return [found[i] for i in ids if i in found]
+
+    def verify_quotable(self, passages: Sequence[Passage]) -> None:
+        """IndexDamaged, with the cure, when one of these passages is not what its document says there.
+
+        Each is looked at once: a quote is taken from the passage, and opened in the document.
+        """
+        with self._read() as (connection, state):
+
+            def verified(new: list[tuple[tuple[str, int], int]]) -> list[None]:
+                verify_quotable(connection, [passage_id for _, passage_id in new])
+                return [None] * len(new)
+
+            self._quotable.get([(state.stamp, passage.id) for passage in passages], verified)
 
     def vectors(self, ids: Sequence[int]) -> FloatArray:
         """The passages' vectors [n, dimension], in this order; a row of zeros where the id is gone."""
@@ -398,7 +426,7 @@ class Store:
         with self._read() as (connection, state):
             found = self._frequencies.get(
                 [(state.stamp, term) for term in terms],
-                lambda new: list(document_frequency(connection, [term for _, term in new]).values()),
+                lambda new: list(document_frequency(connection, [term for _, term in new], self.count()[1]).values()),
             )
             return dict(zip(terms, found, strict=True))
 
@@ -440,7 +468,7 @@ class Store:
         """The string kept with `set_meta`, or None."""
         with self._read() as (connection, _):
             row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
+        return str(row[0]) if row else None
 
 
 def _json(ids: Sequence[int]) -> str:

@@ -19,13 +19,14 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from .documents import COLLECTION_SUFFIX, SUFFIXES
 from .errors import DocumentsNotFound, DocumentUnreadable, RagError
 from .folders import IGNORE_FILE
+from .foreign import is_plain
 from .ingest import Ingester
 from .store import Store, TakenOut
 from .types import Document, IngestReport
@@ -114,7 +115,7 @@ class Uploads:
             self._settle()
             indexed = self._sources()
             for file in sorted(self._folder.glob("[!.]*")):
-                if file.name not in indexed and file.is_file():
+                if file.name not in indexed and is_plain(file):
                     try:
                         self._ingester.add(file, root=ROOT, source=file.name)
                     except DocumentUnreadable:
@@ -124,12 +125,18 @@ class Uploads:
     def _changing(self) -> Iterator[None]:
         """Nobody else changes anything meanwhile; at the end, whatever happened, no file is left in between."""
         with self._store.writing():
+            self._check_folder()
             try:
                 yield
             except OSError as error:
                 raise _unwritable(self._folder, error) from error
             finally:
                 self._settle()
+
+    def _check_folder(self) -> None:
+        """A link would have the files of another folder indexed, replaced and deleted."""
+        if self._folder.is_symlink():
+            raise RagError(f"{self._folder} is a link; remove it, or choose another index_dir")
 
     def _settle(self) -> None:
         """Put each file in between where its document is: in its place, or away.
@@ -144,7 +151,7 @@ class Uploads:
             place = self._folder / name
             lost = leftover.name.startswith(_REMOVED) and not place.exists()
             try:
-                if name in indexed and (lost or _sha256(leftover) == indexed[name]):
+                if name in indexed and is_plain(leftover) and (lost or _sha256(leftover) == indexed[name]):
                     leftover.replace(place)
                 else:
                     leftover.unlink()
@@ -163,19 +170,24 @@ class Uploads:
     def _put_aside(self, document: Document) -> Path | None:
         """First of all: a file that outlived its document would be indexed again at the next opening."""
         file = self._folder / document.source
-        if document.root != ROOT or not file.is_file():
+        # In an index that somebody else made, an upload may be called "../../letters.txt" or be a link there.
+        if document.root != ROOT or file.parent != self._folder or not is_plain(file):
             return None
         return file.replace(self._between(_REMOVED, document.source))
 
     def _between(self, prefix: str, name: str) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
         # Should the index lie in a folder of documents, the files are not indexed a second time.
-        (self._folder / IGNORE_FILE).write_text("*\n", encoding="utf-8")
+        ignore = self._folder / IGNORE_FILE
+        if not is_plain(ignore):
+            with suppress(FileNotFoundError):
+                ignore.unlink()
+            ignore.write_text("*\n", encoding="utf-8")
         return self._folder / f"{prefix}{secrets.token_hex(_RANDOM_BYTES)}-{name}"
 
 
 def _write(file: Path, content: Path | bytes) -> None:
-    with file.open("wb") as target:
+    with file.open("xb") as target:
         if isinstance(content, bytes):
             target.write(content)
         else:

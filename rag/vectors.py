@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sqlite3
 import threading
 from contextlib import suppress
@@ -18,6 +19,8 @@ from typing import Any
 import numpy as np
 
 from .database import folder_error, sync_folder
+from .foreign import is_plain
+from .layout import is_ours
 from .nearest import IntArray, all_vectors, from_bytes, nearest, to_bytes, vectors_after
 from .rows import FloatArray
 from .schema import State
@@ -29,6 +32,8 @@ LAG_SHARE = 0.25
 LAG_MOST = 50_000  # beyond, every search would feel them: the rows are searched one by one
 
 _MOST_ADDED = 16  # small indexes beside the snapshot, before they are made one
+_NAME = re.compile(r"vectors-\d{1,19}\.faiss")
+_FRAME_BYTES = 100_000  # of a file, around its vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +107,11 @@ class Vectors:
     def _snapshot_for(self, connection: sqlite3.Connection, state: State) -> Snapshot:
         kept = self._snapshot
         if kept is None or kept.key != state.snapshot_key or kept.generation > state.generation:
-            kept = self._snapshot = self._load(state) or self._from_database(connection, state)
+            kept = self._snapshot = self._load(connection, state) or self._from_database(connection, state)
         return kept
 
-    def _load(self, state: State) -> Snapshot | None:
-        data = self._intact_file(state)
+    def _load(self, connection: sqlite3.Connection, state: State) -> Snapshot | None:
+        data = self._intact_file(connection, state)
         if data is None:
             return None
         try:
@@ -115,15 +120,22 @@ class Vectors:
             return None
         return Snapshot(index, state.snapshot_key, state.snapshot_generation, state.snapshot_highest, from_file=True)
 
-    def _intact_file(self, state: State) -> bytes | None:
-        if not state.snapshot:
-            return None
+    def _intact_file(self, connection: sqlite3.Connection, state: State) -> bytes | None:
+        most = _most_bytes(connection, state)
+        path = self._file(state)
         try:
-            data = (self._folder / state.snapshot).read_bytes()
+            if path is None or not is_plain(path) or path.stat().st_size > most:
+                return None
+            data = path.read_bytes()
         except OSError:
             return None
         # FAISS files carry no checksum: most flipped bits would load without a word.
-        return data if hashlib.sha256(data).hexdigest() == state.snapshot_sha256 else None
+        intact = hashlib.sha256(data).hexdigest() == state.snapshot_sha256
+        return data if intact and is_ours(data, state.dimension) else None
+
+    def _file(self, state: State) -> Path | None:
+        """Where the snapshot lies: in the folder, whatever a state that somebody else wrote names."""
+        return self._folder / state.snapshot if _NAME.fullmatch(state.snapshot) else None
 
     def _from_database(self, connection: sqlite3.Connection, state: State) -> Snapshot:
         index = all_vectors(connection, state.dimension)
@@ -137,9 +149,10 @@ class Vectors:
         kept = self._snapshot
         broken = kept is not None and kept.key == state.snapshot_key and not kept.from_file
         if verify:
-            broken = broken or self._intact_file(state) is None
+            broken = broken or self._intact_file(connection, state) is None
         else:
-            broken = broken or not state.snapshot or not (self._folder / state.snapshot).is_file()
+            path = self._file(state)
+            broken = broken or path is None or not is_plain(path)
         return broken or _lag(connection, state) > max(LAG_ROWS, min(LAG_MOST, LAG_SHARE * state.snapshot_count))
 
     def write(self, connection: sqlite3.Connection, state: State) -> None:
@@ -200,11 +213,20 @@ def _lag(connection: sqlite3.Connection, state: State) -> int:
     return int(lag)
 
 
+def _most_bytes(connection: sqlite3.Connection, state: State) -> int:
+    """What a snapshot of all that is stored, and of what was, may take: a larger file is none, and is not read."""
+    passages, gone = connection.execute(
+        "SELECT (SELECT count(*) FROM passage), (SELECT count(*) FROM tombstone)"
+    ).fetchone()
+    return (4 * state.dimension + 16) * int(passages + min(gone, LAG_MOST)) + _FRAME_BYTES
+
+
 def _write_file(path: Path, data: bytes) -> None:
     """Write so that `path` is whole or absent, power cuts included."""
     temporary = path.with_name(f"{path.name}.tmp")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)  # of a killed process, or a link to another file
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

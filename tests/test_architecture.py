@@ -29,6 +29,7 @@ PUBLIC = """
 # From the bottom up (DESIGN §3): a module may import from the rows above its own, never from its own row or below.
 LAYERS = [
     {"types", "errors"},
+    {"foreign", "layout"},
     {"settings", "terms", "sentences", "formats", "kept", "english", "bert"},
     {"roles"},
     {"clauses", "spelling", "answertype", "disagreement", "prompts", "embedding", "llm", "conversation", "schema"},
@@ -51,7 +52,7 @@ LAYERS = [
     {"cli"},
 ]
 # The rooms behind store.py. Nothing else may know that the passages are in SQLite, or on this machine.
-STORE = {"schema", "fulltext", "rows", "database", "nearest", "vectors", "integrity", "store"}
+STORE = {"schema", "fulltext", "rows", "database", "layout", "nearest", "vectors", "integrity", "store"}
 # Files outside rag/ that may use more of it than the public names.
 INSIDERS = {
     "app.py": {"rag.web"},
@@ -259,6 +260,67 @@ with rag.Assistant.open(settings) as assistant:
 def test_these_tests_cannot_reach_the_network() -> None:
     with pytest.raises(SocketConnectBlockedError):
         socket.create_connection(("192.0.2.1", 80), timeout=1)
+
+
+# -- nothing that a stranger wrote is run ------------------------------------------------------------------------------
+
+# What ruff does not see (see its rules in pyproject.toml): calls by their name, and with these arguments.
+UNPICKLES = {"torch.load", "joblib.load", "pandas.read_pickle", "yaml.load", "yaml.unsafe_load", "pickle.load"}
+UNPICKLES |= {"pickle.loads", "marshal.loads", "runpy.run_path", "faiss.deserialize_index"}
+LETS_CODE_IN = {"trust_remote_code": True, "allow_pickle": True, "shell": True, "weights_only": False}
+PICKLING = {"pickle", "_pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
+
+
+def runs_what_it_reads(code: str) -> list[str]:
+    """Calls and imports in some code that would run what a file holds."""
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            found += [name for name in names if name.split(".")[0] in PICKLING]
+        elif isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            given = {each.arg: ast.unparse(each.value) for each in node.keywords}
+            found += [f"{what}={value}" for what, value in LETS_CODE_IN.items() if given.get(what) == str(value)]
+            if name in UNPICKLES:
+                found.append(name)
+            if name in ("eval", "exec", "compile", "__import__", "os.system", "os.popen"):
+                found.append(name)
+            if name.endswith(("enable_load_extension", ".load_extension")):
+                found.append(name)
+    return found
+
+
+def test_no_code_runs_what_it_reads() -> None:
+    files = [*PACKAGE.rglob("*.py"), REPOSITORY / "app.py", *(REPOSITORY / "eval").rglob("*.py")]
+    found = {file.name: runs_what_it_reads(file.read_text(encoding="utf-8")) for file in files if file.exists()}
+    assert {name: calls for name, calls in found.items() if calls} == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "AutoModel.from_pretrained(name, trust_remote_code=True)",
+        "np.load(file, allow_pickle=True)",
+        "numpy.load(file, mmap_mode=None, allow_pickle=True)",
+        "torch.load(file)",
+        "torch.load(file, weights_only=False)",
+        "import joblib",
+        "from pickle import loads",
+        "import os, shelve",
+        "yaml.load(text)",
+        "subprocess.run(command, shell=True)",
+        "faiss.deserialize_index(array)",
+        "connection.enable_load_extension(True)",
+        "eval(text)",
+        "def f():\n    import cloudpickle as c",
+    ],
+)
+def test_code_that_would_is_seen(code: str) -> None:
+    assert runs_what_it_reads(code)
+    assert not runs_what_it_reads(
+        "np.load(file); json.loads(text); subprocess.run(command); np.load(f, allow_pickle=False)"
+    )
 
 
 # -- the documents are data --------------------------------------------------------------------------------------------

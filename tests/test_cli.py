@@ -498,7 +498,7 @@ main()
     ("line", "code"), [("--version 2>&-", 0), ("--version >&-", 0), ("sing 2>&-", 2), ("ask '' >&-", 2)]
 )
 def test_the_exit_code_is_right_where_a_stream_is_closed(line: str, code: int) -> None:
-    done = subprocess.run(f"{sys.executable} -m rag.cli {line}", shell=True, capture_output=True)
+    done = subprocess.run(f"{sys.executable} -m rag.cli {line}", shell=True, capture_output=True)  # noqa: S602 - a shell closes it
     assert done.returncode == code
 
 

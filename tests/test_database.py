@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import random
 import shutil
 import signal
@@ -16,10 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hardness.crafted import journal_that_names_another
 from store_samples import ids, item, open_store, slow_dense, stored, unit
 
 import rag.database
 from rag.errors import IndexDamaged, IndexLocked, IndexMismatch, RagError
+from rag.schema import SCHEMA, SCHEMA_VERSION
 from rag.store import Store
 
 QUERY = unit("a question")
@@ -155,6 +159,76 @@ def test_damage_is_named_and_nothing_is_deleted(
     assert {*before} <= {p.name for p in folder.iterdir()}
 
 
+SECRET = "Nobody may change this."
+SIDES = ["index.db", "index.db-wal", "index.db-shm", "index.db-journal", "write.lock"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+@pytest.mark.parametrize("name", SIDES)
+def test_a_link_or_a_pipe_in_a_strangers_index_is_not_followed(
+    folder: Path, tmp_path: Path, name: str, kind: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text(SECRET)
+    (folder / name).unlink(missing_ok=True)
+    if kind == "link":
+        (folder / name).symlink_to(outside)
+    else:
+        os.mkfifo(folder / name)
+    with pytest.raises(IndexDamaged, match="is a link or no file; remove it"), open_store(folder) as store:
+        store.replace([item("b.txt", "one passage")])
+    assert outside.read_text() == SECRET
+
+
+def test_a_lock_that_is_another_file_too_is_not_taken(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text(SECRET)
+    (folder / "write.lock").unlink(missing_ok=True)
+    (folder / "write.lock").hardlink_to(tmp_path / "letters.txt")
+    with open_store(folder) as store, pytest.raises(IndexDamaged, match="has another name, too"):
+        store.replace([item("b.txt", "one passage")])
+    assert (tmp_path / "letters.txt").read_text() == SECRET
+
+
+def test_a_journal_that_names_another_file_deletes_none(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text(SECRET)
+    journal_that_names_another(folder, tmp_path)
+    with pytest.raises(IndexDamaged, match="names another file"):
+        open_store(folder)
+    assert (tmp_path / "letters.txt").read_text() == SECRET
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "CREATE TRIGGER planted AFTER UPDATE ON state BEGIN DELETE FROM passage; END",
+        "CREATE VIEW more AS SELECT 1",
+        "CREATE TABLE more (value)",
+        "ALTER TABLE word RENAME TO old",
+        "CREATE INDEX more ON document (abs(id))",
+    ],
+)
+def test_tables_that_somebody_else_planted_are_not_used(folder: Path, planted: str) -> None:
+    execute(planted)(folder / "index.db")
+    with pytest.raises(IndexDamaged, match="its tables are not those that rag makes"):
+        open_store(folder)
+
+
+def test_what_sqlite_says_of_damage_is_one_line_whatever_it_quotes(folder: Path) -> None:
+    execute(
+        "PRAGMA writable_schema = ON", "UPDATE sqlite_master SET sql = CAST(x'0aff41' AS TEXT) WHERE name = 'meta'"
+    )(folder / "index.db")
+    with pytest.raises(IndexDamaged) as raised:
+        open_store(folder)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_tables_are_those_of_this_format() -> None:
+    """An index with others is refused: whoever changes them, or a comment in them, makes another SCHEMA_VERSION."""
+    digest = hashlib.sha256(SCHEMA.encode()).hexdigest()[:16]
+    assert (SCHEMA_VERSION, digest) == (3, "88c3fbf4b761b08c")
+
+
 def test_a_log_without_its_index_is_not_replayed_into_a_new_one(folder: Path) -> None:
     (folder / "index.db").unlink()
     (folder / "index.db-wal").write_bytes(b"frames of the old index")
@@ -183,11 +257,12 @@ def test_a_failed_transaction_is_undone_even_while_a_cursor_is_alive(folder: Pat
 
 
 def test_errors_inside_reading_are_ours_too(folder: Path) -> None:
-    execute("DROP TABLE word")(folder / "index.db")
-    with open_store(folder) as store, pytest.raises(IndexDamaged), store.reading():  # noqa: PT012
-        with pytest.raises(IndexDamaged, match="no such table"):
-            store.vocabulary()
-        raise IndexDamaged
+    with open_store(folder) as store:
+        execute("DROP TABLE word")(folder / "index.db")
+        with pytest.raises(IndexDamaged), store.reading():  # noqa: PT012
+            with pytest.raises(IndexDamaged, match="no such table"):
+                store.vocabulary()
+            raise IndexDamaged
 
 
 def test_another_program_is_writing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

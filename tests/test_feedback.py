@@ -150,3 +150,35 @@ def test_a_good_refusal_is_gold_only_where_all_was_asked(
     assert line.get("draft", False) is not of_all
     assert line["answerable"] is not of_all
     assert line.get("documents", []) == list(documents)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "CREATE TRIGGER planted AFTER INSERT ON judgement BEGIN DELETE FROM judgement; END",
+        "CREATE TABLE more (value)",
+        "UPDATE judgement SET answer = 'no JSON'",
+        "UPDATE judgement SET answer = '{}'",
+        "UPDATE judgement SET answer = '[]'",
+        "UPDATE judgement SET documents = '5'",
+        "UPDATE judgement SET answer = replace(hex(zeroblob(50000)), '0', '[')",
+    ],
+)
+def test_a_file_that_somebody_else_made_is_one_sentence(feedback: Feedback, planted: str) -> None:
+    feedback.add(ANSWER, "up")
+    connection = sqlite3.connect(feedback.path)
+    with connection:
+        connection.execute(planted)
+    connection.close()
+    with pytest.raises(RagError, match="move it away to begin a new one"):
+        feedback.judgements()
+
+
+def test_a_link_is_not_followed(feedback: Feedback, tmp_path: Path) -> None:
+    feedback.add(ANSWER, "up")
+    feedback.path.rename(tmp_path / "elsewhere.db")
+    feedback.path.symlink_to(tmp_path / "elsewhere.db")
+    with pytest.raises(RagError, match="is a link or no file; remove it"):
+        feedback.add(ANSWER, "down")
+    with pytest.raises(RagError, match="is a link or no file; remove it"):
+        feedback.judgements()

@@ -11,13 +11,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hardness import strangers
+from hardness.canary import SECRET, Canary, Watch
+from hardness.crafted import CRAFTED
 from hardness.subject import Subject, inspect, texts_of
 from hardness.table import Row, printed
 
 HERE = Path(__file__).parent
 
 # Which part, in how many rows of the table, and how often altogether at least.
-SOME = [("kills", 16, 30), ("uploads", 5, 40), ("disk", 3, 6), ("damage", 2, 75), ("sharing", 3, 20)]
+SOME = [
+    ("kills", 16, 30),
+    ("uploads", 5, 40),
+    ("disk", 3, 6),
+    ("sharing", 3, 20),
+    ("files", 10, 100),
+    ("strangers", 6, 40),
+]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="it forks in forked processes")
@@ -32,6 +42,39 @@ def test_nothing_is_lost(part: str, rows: int, tries: int) -> None:
     assert len(figures) == rows
     assert sum(int(tried) for tried, _, _ in figures) >= tries
     assert all(tried == survived and lost == "0" for tried, survived, lost in figures)
+
+
+def test_what_is_done_outside_is_heard_and_seen(tmp_path: Path) -> None:
+    canary = Canary(tmp_path / "outside")
+    watch = Watch([canary.folder], [tmp_path / "inside"])
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside" / "link").symlink_to(canary.paths[0])
+    with watch:
+        (tmp_path / "inside" / "file").write_text("ours")
+        (tmp_path / "inside" / "link").read_text()
+        (tmp_path / "elsewhere").write_text("not ours")
+    assert [line.rpartition("/")[2] for line in watch.heard] == ["link') outside was read", "elsewhere') was written"]
+    assert canary.problems() == []
+    canary.paths[1].write_text("another")
+    (canary.folder / "new").touch()
+    assert sorted(canary.problems()) == ["letters.txt outside was changed", "new outside was touched"]
+
+
+def test_a_process_that_ends_or_breaks_is_a_try_that_was_not_survived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The product as it was: it believed what an index says of its passages, and which tables it has."""
+    strangers.make_pristine(tmp_path)
+    trials = strangers.Trials(tmp_path)
+    assert trials.problems("as it was", lambda index, outside: None) == []
+    assert (trials.outcome, trials.lost) == ("right", [])
+    monkeypatch.setattr("rag.retrieval.Store.verify_quotable", lambda *_: None)
+    monkeypatch.setattr("rag.database.has_tables_of", lambda *_: True)
+    trials.heals = False
+    other = trials.problems("other text", CRAFTED["other text"])
+    assert any("is not what its document says" in problem for problem in other)
+    trials.problems("quoted", lambda index, _: (tmp_path / "work" / "docs" / "c.txt").write_text(SECRET))
+    assert trials.lost == ["quoted: the secret was quoted"]
 
 
 @pytest.fixture

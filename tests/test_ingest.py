@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -421,6 +424,43 @@ def test_newer_readers_read_a_collection_again_that_could_not_be_read_once(
     collection.write_text(line)
     assert place.ingester.ingest_default().updated == ("a",)
     assert [place.store.document(d.id).text for d in place.store.documents()] == ["Alpha. Read anew."]
+
+
+def test_an_index_that_was_handed_over_is_compared_with_the_files(tmp_path: Path) -> None:
+    """Its hashes may say that all is as it was, and its texts and spans another thing."""
+    (tmp_path / "one").mkdir()
+    place = Place(tmp_path / "one")
+    for name in ("a.txt", "b.txt", "c.txt"):
+        place.write(name, f"The owl of {name} is called Edda.")
+    place.ingester.ingest_default()
+    assert len(place.ingester.ingest_default().unchanged) == 3
+    place.store.close()
+    with closing(sqlite3.connect(place.settings.index_dir / "index.db")) as connection, connection:
+        connection.execute("UPDATE document SET text = replace(text, 'Edda', 'Otto') WHERE source = 'a.txt'")
+        connection.execute("UPDATE passage SET text = replace(text, 'Edda', 'Otto') WHERE id = 1")
+        connection.execute("UPDATE passage SET stop = stop - 5 WHERE id = 2")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    settings = Settings(documents=tmp_path / "two" / "docs", index_dir=tmp_path / "two" / "index")
+    with Store.open(settings.index_dir, fingerprint="f", dimension=26) as store:
+        ingester = Ingester(store, LetterEncoder(), settings)
+        assert sorted(ingester.ingest_default().updated) == ["a.txt", "b.txt"]
+        texts = [store.document(document.id).text for document in store.documents()]
+        assert texts == [f"The owl of {name} is called Edda." for name in ("a.txt", "b.txt", "c.txt")]
+        assert len(ingester.ingest_default().unchanged) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("kind", ["a pipe", "a link to another folder", "a link to nothing"])
+def test_a_ragignore_that_is_no_file_of_the_folder_is_not_opened(place: Place, tmp_path: Path, kind: str) -> None:
+    place.write("a.txt", "Alpha.")
+    ignore = place.folder / ".ragignore"
+    (tmp_path / "outside").write_text("a.txt")
+    if kind == "a pipe":
+        os.mkfifo(ignore)
+    else:
+        ignore.symlink_to(tmp_path / ("outside" if "folder" in kind else "nowhere"))
+    assert [failure.source for failure in place.ingester.ingest_default().failed] == [".ragignore"]
+    assert place.sources() == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

@@ -18,7 +18,7 @@ from store_samples import DIMENSION, Item, ids, item, open_store, slow_dense, st
 
 import rag.store
 import rag.vectors
-from rag.errors import DocumentsNotFound, DocumentUnreadable, IndexMismatch, RagError
+from rag.errors import DocumentsNotFound, DocumentUnreadable, IndexDamaged, IndexMismatch, RagError
 from rag.store import FloatArray, Store
 from rag.types import Chunk, Document
 
@@ -747,3 +747,107 @@ class StoreMachine(RuleBasedStateMachine):
 
 StoreMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
 TestAgainstADictionary = StoreMachine.TestCase
+
+
+# -- an index that somebody else made ----------------------------------------------------------------------------------
+
+
+def change(folder: Path, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(folder / "index.db")) as connection, connection:
+        connection.execute(statement, values)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE passage SET text = 'Another.' WHERE id = 1",
+        "UPDATE document SET text = 'Another.' WHERE id = 1",
+        "UPDATE passage SET stop = stop + 1 WHERE id = 1",
+        "UPDATE passage SET document_id = 2 WHERE id = 1",
+    ],
+)
+def test_a_passage_that_is_not_what_its_document_says_is_not_quoted(tmp_path: Path, statement: str) -> None:
+    with open_store(tmp_path / "index") as store:
+        store.replace([item("a", "The bridge.", "It is long."), item("b", "Owls.")])
+        store.verify_quotable(store.passages([1, 2, 3]))
+    change(tmp_path / "index", statement)
+    with open_store(tmp_path / "index") as store:
+        passages = store.passages([1, 2, 3])
+        store.verify_quotable(passages[1:])
+        with pytest.raises(IndexDamaged, match="passage 1 of .* is not what its document says; run 'rag rebuild'"):
+            store.verify_quotable(passages)
+
+
+def look_at_everything(store: Store) -> None:
+    store.listing()
+    store.documents()
+    store.document(1)
+    store.passages([1, 2])
+    store.vocabulary()
+    store.keyword(["long"], 5)
+    store.dense(unit("a question"), 5)
+    store.vectors([1, 2])
+    store.verify()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE passage SET start = -1",
+        "UPDATE passage SET start = 'first'",
+        "UPDATE passage SET stop = start",
+        "UPDATE passage SET text = x'ff', heading = x'ff'",
+        "UPDATE passage SET text = CAST(x'ff41' AS TEXT)",
+        "UPDATE passage SET page = 'three'",
+        "UPDATE passage SET vector = 'vector'",
+        "UPDATE document SET text = x'ff'",
+        "UPDATE document SET pages = 'no JSON'",
+        "UPDATE document SET pages = '[1e999]'",
+        "UPDATE document SET pages = '[5, 1]'",
+        "UPDATE document SET pages = '[99999]'",
+        "UPDATE document SET pages = replace(hex(zeroblob(50000)), '0', '[')",
+        "UPDATE state SET generation = 'last'",
+        "UPDATE state SET identity = x'00'",
+    ],
+)
+def test_a_row_of_another_kind_is_named(tmp_path: Path, statement: str) -> None:
+    with open_store(tmp_path / "index") as store:
+        store.replace([item("a", "The bridge.", "It is long.")])
+        look_at_everything(store)
+    change(tmp_path / "index", statement)
+    with pytest.raises(IndexDamaged) as raised, open_store(tmp_path / "index") as store:
+        look_at_everything(store)
+    assert "\n" not in str(raised.value)
+    assert ";" in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 6e4])
+def test_a_vector_that_no_model_made_is_named(tmp_path: Path, value: float) -> None:
+    with open_store(tmp_path / "index") as store:
+        store.replace([item("a", "The bridge.", "It is long.")])
+    change(tmp_path / "index", "UPDATE passage SET vector = ?", np.full(DIMENSION, value, "<f2").tobytes())
+    for file in (tmp_path / "index").glob("vectors-*"):
+        file.unlink()
+    with open_store(tmp_path / "index") as store, pytest.raises(IndexDamaged, match="rag rebuild"):
+        store.dense(unit("a question"), 5)
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE word SET passages = 'many', lower = x'00'", "UPDATE words_docsize SET sz = x'ffffffffff'"]
+)
+def test_what_only_weighs_words_may_be_damaged(tmp_path: Path, statement: str) -> None:
+    with open_store(tmp_path / "index") as store:
+        store.replace([item("a", "The bridge.", "It is long.")])
+    change(tmp_path / "index", statement)
+    with open_store(tmp_path / "index") as store:
+        store.vocabulary()
+        assert all(isinstance(score, float) for _, score in store.keyword(["long", "bridge"], 5))
+
+
+def test_a_word_that_more_passages_hold_than_there_are_is_not_searched(tmp_path: Path) -> None:
+    with open_store(tmp_path / "index") as store:
+        store.replace([item("a", "The bridge.", "It is long.")])
+    for i in range(9):
+        change(tmp_path / "index", "INSERT INTO words (rowid, text) VALUES (?, 'bridge')", 100 + i)
+    with open_store(tmp_path / "index") as store, pytest.raises(IndexDamaged, match="more often than there are"):
+        store.document_frequency(["bridge"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -272,3 +274,48 @@ def test_a_disk_that_takes_no_file_is_one_sentence_and_nothing_changes(
             assistant.upload("other.txt", owl)
     assert assistant.listing() == before
     assert files(assistant.settings.index_dir / "uploads") == {"owl.txt"}
+
+
+# -- an index that somebody else made ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    file = tmp_path / "secret.txt"
+    file.write_text("The canary of the cellar is called Theodora.\n")
+    return file
+
+
+def test_a_link_in_uploads_is_not_indexed_written_or_removed(settings: Settings, secret: Path, owl: Path) -> None:
+    uploads = settings.index_dir / "uploads"
+    uploads.mkdir(parents=True)
+    for name in ("secret.txt", ".ragignore", f".new-{'0' * 16}-secret.txt", f".removed-{'1' * 16}-secret.txt"):
+        (uploads / name).symlink_to(secret)
+    with Assistant.open(settings) as assistant:
+        assistant.upload("owl.txt", owl)
+        assert uploaded(assistant) == {"owl.txt"}
+        assert "Theodora" not in str(assistant.ask("What is the canary of the cellar called?").to_dict())
+    assert "Theodora" in secret.read_text()
+
+
+def test_uploads_that_are_a_link_are_named(settings: Settings, secret: Path, owl: Path) -> None:
+    settings.index_dir.mkdir()
+    (settings.index_dir / "uploads").symlink_to(secret.parent)
+    with pytest.raises(RagError, match="uploads is a link; remove it"):
+        Assistant.open(settings)
+    assert not (secret.parent / ".ragignore").exists()
+
+
+@pytest.mark.parametrize("source", ["../../secret.txt", "{secret}", "uploads/../../../secret.txt", "..", ""])
+def test_an_upload_that_is_elsewhere_is_removed_without_its_file(
+    settings: Settings, secret: Path, owl: Path, source: str
+) -> None:
+    source = source.format(secret=secret)
+    with Assistant.open(settings) as assistant:
+        assistant.upload("owl.txt", owl)
+    with closing(sqlite3.connect(settings.index_dir / "index.db")) as connection, connection:
+        connection.execute("UPDATE document SET source = ? WHERE source = 'owl.txt'", (source,))
+        (number,) = connection.execute("SELECT id FROM document WHERE source = ?", (source,)).fetchone()
+    with Assistant.open(settings) as assistant:
+        assert assistant.take_out(number).content is None
+    assert "Theodora" in secret.read_text()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
+import os
 import sqlite3
+import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store_samples import ids, item, open_store, slow_dense, stored, unit
+from store_samples import DIMENSION, ids, item, open_store, slow_dense, stored, unit
 
 import rag.nearest
 import rag.vectors
 from rag.errors import RagError
+from rag.layout import is_ours
+from rag.schema import State, read_state
 from rag.store import Store
 
 QUERY = unit("a question")
@@ -108,6 +113,95 @@ def test_snapshot_heals_damage_that_no_search_has_met(folder: Path) -> None:
     with open_store(folder) as store:
         store.snapshot()
     assert vector_file(folder).read_bytes() == healed
+
+
+@pytest.mark.parametrize("name", ["../outside", "{outside}", "/dev/zero", ".", "vectors-1.faiss/../../outside"])
+def test_a_vector_file_that_is_elsewhere_is_not_read(folder: Path, tmp_path: Path, name: str) -> None:
+    outside = tmp_path.parent / "outside"
+    outside.write_bytes(vector_file(folder).read_bytes())
+    state(folder, "snapshot = ?", name.format(outside=outside))
+    with open_store(folder) as store:
+        assert_right(store)
+        store.snapshot()
+        assert store._vectors._file(read(folder)) == vector_file(folder)
+    assert outside.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("kind", ["link", "pipe", "giant"])
+def test_a_vector_file_that_is_none_is_not_opened(folder: Path, kind: str) -> None:
+    path = vector_file(folder)
+    whole = path.read_bytes()
+    if kind == "giant":
+        with path.open("r+b") as file:
+            file.truncate(30_000_000_000)
+    else:
+        path.unlink()
+        path.symlink_to("/dev/zero") if kind == "link" else os.mkfifo(path)
+    with open_store(folder) as store:
+        assert_right(store)
+        store.snapshot()
+    assert vector_file(folder).stat().st_size < 2 * len(whole)
+
+
+@pytest.mark.parametrize(
+    ("offset", "form", "number"),
+    [
+        (8, "<q", 2**40),
+        (8, "<q", -1),
+        (4, "<i", 2**31 - 1),
+        (33, "<i", 7),
+        (74, "<Q", 2**39),
+        (-8 * 50 - 8, "<Q", 2**40),
+    ],
+)
+def test_giant_sizes_in_a_vector_file_whose_hash_fits_never_reach_faiss(
+    folder: Path, offset: int, form: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = vector_file(folder)
+    data = bytearray(path.read_bytes())
+    struct.pack_into(form, data, offset % len(data), number)
+    path.write_bytes(data)
+    state(folder, "snapshot_sha256 = ?", hashlib.sha256(data).hexdigest())
+    monkeypatch.setattr("rag.vectors.from_bytes", None)
+    with open_store(folder) as store:
+        assert_right(store)
+
+
+@pytest.mark.parametrize("above", [10**6, 10])
+def test_what_is_written_is_what_is_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch, above: int) -> None:
+    """With another layout of FAISS's files every opening would make the index anew."""
+    monkeypatch.setattr("rag.nearest.APPROXIMATE_ABOVE", above)
+    vector_file(folder).unlink()
+    with open_store(folder) as store:
+        store.snapshot()
+    data = vector_file(folder).read_bytes()
+    assert is_ours(data, DIMENSION)
+    assert not any(is_ours(damaged, DIMENSION) for damaged in (data[:-1], data + b"\0", data[:100], data[:8], b""))
+    assert not is_ours(data, DIMENSION + 1)
+
+
+def test_a_link_where_the_next_vector_file_is_written_is_replaced(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path.parent / "letters"
+    outside.write_text("letters")
+    generation = read(folder).generation
+    (folder / f"vectors-{generation}.faiss.tmp").symlink_to(outside)
+    vector_file(folder).unlink()
+    with open_store(folder) as store:
+        store.snapshot()
+        assert_right(store)
+    assert outside.read_text() == "letters"
+
+
+def state(folder: Path, change: str, value: object) -> None:
+    with closing(sqlite3.connect(folder / "index.db")) as connection, connection:
+        connection.execute(f"UPDATE state SET {change}", (value,))
+
+
+def read(folder: Path) -> State:
+    with closing(sqlite3.connect(folder / "index.db")) as connection:
+        connection.create_function("opened_file", 0, lambda: "")
+        return read_state(connection)
 
 
 def test_a_small_update_leaves_the_file_alone(folder: Path) -> None:

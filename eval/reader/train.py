@@ -3,7 +3,7 @@
     python -m eval.reader.train ../shared/evaldata --work FOLDER --out rag/weights/reader.safetensors [--without FOLD]
 
 EVALDATA holds folders with documents.jsonl (`id`, `title`, `text`), and "wiki" also questions.jsonl.
-Three stages, from texts alone to people's questions; each leaves `FOLDER/<stage>.pt`, and one whose
+Three stages, from texts alone to people's questions; each leaves `FOLDER/<stage>.safetensors`, and one whose
 file is there is not done again. On two cores the three take about an hour and a half. The packaged
 MiniLM is the start; its word vectors stay as they are. What was learnt is kept as matrices of low
 rank beside the packaged weights (LoRA's form, Hu et al. 2021, found afterwards by singular values).
@@ -164,11 +164,11 @@ def main() -> None:
     ]
     wiki = chosen.evaldata / "wiki"
     for stage in (_cloze, _templates, _questions):
-        file = chosen.work / f"{stage.__name__.strip('_')}.pt"
+        file = chosen.work / f"{stage.__name__.strip('_')}.safetensors"
         if not file.exists():
             stage(reader, seen, wiki, chosen.without)
-            torch.save(reader.state_dict(), file)
-        reader.load_state_dict(torch.load(file, weights_only=True))
+            save_file(reader.state_dict(), file)
+        reader.load_state_dict(load_file(file))
     save_file(exported(reader, folder), chosen.out)
     print(f"{chosen.out}: {chosen.out.stat().st_size / 1e6:.1f} MB")
 

@@ -24,6 +24,7 @@ from ..assistant import Assistant
 from ..errors import RagError
 from ..types import Answer, Hit, IngestReport, SearchMode
 from ..uploads import MAX_BYTES
+from .arrivals import arrivals
 from .leaving import while_listened
 from .opening import Opening
 from .parts import BROKE
@@ -216,7 +217,7 @@ def _described(run: Callable[..., Any], like: Callable[..., Any], returns: Any) 
 
 
 def _uploaded(assistant: Assistant, name: str, data: bytes) -> IngestReport:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=arrivals().folder) as folder:
         file = Path(folder, "upload")
         file.write_bytes(data)
         return assistant.upload(name, file)

@@ -38,7 +38,6 @@ logger = logging.getLogger(__name__)
 
 _SHOWN_CHARS = 1000  # of a question that is too long
 _TICK_SECONDS = 0.5  # between two looks at an index that is being opened
-_CACHE_SECONDS = 3600
 _GLANCE_SECONDS = 0.15  # between two looks at which step is at work
 _STYLES = ("page", "documents", "conversations", "models", "feedback")
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -72,7 +71,6 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = (), *, priva
         analytics_enabled=False,
         fill_height=True,
         fill_width=True,
-        delete_cache=(_CACHE_SECONDS, _CACHE_SECONDS),  # files that were sent and never added
     )
     with page:
         timer = gr.Timer(_TICK_SECONDS, active=False)

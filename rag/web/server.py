@@ -23,6 +23,7 @@ from ..errors import RagError
 from ..settings import Settings
 from ..uploads import MAX_BYTES
 from .api import Api
+from .arrivals import arrivals
 from .completions import add_completions
 from .examples import example_questions
 from .guard import Guard, Users, is_loopback
@@ -166,6 +167,8 @@ def _app(opening: Opening, page: gr.Blocks, *, mcp: bool) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            sweeping = asyncio.create_task(arrivals().keep_swept())
+            stack.callback(sweeping.cancel)
             if tools:
                 await stack.enter_async_context(tools.router.lifespan_context(tools))
             yield
@@ -213,6 +216,7 @@ def _mount(app: FastAPI, page: gr.Blocks) -> FastAPI:
     )
     mounted: Any = app.routes[-1]
     page.app = mounted.app
+    page.app.uploaded_file_dir = str(arrivals().folder)
     page.is_running = True  # what launch() would have set: waiting browsers are told that we are still here
     return app
 
