@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Collection, Iterator, Sequence
@@ -378,13 +377,13 @@ def export(
 @app.command()
 def config(context: typer.Context) -> None:
     """List the settings and their values."""
+    from .settings import shown_address
+
     settings = _settings(context)
     rows = []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        shown = (
-            "–" if value is None else re.sub(r"(?<=//)[^/@]*(?=@)|(?<=\?).*", "***", str(value))
-        )  # keys in an address
+        shown = "–" if value is None else shown_address(str(value))
         origin = "set" if name in settings.model_fields_set else "default"
         rows.append((name, shown, origin, field.description or ""))
     Screen().rows(("setting", "value", "", "meaning"), rows)
