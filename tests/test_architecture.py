@@ -29,7 +29,7 @@ PUBLIC = """
 # From the bottom up (DESIGN §3): a module may import from the rows above its own, never from its own row or below.
 LAYERS = [
     {"types", "errors"},
-    {"settings", "terms", "sentences", "formats", "kept", "english", "bert"},
+    {"settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint"},
     {"roles"},
     {"clauses", "spelling", "answertype", "disagreement", "prompts", "embedding", "llm", "conversation", "schema"},
     {"templates"},
