@@ -21,6 +21,7 @@ from hardness import endpoints, keys
 from hardness.subject import Subject, inspect, texts_of
 from hardness.table import Row, printed
 
+from rag.settings import Settings
 from rag.types import Answer, Citation, Document, Passage
 
 HERE = Path(__file__).parent
@@ -125,18 +126,22 @@ QUOTED = Answer(
 
 
 class Shelf:
+    settings = Settings(total_s=2)
+
     def document(self, document_id: int) -> Document:
         return SOURCE
 
 
+SHELF: Any = Shelf()
+
+
 def wrong(answer: Answer) -> list[str]:
-    shelf: Any = Shelf()
-    return list(endpoints.wrong_with(answer, shelf, ("answered 500",)))
+    return list(endpoints.wrong_with(answer, SHELF, ("answered 500",)))
 
 
 def test_the_inspection_finds_nothing_wrong_with_a_quoted_answer() -> None:
     assert wrong(QUOTED) == []
-    assert endpoints.too_many(1, 2) is endpoints.too_late(1.0) is endpoints.still_busy() is None
+    assert endpoints.too_many(1, 2) is endpoints.too_late(2.5, SHELF) is endpoints.still_busy() is None
 
 
 @pytest.mark.parametrize(
@@ -168,7 +173,7 @@ def test_the_inspection_sees_who_comes_late_asks_often_or_does_not_end() -> None
 
     assert "requests" in (endpoints.too_many(3, 2) or "")
     assert "requests" in (endpoints.too_many(0, 2) or "")
-    assert "answered after" in (endpoints.too_late(60) or "")
+    assert "answered after" in (endpoints.too_late(13, SHELF) or "")
     threading.Thread(target=_read, daemon=True).start()
     assert endpoints.still_busy() == "1 threads are left"
     end.set()

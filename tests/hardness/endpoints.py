@@ -43,8 +43,9 @@ MODEL = "scripted"
 KEY = "sk-7f3e9d-hardness-key"
 FAR, NOBODY = "llm.example", "nobody.invalid"  # the first is this machine, as long as it says so; the second nobody's
 
-FIRST_S, TOTAL_S = 1.0, 2.0
-MARGIN_S = 5.0  # for a busy machine
+QUICK_S = (1, 2)  # to the first word, and to the end, where the endpoint is too slow in any case
+PATIENT_S = (10, 15)  # everywhere else: a busy machine is not at fault
+MARGIN_S = 10
 MOST_REQUESTS = 2  # for one question: the second one over a network, where once more may help
 MOST_REDIRECTS = 3  # as often may the endpoint send us elsewhere
 MOST_MEMORY_MB = 300
@@ -248,6 +249,10 @@ class Case:
     requests: int = MOST_REQUESTS
     mode: str = "quoted"
 
+    @property
+    def is_slow(self) -> bool:
+        return self.said == SLOW
+
 
 SLOW = ("no first word within 1 s", "no end of the reply within 2 s")
 TOO_MUCH = ("more than",)
@@ -277,7 +282,7 @@ CASES = [
     Case("one byte a second", trickles_its_headers, SLOW),
     Case("reset in mid-stream", resets, ("reset", "peer closed connection", "failed (")),
     Case("reset in mid-stream", resets_after_a_sentence, ("reset", "peer closed", "failed ("), mode="written"),
-    Case("100 MB body", sends_a_big_line, (*TOO_MUCH, *SLOW)),
+    Case("100 MB body", sends_a_big_line, TOO_MUCH),
     Case("100 MB body", sends_a_big_error, TOO_MUCH),
     Case("100 MB body", sends_a_big_error_of_small_things, TOO_MUCH),
     Case("100 MB body", sends_big_headers, ("RemoteProtocolError",)),
@@ -413,21 +418,25 @@ def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
         patch.object(socket, "getaddrinfo", _named),
         patch.dict("os.environ", {"NO_PROXY": "*", "no_proxy": "*"}),
         serving(Endpoint()) as server,
-        opened(base, server.url) as near,
-        near.answering_with(MODEL, _far(server.url), SecretStr(KEY)) as far,
+        opened(base, server.url, PATIENT_S) as patient,
+        opened(base, server.url, QUICK_S) as quick,
+        patient.answering_with(MODEL, _far(server.url), SecretStr(KEY)) as far,
+        quick.answering_with(MODEL, _far(server.url), SecretStr(KEY)) as quick_far,
     ):
-        _asked(near)  # the first question of a process imports and loads
+        _asked(patient)  # the first question of a process imports and loads
         for _ in range(1 if few else 5):
             for number, case in enumerate(CASES):
-                doors = [(far, DOORS[number % 2])] if few else [(a, d) for a in (near, far) for d in DOORS]
+                who = (quick_far, quick) if case.is_slow else (far, patient)
+                doors = [(who[0], DOORS[number % 2])] if few else [(each, door) for each in who for door in DOORS]
                 for assistant, door in doors:
                     rows[case.fault].check(*_tried(server, assistant, door, case))
             for fault, trouble, said in TROUBLES if shutil.which("openssl") else TROUBLES[:-1]:
                 for door in ["stream"] if few else DOORS:
-                    rows[fault].check(*_met(near, trouble, base, door, said))
+                    assistant = quick if trouble is not_accepted else patient
+                    rows[fault].check(*_met(assistant, trouble, base, door, said))
         if most := max(_grown):
             rows["100 MB body"].figures = f"at most {most:.0f} MB more memory"
-        _all_at_once(server, near, rows["all of them at once, from 8 threads"], chance, 2 if few else 50)
+        _all_at_once(server, quick, rows["all of them at once, from 8 threads"], chance, 2 if few else 50)
     return list(rows.values())
 
 
@@ -438,9 +447,9 @@ FAULTS = [" ".join(name.split()) for name in FAULTS.split(";")]
 
 
 @contextmanager
-def opened(base: Path, url: str, key: str = KEY) -> Iterator[Assistant]:
+def opened(base: Path, url: str, seconds: tuple[int, int]) -> Iterator[Assistant]:
     documents = base / "documents"
-    documents.mkdir()
+    documents.mkdir(exist_ok=True)
     for name, text in TEXTS.items():
         (documents / name).write_text(text, encoding="utf-8")
     settings = Settings(
@@ -448,9 +457,9 @@ def opened(base: Path, url: str, key: str = KEY) -> Iterator[Assistant]:
         index_dir=base / "index",
         llm=MODEL,
         llm_base_url=url,
-        llm_api_key=key,
-        first_token_s=FIRST_S,
-        total_s=TOTAL_S,
+        llm_api_key=KEY,
+        first_token_s=seconds[0],
+        total_s=seconds[1],
     )
     with Assistant.open(settings) as assistant:
         yield assistant
@@ -465,7 +474,7 @@ def _tried(server: Endpoint, assistant: Assistant, door: str, case: Case) -> tup
     memory = _Peak()
     answer = _asked(assistant, door)
     took = time.monotonic() - started
-    found = [*wrong_with(answer, assistant, case.said, case.mode), too_late(took), memory.too_much()]
+    found = [*wrong_with(answer, assistant, case.said, case.mode), too_late(took, assistant), memory.too_much()]
     found += [still_busy(), too_many(len(server.requests), case.requests)]
     asked = len(server.requests)
     server.trouble = None
@@ -474,14 +483,14 @@ def _tried(server: Endpoint, assistant: Assistant, door: str, case: Case) -> tup
     return f"{case.does.__name__} ({door}, {assistant.models().host}, {asked} requests)", *found
 
 
-def _met(near: Assistant, trouble: Any, base: Path, door: str, said: tuple[str, ...]) -> tuple[str | None, ...]:
-    with trouble(base) as place, near.answering_with(MODEL, place.url, SecretStr(KEY)) as assistant:
+def _met(of: Assistant, trouble: Any, base: Path, door: str, said: tuple[str, ...]) -> tuple[str | None, ...]:
+    with trouble(base) as place, of.answering_with(MODEL, place.url, SecretStr(KEY)) as assistant:
         port = int(place.url.rsplit(":", 1)[1].split("/")[0])
         _connects[port] = 0
         started = time.monotonic()
         answer = _asked(assistant, door)
         took = time.monotonic() - started
-        found = [*wrong_with(answer, assistant, said), too_late(took), still_busy()]
+        found = [*wrong_with(answer, assistant, said), too_late(took, assistant), still_busy()]
         found += [too_many(_connects[port], MOST_REQUESTS)]
         place.mend()
         found += [f"healed: {problem}" for problem in _wrong_when_healed(assistant, door)]
@@ -508,7 +517,7 @@ def _all_at_once(server: Endpoint, assistant: Assistant, row: Row, chance: rando
     busy = still_busy()
     for number, (answer, took) in enumerate(answers):
         said = tuple(words for each in every for words in each) if answer.notes else ()
-        row.check(f"question {number}", *wrong_with(answer, assistant, said, answer.mode), too_late(took))
+        row.check(f"question {number}", *wrong_with(answer, assistant, said, answer.mode), too_late(took, assistant))
     most = 8 * times * MOST_REQUESTS * MOST_REDIRECTS
     server.trouble = None
     row.check("afterwards", busy, too_many(len(server.requests), most), *_wrong_when_healed(assistant, "ask"))
@@ -551,15 +560,16 @@ def wrong_notes(notes: tuple[str, ...], said: tuple[str, ...]) -> Iterator[str]:
 
 
 def _wrong_when_healed(assistant: Assistant, door: str) -> Iterator[str]:
-    answer = _asked(assistant, door)
-    if any(late in note for note in answer.notes for late in SLOW):  # on a busy machine it may be us who are slow
+    for _ in range(5):  # with little time, on a busy machine, it may be us who are slow
         answer = _asked(assistant, door)
+        if not any(late in note for note in answer.notes for late in SLOW):
+            break
     if (answer.mode, answer.notes) != ("written", ()) or FACT not in answer.text:
         yield f"{answer.mode}: {answer.text} {answer.notes}"
 
 
-def too_late(took: float) -> str | None:
-    return f"answered after {took:.1f} s" if took > TOTAL_S + MARGIN_S else None
+def too_late(took: float, assistant: Assistant) -> str | None:
+    return f"answered after {took:.1f} s" if took > assistant.settings.total_s + MARGIN_S else None
 
 
 def too_many(requests: int, most: int) -> str | None:
