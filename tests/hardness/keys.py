@@ -347,10 +347,13 @@ def _command_line(
 def _evaluated(base: Path, environment: dict[str, str], gold: Path) -> str:
     """All that an evaluation prints and writes."""
     reports = base / f"reports-{gold.stem}"
-    line = {"id": "tall", "question": QUESTION, "answers": ["42 metres"], "answerable": True, "kind": "fact"}
-    evidence = {"source": "lighthouse.txt", "quote": TEXTS["lighthouse.txt"].split(". ")[0] + "."}
-    gold.write_text(json.dumps({**line, "evidence": [evidence]}) + "\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "eval/", "--gold", str(gold), "--report-dir", str(reports), "-q"]
+    sentence = TEXTS["lighthouse.txt"].partition(". ")[0]
+    evidence = [{"document": "lighthouse.txt", "quote": sentence}]
+    line = {"id": "tall", "kind": "fact", "question": QUESTION, "answers": [["42 metres"]], "answerable": True}
+    gold.write_text(json.dumps({**line, "evidence": evidence}) + "\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "eval/", "--gold", str(gold)]
+    command += ["--documents", environment["RAG_DOCUMENTS"], "--report", str(reports)]
+    command += ["--llm", MODEL, "--llm-base-url", environment["RAG_LLM_BASE_URL"]]
     done = subprocess.run(
         command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=600
     )
