@@ -72,12 +72,11 @@ def notes(evaluation: Evaluation) -> str:
 
 
 def changed_settings(settings: rag.Settings) -> str:
-    """What is set otherwise than by default, keys left out: "top_k=1, refuse_below=0.4"."""
+    """What is set otherwise than by default, what is secret left out: "top_k=1, refuse_below=0.4"."""
     aside = {"documents", "index_dir", "cache_dir", "llm_api_key"}
     default = {name: field.get_default() for name, field in type(settings).model_fields.items() if name not in aside}
-    return ", ".join(
-        f"{name}={getattr(settings, name)}" for name, value in default.items() if getattr(settings, name) != value
-    )
+    shown = dict(settings.__repr_args__())  # an address there has no password
+    return ", ".join(f"{name}={shown[name]}" for name, value in default.items() if getattr(settings, name) != value)
 
 
 def failed(evaluation: Evaluation) -> Iterator[str]:

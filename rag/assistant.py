@@ -389,6 +389,8 @@ class Assistant:
             if composer.sentences:
                 yield replace(_composed(base, composer, "written"), notes=notes)
                 return
+            if not notes and not composer.dropped:
+                notes = (f"answered in quotes: {self.model} said nothing; ask again, or set llm to 'none'",)
         dropped = composer.dropped
         composer = Composer()
         composer.dropped = dropped

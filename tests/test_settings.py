@@ -1,9 +1,10 @@
+import traceback
 from pathlib import Path
 
 import pytest
 
 from rag.errors import SettingsError
-from rag.settings import Settings, resource
+from rag.settings import Settings, resource, shown_address
 
 
 def test_keywords_win_over_variables_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +36,34 @@ def test_a_broken_file_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_key_is_never_shown() -> None:
     settings = Settings(llm_api_key="sesame")
     assert "sesame" not in repr(settings) + str(settings.model_dump())
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://joe:sesame@localhost/v1", "http://***@localhost/v1"),
+        ("http://joe:ses/ame@localhost/v1", "http://***@localhost/v1"),
+        ("http://joe:p@sesame@localhost/v1?x=1", "http://***@localhost/v1?***"),
+        ("http://localhost/v1?key=sesame", "http://localhost/v1?***"),
+        ("http://localhost:8000/v1", "http://localhost:8000/v1"),
+    ],
+)
+def test_what_is_secret_in_an_address_is_not_shown(url: str, shown: str) -> None:
+    settings = Settings(llm_base_url=url)
+    assert f"llm_base_url='{shown}'" in repr(settings)
+    assert "ame" not in shown_address(url)
+    assert settings.llm_base_url == url
+
+
+@pytest.mark.parametrize("mistake", ["llm_apikey = 'sesame'", "llm_api_key = ['sesame']", "top_k = 'sesame'"])
+def test_a_secret_at_the_wrong_place_is_in_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistake: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rag.toml").write_text(mistake)
+    with pytest.raises(SettingsError) as caught:
+        Settings()
+    assert "sesame" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_the_fingerprint_changes_with_what_changes_the_index_only() -> None:

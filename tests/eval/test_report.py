@@ -14,7 +14,7 @@ import pytest
 from report_samples import BUILT, GREY, TEXT, asked, evaluation, passage, question, quoted, refused, unanswerable
 
 import rag
-from eval import baseline, plots
+from eval import baseline, plots, show
 from eval.bars import Bar
 from eval.gold import Evidence, Question
 from eval.html import render
@@ -128,7 +128,7 @@ def test_no_key_appears() -> None:
     )
     told = asked(question(), replace(quoted(BUILT), notes=(f"the endpoint said: {KEY} is no key",)))
     report = record(evaluation([told], settings=settings), GOLD, AROUND)
-    for text in (as_json(report), render(report)):
+    for text in (as_json(report), render(report), show.changed_settings(settings)):
         assert KEY not in text
         assert "user:" not in text
     assert report["settings"]["llm_base_url"].startswith("http://127.0.0.1:9/v1")
