@@ -15,7 +15,6 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
-from gradio import processing_utils
 from gradio.http_server import INITIAL_PORT_VALUE, TRY_NUM_PORTS
 
 from ..assistant import Assistant
@@ -25,6 +24,7 @@ from ..uploads import MAX_BYTES
 from .api import Api
 from .completions import add_completions
 from .examples import example_questions
+from .gradios import Plain, restrain
 from .guard import Guard, Users, is_loopback
 from .leaving import EndsWithClient
 from .opening import Opening
@@ -189,14 +189,9 @@ def _add_health(app: FastAPI, opening: Opening) -> None:
         return JSONResponse({"status": status, "documents": documents, "passages": passages})
 
 
-async def _refused(url: str, cache_dir: str) -> str:
-    raise ValueError("files are sent, not fetched from an address")
-
-
 def _mount(app: FastAPI, page: gr.Blocks) -> FastAPI:
     """The page at /, with nothing of Gradio's that we do not use."""
-    # Before it looks at an argument's type, Gradio would download what a request names by address.
-    processing_utils.async_ssrf_protected_download = _refused
+    restrain()
     gr.mount_gradio_app(
         app,
         page,
@@ -213,7 +208,10 @@ def _mount(app: FastAPI, page: gr.Blocks) -> FastAPI:
     )
     mounted: Any = app.routes[-1]
     page.app = mounted.app
-    page.is_running = True  # what launch() would have set: waiting browsers are told that we are still here
+    mounted.app = Plain(mounted.app)
+    # What launch() would have set:
+    page.is_running = True  # waiting browsers are told that we are still here
+    page.has_launched = True  # a request may name no file but one that was uploaded; before, Gradio takes any
     return app
 
 

@@ -96,11 +96,11 @@ def junk(ground: Ground) -> Row:
                 pairs, body = JUNK[what]
                 said = ground.known.ask(method, path, pairs, body)
                 row.check(f"{method} {path} with {what}", broken(said), lost=given_away(said))
-    for component, name in ground.functions:
+    for component, name in ground.known.functions:
         for data in ground.some(ODD, 4):
             said = ground.known.component(component, name, data)
             row.check(f"{name}({str(data)[:40]})", broken(said), lost=given_away(said))
-    for event in ground.events:
+    for event in ground.known.events:
         for data in ground.some(ODD, 3):
             for said in _event(ground.known, event, data):
                 row.check(f"event {event['id']}: {str(data)[:40]}", broken(said), lost=given_away(said))
@@ -128,7 +128,7 @@ def files(ground: Ground) -> Row:
                 said = ground.known.ask("GET", f"{start}{path}")
                 row.check(f"{what}: {start}{path}", broken(said), lost=given_away(said))
             for shape in ground.some([*SHAPES], 2):
-                for event in ground.some(ground.events, 3):
+                for event in ground.some(ground.known.events, 3):
                     for said in _event(ground.known, event, SHAPES[shape](path)):
                         row.check(f"{what}: {shape} in event {event['id']}", broken(said), lost=given_away(said))
     for name in (
@@ -140,12 +140,11 @@ def files(ground: Ground) -> Row:
         "index.db",
         "\x00.txt",
     ):
-        sent = {"question": "", "name": name, "text": "An evil sentence."}
         said = ground.known.rest("ingest", as_json({"data": [name, "An evil sentence.", ""]}))
         row.check(f"an upload called {name!r}", broken(said), _ingested(said, name))
         said = ground.known.ask("POST", "/gradio_api/upload", *_form(("files", name, b"An evil sentence.")))
         row.check(f"a file called {name!r}", broken(said), lost=given_away(said))
-        row.check(f"a tool's {name!r}", broken(ground.known.tool(_tool("ingest", **sent))))
+        row.check(f"a tool's {name!r}", broken(ground.known.tool(_tool("ingest", name=name, text="An evil sentence."))))
     row.check("opened", *(f"the server opened {path}" for path in _opened(ground) - opened))
     return row
 
@@ -181,8 +180,8 @@ def _form(*parts: tuple[str, str, bytes]) -> tuple[Pairs, bytes]:
     return (("Content-Type", "multipart/form-data; boundary=x"),), body + b"--x--\r\n"
 
 
-def _tool(name: str, **arguments: Any) -> bytes:
-    called = {"name": name, "arguments": arguments}
+def _tool(tool: str, **arguments: Any) -> bytes:
+    called = {"name": tool, "arguments": arguments}
     return as_json({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": called})
 
 
@@ -257,11 +256,11 @@ def _brought(ground: Ground, address: str) -> Iterator[tuple[str, Response]]:
     for name in ("Origin", "Referer", "X-Forwarded-Host", "X-Forwarded-For", "X-Gradio-Server", "X-Direct-Url"):
         yield f"in {name}", known.ask("GET", "/config", ((name, address),))
     yield "as what is asked for", known.ask("GET", quoted if quoted[0] != " " else "/")
-    for event in ground.some(ground.events, 2):
+    for event in ground.some(ground.known.events, 2):
         for shape in ground.some([*SHAPES], 2):
             for said in _event(known, event, SHAPES[shape](address)):
                 yield f"as {shape} in event {event['id']}", said
-    for component, function in ground.some(ground.functions, 3):
+    for component, function in ground.some(ground.known.functions, 3):
         for shape in ground.some([*SHAPES], 1):
             yield f"as {shape} in {function}", known.component(component, function, SHAPES[shape](address))
     for shape in ground.some([*SHAPES], 3):
@@ -289,12 +288,12 @@ def _brought(ground: Ground, address: str) -> Iterator[tuple[str, Response]]:
     page = f'<html><link href="{address}"><img src="{address}"><iframe src="{address}"></iframe>Nothing.</html>'
     yield "in a page that is ingested", known.rest("ingest", as_json({"data": ["evil.html", page, ""]}))
     for site in (known, ground.public):
-        yield "in the Model panel of others", site.direct(_chosen(ground, address))
+        yield "in the Model panel of others", site.direct(_chosen(site, address))
 
 
-def _chosen(ground: Ground, address: str) -> bytes:
+def _chosen(site: Site, address: str) -> bytes:
     """The event of the Model panel that sets an endpoint."""
-    (event,) = (each for each in ground.events if any(name == "choose_model" for _, name in each["targets"]))
+    (event,) = (each for each in site.events if any(name == "choose_model" for _, name in each["targets"]))
     brought = {"how": "endpoint", "url": address, "model": "m", "key": KEY, "before": "", "count": 1}
     sent = {"fn_index": event["id"], "session_hash": "chosen", "data": [], "event_data": brought}
     return as_json(sent)
@@ -306,14 +305,14 @@ def _chosen(ground: Ground, address: str) -> bytes:
 def keys(ground: Ground) -> Row:
     """On a page that this machine alone reaches somebody sets an endpoint, which sends the server elsewhere."""
     row = Row("web: an endpoint's key, when it sends the server elsewhere")
-    (component,) = (component for component, name in ground.functions if name == "test_model")
+    (component,) = (component for component, name in ground.local.functions if name == "test_model")
     for status in ground.some((301, 302, 303, 307, 308), 2):
         for where in ("http://127.0.0.1:{}/v1", "http://localhost:{}/v1", "//127.0.0.1:{}/v1"):
             with Listener() as elsewhere:
                 to = where.format(elsewhere.port)
                 reply = f"HTTP/1.1 {status} Go\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
                 with Listener(reply.encode()) as endpoint:
-                    chosen = ground.local.direct(_chosen(ground, f"http://{LOOPBACK}:{endpoint.port}/v1"))
+                    chosen = ground.local.direct(_chosen(ground.local, f"http://{LOOPBACK}:{endpoint.port}/v1"))
                     name = next((each for each in json.loads(chosen.body)["data"] if isinstance(each, str)), "")
                     said = ground.local.component(component, "test_model", name)
                     asked, led = b"".join(endpoint.heard), b"".join(elsewhere.heard)
@@ -327,7 +326,7 @@ def keys(ground: Ground) -> Row:
             )
     for what, address in _addresses(9, 9).items():
         if not address.lower().startswith(("http://", "https://")):
-            said = ground.local.direct(_chosen(ground, address))
+            said = ground.local.direct(_chosen(ground.local, address))
             row.check(f"{what} as an endpoint", broken(said), None if "http://" in said.text else said.text[:100])
     if KEY in ground.served.said():
         row.check("the terminal", "it shows the key", lost=["the key, in the terminal"])
@@ -418,7 +417,7 @@ def _as_tool(ground: Ground, question: bytes, history: bytes) -> Response:
 
 
 def _on_the_page(ground: Ground, question: bytes, history: bytes) -> Response:
-    event = next(each for each in ground.events if any(name == "submit" for _, name in each["targets"]))
+    event = next(each for each in ground.known.events if any(name == "submit" for _, name in each["targets"]))
     session = ground.known.session()
     sent = b'{"showing":"1","turns":%s,"only":[],"llm":""}' % (b"[]" if history == b"null" else history)
     head = b'{"fn_index":%d,"session_hash":"%s"' % (event["id"], session.encode())

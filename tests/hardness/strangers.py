@@ -193,7 +193,14 @@ def other_websites(ground: Ground) -> Row:
     """A page of another origin in the browser of somebody who may come in; and a name that was pointed here."""
     row = Row("web: requests that other websites make")
     before = ground.state()
-    origins = ("http://evil.example", "null", f"https://{ground.known.host}", f"http://{LOOPBACK}:1", "", "x")
+    origins = (
+        "http://evil.example",
+        "null",
+        f"http://{ground.known.host}.evil.example",
+        f"http://{LOOPBACK}:1",
+        "",
+        "x",
+    )
     for path in ground.targets:
         for method in ground.some(CHANGING, 2):
             for origin in ground.some(origins, 2):

@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,18 @@ class Site:
         sent = {"data": data, "component_id": component, "session_hash": self.session(), "fn_name": name}
         return self.ask("POST", "/gradio_api/component_server", JSON, as_json(sent), glance=PATIENCE)
 
+    @cached_property
+    def events(self) -> list[dict[str, Any]]:
+        """Those of the page, as Gradio describes them."""
+        found: list[dict[str, Any]] = json.loads(self.ask("GET", "/config").body)["dependencies"]
+        return found
+
+    @cached_property
+    def functions(self) -> list[tuple[int, str]]:
+        """Those of the page's own scripts: the component, and the name."""
+        components = json.loads(self.ask("GET", "/config").body)["components"]
+        return [(each["id"], name) for each in components for name in each["props"].get("server_fns") or ()]
+
     def session(self) -> str:
         return f"s{next(self.numbers)}"
 
@@ -203,9 +216,6 @@ class Ground:
         self.public = Site(ports["public"], self.seen)
         self.sources = (f"127.0.{high}.{low}" for high in range(1, 255) for low in range(1, 255))
         self.targets = sorted({_filled(path) for path, _ in self.served.routes} | set(ELSEWHERE))
-        config = json.loads(self.local.ask("GET", "/config").body)
-        self.events: list[dict[str, Any]] = config["dependencies"]
-        self.functions = [(each["id"], name) for each in config["components"] for name in _functions(each)]
 
     def some(self, all_of_them: Sequence[Any], number: int) -> Sequence[Any]:
         """This many of them in `few` mode."""
@@ -220,10 +230,6 @@ class Ground:
     def unchanged(self, row: Row, before: object) -> Row:
         row.check("the documents", "something was added, removed or left" if self.state() != before else None)
         return row
-
-
-def _functions(component: dict[str, Any]) -> list[str]:
-    return component.get("props", {}).get("server_fns") or []
 
 
 def _filled(path: str) -> str:
