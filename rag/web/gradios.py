@@ -59,7 +59,7 @@ class Parser(route_utils.GradioMultiPartParser):
 
 
 class Plain:
-    """Gradio's app; where it breaks over a request that it did not expect, with 500, a plain line refuses that."""
+    """Gradio's app, or MCP's: where it breaks with 500, over a request that it did not expect, a line refuses that."""
 
     def __init__(self, app: App) -> None:
         self._app = app

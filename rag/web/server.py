@@ -174,7 +174,9 @@ def _app(opening: Opening, page: gr.Blocks, *, mcp: bool) -> FastAPI:
     _add_health(app, opening)
     add_completions(app, opening)
     if tools:
-        app.router.routes.extend(tools.routes)
+        for route in tools.routes:
+            route.app = Plain(route.app)  # type: ignore[attr-defined]
+            app.router.routes.append(route)
     return _mount(app, page)
 
 

@@ -10,10 +10,9 @@ from itertools import count
 
 from .served import CANARY, FILE, NAME, PASSWORD
 from .table import Row
-from .website import JSON, KNOWN, NO_HTTP, QUESTION, TOOLS, Ground, as_json, basic, refused
+from .website import JSON, KNOWN, METHODS, NO_HTTP, QUESTION, TOOLS, Ground, as_json, basic, refused
 from .wire import LOOPBACK, Pairs, Response, chunked, request
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW")
 CHANGING = ("POST", "PUT", "DELETE", "PATCH")
 WEBSOCKET: Pairs = (
     ("Connection", "Upgrade, close"),

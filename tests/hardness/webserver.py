@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from . import guests, strangers
+from . import addresses, guests, limits, strangers
 from .served import Served
 from .table import Row
 from .website import Ground
@@ -14,7 +14,7 @@ from .website import Ground
 def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
     with Served(base) as served:
         ground = Ground(served, chance, few)
-        rows = [attack(ground) for attack in (*strangers.ATTACKS, *guests.ATTACKS)]
+        rows = [attack(ground) for attack in (*strangers.ATTACKS, *guests.ATTACKS, *addresses.ATTACKS, *limits.ATTACKS)]
         ended = Row("web: the servers go on")
         ended.check("at the end", *(site.answers() for site in (ground.known, ground.local, ground.public)))
     return [*rows, ground.seen.row, ended]

@@ -6,7 +6,7 @@ import base64
 import json
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
@@ -27,6 +27,8 @@ ELSEWHERE = """
 """.split()
 # In the place of a {parameter} that takes not just any word.
 _PARAMETERS = {"api_name": "ingest", "size": "192", "component_id": "1", "type": "component", "environment": "client"}
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW")
+EVIL_TEXT = "An evil sentence."
 JSON: Pairs = (("Content-Type", "application/json"),)
 TOOLS: Pairs = (*JSON, ("Accept", "application/json, text/event-stream"))
 
@@ -114,6 +116,26 @@ def refused(response: Response, known: bytes) -> str | None:
     return None if response.header("www-authenticate") else "nobody is asked for a name"
 
 
+# A file as Gradio's components send and get it, in the forms of its versions.
+META = {"_type": "gradio.FileData"}
+SHAPES: dict[str, Callable[[str], Any]] = {
+    "a file": lambda at: {"path": at, "meta": META},
+    "a file with its address": lambda at: {"path": at, "url": at, "orig_name": "a.txt", "meta": META},
+    "an address alone": lambda at: {"path": "", "url": at, "meta": META},
+    "a stream": lambda at: {"path": at, "is_stream": True, "meta": META},
+    "a file of the third version": lambda at: {"name": at, "is_file": True, "data": at},
+    "files": lambda at: [{"path": at, "meta": META}, [{"path": at, "meta": META}]],
+    "a file inside": lambda at: {"video": {"path": at, "meta": META}, "turns": [{"path": at, "meta": META}]},
+    "a file in what the page holds": lambda at: {
+        "showing": {"path": at, "meta": META}, "turns": [], "only": [{"path": at, "meta": META}], "llm": at,
+    },
+    "an address in `meta`": lambda at: {"path": "a.txt", "meta": {**META, "url": at}},
+    "an update": lambda at: {"__type__": "update", "value": {"path": at, "url": at, "meta": META}},
+    "words": lambda at: at,
+    "an image of Markdown": lambda at: f"![a]({at}) <img src={at}>",
+}  # fmt: skip
+
+
 @dataclass
 class Site:
     """One of the servers, as somebody sees it who sends `headers` along."""
@@ -185,6 +207,14 @@ class Site:
         components = json.loads(self.ask("GET", "/config").body)["components"]
         return [(each["id"], name) for each in components for name in each["props"].get("server_fns") or ()]
 
+    def event(self, event: dict[str, Any], data: object) -> Iterator[Response]:
+        """What an event of the page comes to, with `data` in every place: from its queue, and asked for directly."""
+        session = self.session()
+        sent = {"fn_index": event["id"], "session_hash": session, "data": [data] * len(event["inputs"])}
+        body = as_json({**sent, "event_data": data})
+        yield self.page(body, session)
+        yield self.direct(body)
+
     def session(self) -> str:
         return f"s{next(self.numbers)}"
 
@@ -193,6 +223,20 @@ class Site:
         asked = as_json({"messages": [{"role": "user", "content": QUESTION}]})
         answer = self.completion(asked)
         return None if answer.status == 200 and CANARY in answer.text else f"then it answers: {answer.text[:100]}"
+
+
+def form(*parts: tuple[str, str, bytes]) -> tuple[Pairs, bytes]:
+    """Files as a form: (field, name, content)."""
+    body = b"".join(
+        f'--x\r\nContent-Disposition: form-data; name="{part}"; filename="{name}"\r\n\r\n'.encode() + data + b"\r\n"
+        for part, name, data in parts
+    )
+    return (("Content-Type", "multipart/form-data; boundary=x"),), body + b"--x--\r\n"
+
+
+def tool_call(tool: str, **arguments: Any) -> bytes:
+    called = {"name": tool, "arguments": arguments}
+    return as_json({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": called})
 
 
 def as_json(value: object) -> bytes:
