@@ -48,10 +48,11 @@ class Parser(route_utils.GradioMultiPartParser):
             raise
 
     def _take(self, form: FormData) -> None:
-        """Raises MultiPartException unless each file is one that will be kept, under its name."""
-        for field, part in form.multi_items():
-            if not isinstance(part, UploadFile):
-                continue
+        """Raises MultiPartException unless each file is whole, and one that will be kept under its name."""
+        files = [(field, part) for field, part in form.multi_items() if isinstance(part, UploadFile)]
+        if len(files) < len(self._files_to_close_on_error):
+            raise MultiPartException("A file has no end.")
+        for field, part in files:
             if field != "files":
                 raise MultiPartException("Files are sent in the field 'files'.")
             if part.filename and not Path(part.filename).name.strip(". "):

@@ -200,7 +200,7 @@ def other_websites(ground: Ground) -> Row:
         "",
         "x",
     )
-    for path in ground.targets:
+    for path in ground.some(ground.targets, 20):
         for method in ground.some(CHANGING, 2):
             for origin in ground.some(origins, 2):
                 for site in (ground.known, ground.local, ground.public):

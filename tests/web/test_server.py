@@ -370,6 +370,7 @@ def test_of_an_upload_that_is_refused_nothing_stays(arriving: tuple[str, Path]) 
     assert httpx.post(f"{url}gradio_api/upload", content=halves, headers=kind, timeout=60).status_code == 413
     assert httpx.post(f"{url}gradio_api/upload", files={"other": ("a.txt", b"a")}).status_code == 400
     assert httpx.post(f"{url}gradio_api/upload", files={"files": ("..", b"a")}).status_code == 400
+    assert httpx.post(f"{url}gradio_api/upload", content=body[:100_000], headers=kind).status_code == 400
     assert files_in(folder) == []
     assert httpx.post(f"{url}gradio_api/upload", files={"files": ("a.txt", b"a")}).status_code == 200
     assert [file.name for file in files_in(folder)] == ["a.txt"]
