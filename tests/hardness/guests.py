@@ -91,10 +91,13 @@ def files(ground: Ground) -> Row:
             for start in FILE_ROUTES:
                 said = ground.known.ask("GET", f"{start}{path}")
                 row.check(f"{what}: {start}{path}", broken(said), lost=given_away(said))
-            for shape in ground.some([*SHAPES], 2):
-                for event in ground.some(ground.known.events, 2):
-                    for said in ground.known.event(event, SHAPES[shape](path)):
-                        row.check(f"{what}: {shape} in event {event['id']}", broken(said), lost=given_away(said))
+            for event in ground.chance.sample(ground.known.events, 3):
+                for said in ground.known.event(event, SHAPES["a file"](path)):
+                    row.check(f"{what}: in event {event['id']}", broken(said), lost=given_away(said))
+        for shape in ground.some([*SHAPES], 2):
+            for event in ground.some(ground.known.events, 3):
+                for said in ground.known.event(event, SHAPES[shape](plain[1])):
+                    row.check(f"{shape} in event {event['id']}", broken(said), lost=given_away(said))
     for name in (
         f"../../{OUTSIDE}",
         f"/{OUTSIDE}",
