@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hardness.subject import Subject, inspect, texts_of
 from hardness.served import OUTSIDE_TEXT
+from hardness.subject import Subject, inspect, texts_of
 from hardness.table import Row, printed
 from hardness.website import HEADERS, POLICY, broken, given_away, header_problem, refused, told_plainly
 from hardness.wire import Response
@@ -20,7 +20,14 @@ from hardness.wire import Response
 HERE = Path(__file__).parent
 
 # Which part, in how many rows of the table, and how often altogether at least.
-SOME = [("kills", 16, 30), ("uploads", 5, 40), ("disk", 3, 6), ("damage", 2, 75), ("sharing", 3, 20), ("webserver", 14, 3000)]
+SOME = [
+    ("kills", 16, 30),
+    ("uploads", 5, 40),
+    ("disk", 3, 6),
+    ("damage", 2, 75),
+    ("sharing", 3, 20),
+    ("webserver", 14, 3000),
+]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="it forks in forked processes")
@@ -114,10 +121,9 @@ def test_a_missing_header_is_seen(missing: int) -> None:
     assert header_problem(Response(200, GUARDED, b"")) is None
     left = [pair for number, pair in enumerate(GUARDED) if number != missing]
     assert header_problem(Response(200, left, b""))
-    assert header_problem(Response(200, (*GUARDED, GUARDED[missing]), b""))  # twice is another value
 
 
-@pytest.mark.parametrize("more", [("server", "uvicorn"), ("access-control-allow-origin", "*")])
+@pytest.mark.parametrize("more", [("server", "uvicorn"), ("access-control-allow-origin", "*"), *HEADERS.items()])
 def test_a_header_too_many_is_seen(more: tuple[str, str]) -> None:
     assert header_problem(Response(200, (*GUARDED, more), b""))
 
