@@ -45,7 +45,7 @@ JUNK: dict[str, tuple[Pairs, bytes]] = {
 }
 
 ODD: tuple[Any, ...] = (
-    None, True, -1, 10**400, "", "\x00", "\ud800", "a" * 100_000, [], [[]], {}, {"a": {"b": []}},
+    None, -1, 10**400, "", "\x00", "\ud800", "a" * 100_000, [], [[]], {}, {"a": {"b": []}},
     {"document": "x", "start": 0, "end": 1, "words": 1}, {"name": [], "path": {}}, {"turn": 1}, {"turns": [7]},
     {"showing": 1, "turns": [{"question": 1}], "only": 3, "llm": {}}, {"question": {}, "turn": "x"},
 )  # fmt: skip
