@@ -172,7 +172,8 @@ class Assistant:
         `report` is called with what is being done between them: "searching", "reading", "writing", "checking".
         """
         question = valid_question(question, self.settings)
-        return self._stream(Turn(question, history, _sources(documents), _sources(exclude)), report)
+        earlier = conversation.recent(history)
+        return self._stream(Turn(question, earlier, _sources(documents), _sources(exclude)), report)
 
     def quote(self, question: str, **options: Any) -> Answer:
         """`ask` without any LLM: the documents' own words answer, or it is refused."""
@@ -215,7 +216,7 @@ class Assistant:
 
     def features(self, question: str, *, history: Sequence[Message] = (), exclude: Collection[str] = ()) -> Features:
         """What the confidence in an answer is computed from; `rag.confidence.confidence` does it."""
-        return self._turns.find(Turn(question, history, exclude=_sources(exclude))).features
+        return self._turns.find(Turn(question, conversation.recent(history), exclude=_sources(exclude))).features
 
     # -- documents -------------------------------------------------------------------------------------------------
 

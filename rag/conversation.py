@@ -75,6 +75,9 @@ _MORE = re.compile(
     r"(?: (?:about|on) (?:it|this|that|him|her|them))?(?: please)?"
 )
 _EARLIER_QUESTIONS = 3
+# Of what was said before: enough for any conversation, and a bound on what somebody makes us read.
+_MESSAGES = 100
+_MESSAGE_CHARS = 10_000
 _SAME_START = 6  # words by which a quote is known again
 # Where one question joins another: "… leads it, and since when?"
 _JOINT = re.compile(
@@ -84,6 +87,15 @@ _JOINT = re.compile(
 )
 
 REFUSAL = "I did not find an answer to this in the documents."
+
+
+def recent(history: Sequence[Message]) -> list[Message]:
+    """The last messages, each with its beginning, without the halves of characters that nothing can hold."""
+    return [{"role": said["role"], "content": _well_formed(said["content"])} for said in history[-_MESSAGES:]]
+
+
+def _well_formed(text: str) -> str:
+    return text[:_MESSAGE_CHARS].encode("utf-8", "replace").decode()
 
 
 def smalltalk(text: str, history: Sequence[Message]) -> str | None:

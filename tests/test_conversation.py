@@ -5,7 +5,7 @@ import pytest
 from scripted import ScriptedLLM
 
 from rag.assistant import Assistant
-from rag.conversation import REFUSAL, is_faithful, last_answer, parts, smalltalk, standalone
+from rag.conversation import REFUSAL, is_faithful, last_answer, parts, recent, smalltalk, standalone
 from rag.settings import Settings
 from rag.types import Message
 
@@ -280,3 +280,14 @@ def test_a_rewrite_that_brings_in_a_name_is_not_searched_for(folder: Path, tmp_p
         history: list[Message] = [{"role": "user", "content": "Who designed the Tarn mill?"}]
         answer = assistant.ask("and when was it?", history=history)
     assert answer.standalone_question == "Who designed the Tarn mill? and when was it?"
+
+
+def test_only_the_end_of_a_long_conversation_is_read() -> None:
+    said: list[Message] = [{"role": "user", "content": f"{number} {'a' * 20_000}"} for number in range(1_000)]
+    kept = recent(said)
+    assert [message["content"].split()[0] for message in kept] == [str(number) for number in range(900, 1_000)]
+    assert max(len(message["content"]) for message in kept) == 10_000
+
+
+def test_what_no_file_can_hold_is_not_kept_of_a_conversation() -> None:
+    assert recent([{"role": "user", "content": "\ud800 Ada"}]) == [{"role": "user", "content": "? Ada"}]

@@ -36,7 +36,7 @@ _OTHER_BODY_BYTES = 30_000_000  # a file of MAX_BYTES, as base64 in JSON
 
 # Routes of Gradio that we do not use: they fetch from elsewhere, or are for those who write Gradio apps.
 _CLOSED = re.compile(
-    r"/gradio_api/(proxy=|file=https?:|vibe-|undo-vibe-|run-history|runs|deep_link|dev/|process_recording|profiling)"
+    r"/gradio_api/(proxy=|file[=/]https?:|vibe-|undo-vibe-|run-history|runs|deep_link|dev/|process_recording|profiling)"
     r"|/monitoring",
     re.IGNORECASE,
 )

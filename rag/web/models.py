@@ -193,7 +193,8 @@ def _told(do: Callable[[], Told]) -> Told:
 
 
 def _sent(event: gr.EventData, name: str) -> str:
-    return str(getattr(event, name, "")).strip()
+    brought = event._data if isinstance(event._data, dict) else {}
+    return str(brought.get(name, "")).strip()
 
 
 def _checked_url(url: str) -> str:

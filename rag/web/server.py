@@ -15,7 +15,6 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
-from gradio import processing_utils
 from gradio.http_server import INITIAL_PORT_VALUE, TRY_NUM_PORTS
 
 from ..assistant import Assistant
@@ -26,6 +25,7 @@ from .api import Api
 from .arrivals import arrivals
 from .completions import add_completions
 from .examples import example_questions
+from .gradios import Plain, restrain
 from .guard import Guard, Users, is_loopback
 from .leaving import EndsWithClient
 from .opening import Opening
@@ -177,7 +177,9 @@ def _app(opening: Opening, page: gr.Blocks, *, mcp: bool) -> FastAPI:
     _add_health(app, opening)
     add_completions(app, opening)
     if tools:
-        app.router.routes.extend(tools.routes)
+        for route in tools.routes:
+            route.app = Plain(route.app)  # type: ignore[attr-defined]
+            app.router.routes.append(route)
     return _mount(app, page)
 
 
@@ -192,14 +194,9 @@ def _add_health(app: FastAPI, opening: Opening) -> None:
         return JSONResponse({"status": status, "documents": documents, "passages": passages})
 
 
-async def _refused(url: str, cache_dir: str) -> str:
-    raise ValueError("files are sent, not fetched from an address")
-
-
 def _mount(app: FastAPI, page: gr.Blocks) -> FastAPI:
     """The page at /, with nothing of Gradio's that we do not use."""
-    # Before it looks at an argument's type, Gradio would download what a request names by address.
-    processing_utils.async_ssrf_protected_download = _refused
+    restrain()
     gr.mount_gradio_app(
         app,
         page,
@@ -216,8 +213,11 @@ def _mount(app: FastAPI, page: gr.Blocks) -> FastAPI:
     )
     mounted: Any = app.routes[-1]
     page.app = mounted.app
+    mounted.app = Plain(mounted.app)
     page.app.uploaded_file_dir = str(arrivals().folder)
-    page.is_running = True  # what launch() would have set: waiting browsers are told that we are still here
+    # What launch() would have set:
+    page.is_running = True  # waiting browsers are told that we are still here
+    page.has_launched = True  # a request may name no file but one that was uploaded; before, Gradio takes any
     return app
 
 

@@ -42,16 +42,19 @@ class Turn:
 
 
 Turns = tuple[Turn, ...]
+MOST_TURNS = 5000  # of a conversation: all are checked and drawn with each question
 _TURN = TypeAdapter(Turn)
 
 
 def restored(kept: Any) -> Turns:
     """What `Turn.to_dict` gave, as turns; one that cannot be read says so in its place.
 
-    Raises ValueError, with a line to show, for what is no list.
+    Raises ValueError, with a line to show, for what is no list, or too long a one.
     """
     if not isinstance(kept, list):
         raise ValueError("this conversation cannot be read; nothing that was kept here is like this")
+    if len(kept) > MOST_TURNS:
+        raise ValueError(f"this conversation has more than {MOST_TURNS:,} questions; start a new one")
     return tuple(_restored(each) for each in well_formed(kept))
 
 

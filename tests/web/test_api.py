@@ -289,6 +289,22 @@ def test_a_wrong_completion_request_is_told_in_openais_form(url: str, body: str,
     assert error["type"] == "invalid_request_error"
 
 
+def test_half_a_character_in_the_conversation_does_not_break_the_answer(url: str) -> None:
+    said = '{"role": "user", "content": "\\ud800"}, {"role": "assistant", "content": "\\udfff"}'
+    body = f'{{"messages": [{said}, {{"role": "user", "content": "{WHO} \\ud800"}}]}}'
+    answer = httpx.post(f"{url}v1/chat/completions", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200
+    assert "Abdel Wahab Al-Saadi" in answer.json()["rag"]["text"]
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, "9" * 5_000, b'{"method": "\xff"}'])
+def test_mcp_refuses_what_it_cannot_read(url: str, body: str | bytes) -> None:
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    answer = httpx.post(f"{url}mcp", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"]
+
+
 # -- sentence by sentence ----------------------------------------------------------------------------------------------
 
 LIVES, KEEPS = "The walrus Herbert lives in the harbour of Bergen", "The keeper of Herbert is called Ada Lovelace"

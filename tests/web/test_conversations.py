@@ -579,6 +579,8 @@ def test_what_is_no_turn_hides_no_other(sent: Any) -> None:
 
 def test_a_long_conversation_can_be_read_whole() -> None:
     assert len(restored([{"question": str(number)} for number in range(1500)])) == 1500
+    with pytest.raises(ValueError, match="more than 5,000 questions; start a new one"):
+        restored([{"question": "a"}] * 5001)
 
 
 def test_half_an_emoji_can_be_exported_and_shown() -> None:

@@ -284,7 +284,15 @@ def test_too_large_a_file_in_json_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "route", ["proxy=https://a.hf.space/x", "file=http://127.0.0.1/", "FILE=HTTPS://a.b/", "vibe-code/", "deep_link"]
+    "route",
+    [
+        "proxy=https://a.hf.space/x",
+        "file=http://127.0.0.1/",
+        "FILE=HTTPS://a.b/",
+        "file/http://127.0.0.1/",
+        "vibe-code/",
+        "deep_link",
+    ],
 )
 def test_routes_that_fetch_from_elsewhere_are_closed(url: str, route: str) -> None:
     assert httpx.get(f"{url}gradio_api/{route}").status_code == 404
@@ -295,6 +303,96 @@ def test_no_file_of_this_machine_is_served(url: str, seed_assistant: Assistant, 
     for path in ("/etc/passwd", settings.index_dir.resolve() / "index.db", next(seeds.resolve().glob("*.txt"))):
         assert Path(path).exists()
         assert httpx.get(f"{url}gradio_api/file={path}").status_code == 403
+
+
+def test_no_file_of_this_machine_is_taken_by_its_path(url: str, seed_assistant: Assistant) -> None:
+    events = httpx.get(f"{url}config").json()["dependencies"]
+    (draw,) = (each for each in events if any(name == "conversation_draw" for _, name in each["targets"]))
+    for path in ("/etc/passwd", str(seed_assistant.settings.index_dir.resolve() / "index.db"), ""):
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        for showing in (file, {**file, "is_stream": True}, [file]):
+            sent = {"showing": showing, "turns": [], "only": [], "llm": ""}
+            drawn = httpx.post(f"{url}gradio_api/run/predict", json={"fn_index": draw["id"], "data": [sent]})
+            assert drawn.status_code == 400
+            assert "file=" not in drawn.text
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("run/predict", '{"data": [], "fn_index": 99999}'),
+        ("run/ask", '{"data": []}'),
+        ("call/v2/nothing", '{"question": "a"}'),
+        ("call/ask", '{"data": NaN}'),
+        ("call/ask", '{"data": "\\ud800"}'),
+        ("queue/join", '{"data": [], "fn_index": -1, "session_hash": "s"}'),
+        ("component_server", '{"data": 1, "component_id": 99999, "session_hash": "s", "fn_name": "x"}'),
+        ("component_server", '{"data": 1, "component_id": [], "session_hash": {}, "fn_name": 1}'),
+    ],
+)
+def test_what_gradio_does_not_expect_is_refused_in_a_line(url: str, route: str, body: str) -> None:
+    answer = httpx.post(f"{url}gradio_api/{route}", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert set(answer.json()) <= {"error", "detail"}
+    assert "Error" not in answer.text
+
+
+def test_the_plain_line_of_a_call_stays(url: str) -> None:
+    answer = httpx.post(f"{url}gradio_api/run/search", json={"data": ["walrus", 0, "hybrid", None, None]})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "k is 0; ask for 1 to 100 passages"
+
+
+# -- uploads that fail -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def arriving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed_assistant: Assistant) -> Iterator[tuple[str, Path]]:
+    """A server, and the folder where what is being sent to it lies."""
+    folder = tmp_path / "arriving"
+    folder.mkdir()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    with serve(seed_assistant, port=0) as server:
+        yield server.address, folder
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file()]
+
+
+def test_of_an_upload_that_is_refused_nothing_stays(arriving: tuple[str, Path]) -> None:
+    url, folder = arriving
+    two = [("files", (name, b"a" * 15_000_000)) for name in ("a.txt", "b.txt")]  # more than one request may bring
+    pieces = httpx.Request("POST", url, files=two)
+    body = pieces.read()
+    kind = {"Content-Type": pieces.headers["content-type"]}
+    halves = (body[at : at + 1_000_000] for at in range(0, len(body), 1_000_000))
+    assert httpx.post(f"{url}gradio_api/upload", content=halves, headers=kind, timeout=60).status_code == 413
+    assert httpx.post(f"{url}gradio_api/upload", files={"other": ("a.txt", b"a")}).status_code == 400
+    assert httpx.post(f"{url}gradio_api/upload", files={"files": ("..", b"a")}).status_code == 400
+    assert httpx.post(f"{url}gradio_api/upload", content=body[:100_000], headers=kind).status_code == 400
+    assert files_in(folder) == []
+    assert httpx.post(f"{url}gradio_api/upload", files={"files": ("a.txt", b"a")}).status_code == 200
+    assert [file.name for file in files_in(folder)] == ["a.txt"]
+
+
+def test_of_an_upload_whose_sender_leaves_nothing_stays(arriving: tuple[str, Path]) -> None:
+    url, folder = arriving
+    host, port = url.removeprefix("http://").rstrip("/").split(":")
+    head = (
+        f"POST /gradio_api/upload HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 1000000\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+        '--x\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n\r\n'
+    )
+    with socket.create_connection((host, int(port))) as leaving:
+        leaving.sendall(head.encode() + b"a" * 500_000)
+        until = time.monotonic() + 30
+        while not files_in(folder) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert files_in(folder)
+    while files_in(folder) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert files_in(folder) == []
 
 
 # -- starting and stopping ---------------------------------------------------------------------------------------------
