@@ -20,6 +20,7 @@ from .confidence import Features
 from .embedding import Encoder, open_encoder
 from .errors import DocumentsNotFound, EmbeddingUnavailable, IndexLocked, LLMUnavailable, ModelMissing
 from .evidence import EvidenceFinder
+from .formats import storable
 from .grounding import Composer
 from .ingest import Ingester, Report
 from .llm import Writer, open_writer
@@ -51,6 +52,7 @@ from .writing import AnswerPrompts, Author, NothingFoundError
 logger = logging.getLogger(__name__)
 
 _NEAREST = 3
+_MOST_MESSAGES = 200  # of a history
 
 
 class Assistant:
@@ -171,8 +173,7 @@ class Assistant:
 
         `report` is called with what is being done between them: "searching", "reading", "writing", "checking".
         """
-        question = valid_question(question, self.settings)
-        return self._stream(Turn(question, history, _sources(documents), _sources(exclude)), report)
+        return self._stream(self._turn(question, history, documents, exclude), report)
 
     def quote(self, question: str, **options: Any) -> Answer:
         """`ask` without any LLM: the documents' own words answer, or it is refused."""
@@ -215,7 +216,7 @@ class Assistant:
 
     def features(self, question: str, *, history: Sequence[Message] = (), exclude: Collection[str] = ()) -> Features:
         """What the confidence in an answer is computed from; `rag.confidence.confidence` does it."""
-        return self._turns.find(Turn(question, history, exclude=_sources(exclude))).features
+        return self._turns.find(self._turn(question, history, (), exclude)).features
 
     # -- documents -------------------------------------------------------------------------------------------------
 
@@ -320,6 +321,19 @@ class Assistant:
         self.close()
 
     # -- the chain -------------------------------------------------------------------------------------------------
+
+    def _turn(
+        self, question: str, history: Sequence[Message], documents: Collection[str], exclude: Collection[str]
+    ) -> Turn:
+        """What is asked; of the history, the last messages, and as much of each as a question may have.
+
+        What was said earlier is searched for as a question is, and a client may send a book as history.
+        """
+        question, most = valid_question(question, self.settings), self.settings.question_chars
+        told: list[Message] = [
+            {"role": said["role"], "content": storable(said["content"][:most])} for said in history[-_MOST_MESSAGES:]
+        ]
+        return Turn(question, told, _sources(documents), _sources(exclude))
 
     def _stream(self, turn: Turn, report: StepReport) -> Iterator[Answer]:
         started = time.monotonic()

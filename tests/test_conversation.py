@@ -280,3 +280,24 @@ def test_a_rewrite_that_brings_in_a_name_is_not_searched_for(folder: Path, tmp_p
         history: list[Message] = [{"role": "user", "content": "Who designed the Tarn mill?"}]
         answer = assistant.ask("and when was it?", history=history)
     assert answer.standalone_question == "Who designed the Tarn mill? and when was it?"
+
+
+def test_a_run_of_commas_and_blanks_takes_no_endless_time() -> None:
+    # Minutes, when each comma and blank was tried in every way.
+    run = "," * 1900 + " " * 1900
+    assert parts(f"Who built it{run}x", f"Who built it{run}x") == [f"Who built it{run}x"]
+    assert parts(f"Who built it{run}and when was it opened", f"Who built it{run}and when was it opened") == [
+        "Who built it",
+        "when was it opened",
+    ]
+
+
+def test_of_a_history_no_more_is_read_than_could_be_said(folder: Path, tmp_path: Path) -> None:
+    book = " ".join(f"word{n}" for n in range(100_000))
+    history: list[Message] = [
+        {"role": "user", "content": f"Who built {book}?"},
+        {"role": "assistant", "content": f"\ud800 {book}"},
+    ] * 200
+    with Assistant.open(Settings(documents=folder, index_dir=tmp_path / "index", llm="none")) as assistant:
+        answer = assistant.ask("And why did he do it?", history=history)
+    assert len(answer.standalone_question) < 3 * assistant.settings.question_chars
