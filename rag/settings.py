@@ -56,12 +56,13 @@ class Settings(BaseSettings):
             super().__init__(**values)
         except ValidationError as error:
             first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"]) or "settings"
+            name = _one_line(".".join(str(part) for part in first["loc"])) or "settings"
             raise SettingsError(
-                f"setting '{name}': {first['msg']}; correct the keyword, RAG_{name.upper()} or rag.toml"
+                f"setting '{name}': {_one_line(first['msg'])}; correct the keyword, RAG_{name.upper()} or rag.toml"
             ) from error
-        except ValueError as error:  # rag.toml that is not TOML
-            raise SettingsError(f"rag.toml cannot be read: {error}; correct it or move it away") from error
+        except (ValueError, OSError, RecursionError) as error:  # rag.toml that is not TOML, or may not be read
+            why = "it is nested too deeply" if isinstance(error, RecursionError) else _one_line(str(error))
+            raise SettingsError(f"rag.toml cannot be read: {why}; correct it or move it away") from error
 
     @classmethod
     def settings_customise_sources(
@@ -81,6 +82,10 @@ class Settings(BaseSettings):
         """
         parts: dict[str, str | int] = {"passage_words": self.passage_words, **made_with}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def resource(*parts: str) -> Path:
