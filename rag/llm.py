@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from .errors import LLMUnavailable, ModelDownloadFailed, ModelMissing, SettingsError
+from .formats import storable
 from .settings import EMBEDDED_LLM, NO_LLM, Settings
 from .types import LLMOutcome
 
@@ -263,7 +264,7 @@ class _Request:
                     if time.monotonic() > until:  # here too: a slow consumer never finds the queue empty
                         raise _Late
                     if piece:
-                        self.pieces.put(piece)
+                        self.pieces.put(storable(piece))
             self.pieces.put(None)
         except Exception as error:
             if not self._is_cut:  # else it only says that the connection was cut
@@ -553,8 +554,12 @@ def _fetch(folder: Path, report: Callable[[str], None]) -> Path:
 
 
 def _marker(weights: Path) -> tuple[Path, bytes]:
-    """Return the file that says that the weights were verified, and what it must hold: the time they were changed."""
-    stamp = f"{WEIGHTS_SHA256} {weights.stat().st_mtime_ns}"
+    """Return the file that says that the weights were verified, and what it must hold: their state then.
+
+    The time of a file's content can be set by anybody who changed it; that of its entry (ctime) cannot.
+    """
+    state = weights.stat()
+    stamp = f"{WEIGHTS_SHA256} {state.st_ino} {state.st_mtime_ns} {state.st_ctime_ns}"
     return weights.with_name(f"{weights.name}.verified"), stamp.encode()
 
 
