@@ -1,4 +1,4 @@
-"""`make audit` over a scripted pip-audit: what it says of weaknesses, of the dated list, and of a service out of reach."""
+"""`make audit` over a scripted pip-audit: what it says of weaknesses, the dated list, and a service out of reach."""
 
 from __future__ import annotations
 

@@ -17,7 +17,15 @@ from hardness.table import Row, printed
 HERE = Path(__file__).parent
 
 # Which part, in how many rows of the table, and how often altogether at least.
-SOME = [("kills", 16, 30), ("uploads", 5, 40), ("disk", 3, 6), ("damage", 2, 75), ("sharing", 3, 20)]
+SOME = [
+    ("kills", 16, 30),
+    ("uploads", 5, 40),
+    ("disk", 3, 6),
+    ("damage", 2, 75),
+    ("sharing", 3, 20),
+    ("fuzz", 31, 8_000),
+    ("supply", 9, 200),
+]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="it forks in forked processes")

@@ -3,8 +3,8 @@
 What is tried stands in `targets`, what is said in `generating`. Hypothesis makes the structured cases and makes what
 fails small; it does some hundred a second, so a plain generator of our own does the rest.
 
-No atheris (Google's libFuzzer for Python): its wheels are for Linux only, for few Pythons, and it would see the branches
-of our Python, while what breaks here mostly sits in `re` and `json`, whose C it does not follow.
+No atheris (Google's libFuzzer for Python): its wheels are for Linux only, each for few Pythons, and it follows the
+branches of our Python, while what breaks here mostly sits in `re` and `json`, whose C it does not see.
 
 A case may take `_SECONDS` of this process' CPU time; then it is interrupted (a regular expression can be) and counts as
 a hang. For the growth of time each target gets families of texts: a fragment repeated, between others, in turns with
@@ -53,7 +53,7 @@ class Effort:
     length: int  # of the longest text whose time is measured
 
 
-FEW, ALL = Effort(300, 30, 5, 4_000), Effort(64_000, 1_000, 60, 16_000)
+FEW, ALL = Effort(300, 30, 5, 4_000), Effort(45_000, 500, 40, 16_000)
 
 
 class Hung(Exception):

@@ -18,7 +18,8 @@ BREAKING = (
     "", " ", "  ", "\t", "\n", "\n\n", "\r\n", "\r", "\v", "\f", "\x00", "\x1b[31m", "\x1b]0;x\x07", "\x1b", "\x7f",
     "\x85", "\u00a0", "\u00ad", "\u200b", "\u200c", "\u200d", "\u2028", "\u2029", "\u202e", "\u2066", "\u3000",
     "\ufeff", "\ufffd", "\ud800", "\udfff", "\udc80", "e\u0301", "\u0301", "\u0345", "\uff9e", "\u1d2c", "ﷺ", "ﬃ",
-    "İ", "ß", "ǅ", "٣", "२", "²", "½", "Ⅷ", "𝟘", "👩🏽‍🚀", "🇮🇶", "متى وصل؟", "ثم ذهب۔", "你好。", "再见！", "ไทย", "한국어",
+    "İ", "ß", "ǅ", "٣", "२", "²", "½", "Ⅷ", "𝟘", "👩🏽‍🚀", "🇮🇶", "متى وصل؟", "ثم ذهب۔", "你好。", "再见！", "ไทย",
+    "한국어",
 )  # fmt: skip
 PROSE = (
     "the", "The", "a", "of", "and", "or", "but", "who", "which", "In", "It", "he", "They", "not", "never", "was",
@@ -32,10 +33,11 @@ PROSE = (
     "| a | b |", "---\ntitle: x\n---\n",
 )  # fmt: skip
 MARKERS = (
-    "[1]", "[2]", "[12]", "[999]", "[1,2]", "[1, 2; 4]", "[1-3]", "[1–900]", "【1】", "【1†source】", "［1］", "[¹]", "[^1]",
-    "[Passage 1]", "[source: 2", r"\[1\]", "[[1]]", "[1", "1]", "[]", "[0]", "[x](http://y)", "![x](y)", "](", "](  ",
-    "<think>", "</think>", "<thinking>", "<b>", "</b>", "<!--", "-->", "<a href=", "<script>", "NOT FOUND", "Not found.",
-    "The passages do not say", "I could not find", "is not mentioned in the documents", "According to the documents,",
+    "[1]", "[2]", "[12]", "[999]", "[1,2]", "[1, 2; 4]", "[1-3]", "[1–900]", "【1】", "【1†source】", "［1］", "[¹]",
+    "[^1]", "[Passage 1]", "[source: 2", r"\[1\]", "[[1]]", "[1", "1]", "[]", "[0]", "[x](http://y)", "![x](y)", "](",
+    "](  ", "<think>", "</think>", "<b>", "</b>", "<!--", "-->", "<a href=", "<script>", "NOT FOUND",
+    "Not found.", "The passages do not say", "I could not find", "is not mentioned in the documents",
+    "According to the documents,",
 )  # fmt: skip
 QUESTIONS = (
     "who", "Who is", "what", "What is the", "what's his", "when", "since when", "how many", "how", "why", "which",
@@ -104,7 +106,7 @@ def grown(text: str, length: int) -> str:
 
 
 def texts(fragments: Sequence[str], seeds: Sequence[str]) -> st.SearchStrategy[str]:
-    """What the grammar can say: pieces, in lines, lists, brackets and quotes, repeated, nested, and any text between."""
+    """What the grammar can say: pieces in lines, lists, brackets and quotes, repeated, nested, any text between."""
     piece = st.one_of(st.sampled_from([*fragments, *seeds]), st.sampled_from(fragments), st.text(max_size=8))
 
     def more(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:

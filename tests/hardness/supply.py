@@ -100,15 +100,18 @@ def _refused(load: Callable[[], object], *errors: type[Exception]) -> str | None
     return "it is loaded"
 
 
+def _taken(load: Callable[[], object]) -> str | None:
+    refused = _refused(load)
+    return None if refused == "it is loaded" else f"what is whole is not taken: {refused}"
+
+
 def _embedder(base: Path, chance: random.Random, tries: int) -> Row:
     row = Row("weights: a changed byte of the packaged MiniLM")
     shutil.copytree(model_folder(PACKAGED_EMBEDDER), base)
     weights = base / "model.safetensors"
     rag.embedding.model_folder = lambda name: base if name == PACKAGED_EMBEDDER else model_folder(name)
     try:
-        row.check(
-            "as it is", None if _refused(PackagedEncoder().documents(["Who?"]).sum) == "it is loaded" else "refused"
-        )
+        row.check("as it is", _taken(lambda: PackagedEncoder().documents(["Who?"])))
         for number in range(tries):
             with _flipped(weights, chance) as what:
                 row.check(f"{what}, opened", _refused(lambda: PackagedEncoder().weights, EmbeddingUnavailable))
@@ -137,7 +140,7 @@ def _reader(base: Path, chance: random.Random, tries: int) -> Row:
     row = Row("weights: a changed byte of the reader")
     base.mkdir()
     folder, copy = model_folder(PACKAGED_EMBEDDER), Path(shutil.copy(WEIGHTS, base))
-    row.check("as it is", None if _refused(lambda: _read(folder, copy)) == "it is loaded" else "refused")
+    row.check("as it is", _taken(lambda: _read(folder, copy)))
     for _ in range(tries):
         with _flipped(copy, chance) as what:
             row.check(what, _refused(lambda: _read(folder, copy), EmbeddingUnavailable))
@@ -299,7 +302,9 @@ def wheel_problems(files: Mapping[str, bytes]) -> dict[str, str]:
     return {
         "every file": ", ".join(sorted(wanted.keys() - own)),
         "no other file": ", ".join(sorted(own - wanted.keys())),
-        "kinds of files": ", ".join(sorted(name for name in own if (Path(name).suffix or Path(name).name) not in _KINDS)),
+        "kinds of files": ", ".join(
+            sorted(name for name in own if (Path(name).suffix or Path(name).name) not in _KINDS)
+        ),
         "nothing of ours alone": ", ".join(name for name in files if _NEVER.search(name)),
         "no secret": ", ".join(name for name, data in files.items() if _SECRET.search(data)),
         "RECORD": _record_problem(files, f"{info}/RECORD"),

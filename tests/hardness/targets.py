@@ -580,9 +580,9 @@ _DRAFT = (
 )
 _LINE = '{"id": "a", "text": "The heron stands still.", "title": "Herons"}'
 _CHAT = (
-    '{"messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Who?"}, {"role": "assistant", '
-    '"content": "He [1].\\n\\nSources:\\n[1] “He” (a.md)"}, {"role": "user", "content": [{"type": "text", "text": "Why?"}]}], '
-    '"stream": false, "model": "m"}',
+    '{"messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Who?"}, '
+    '{"role": "assistant", "content": "He [1].\\n\\nSources:\\n[1] “He” (a.md)"}, '
+    '{"role": "user", "content": [{"type": "text", "text": "Why?"}]}], "stream": false, "model": "m"}',
     '{"messages": [{"role": "user", "content": "Who?"}], "stream": true}',
 )
 
@@ -609,9 +609,9 @@ def _json(name: str, check: Check, seeds: Sequence[str], **more: Any) -> Target:
 
 
 _TOML = (
-    "top_k", "=", "[", "]", "[[bar]]", "{", "}", '"', "'", '"""', "#", "\n", "5", "-1", "9" * 5000, "1e999", "nan", "inf",
-    "true", "1979-05-27", "llm", "documents", "metric", "least", "most", "kind", ".", "\\u0000", "\\uD800", "rerank_model",
-    '"a\\nb" = 1', "auth", "llm_api_key", "refuse_below",
+    "top_k", "=", "[", "]", "[[bar]]", "{", "}", '"', "'", '"""', "#", "\n", "5", "-1", "9" * 5000, "1e999", "nan",
+    "inf", "true", "1979-05-27", "llm", "documents", "metric", "least", "most", "kind", ".", "\\u0000", "\\uD800",
+    "rerank_model", '"a\\nb" = 1', "auth", "llm_api_key", "refuse_below",
 )  # fmt: skip
 _PATTERNS = (
     "*",
@@ -636,14 +636,25 @@ _PATTERNS = (
 TARGETS = (
     Target("claims and markers of a reply", markers, _REPLY, ("It was he [1]. So it is [2, 3].",), REPLY, share=1.5),
     Target("the copy of a quote", copied, (*_PAIRED, *say.MARKERS), (_NOTE + say.PAIR + _NOTE,), CLAIM),
-    Target("claim against quote", disagreed, _PAIRED, (_NOTE + say.PAIR + _NOTE, _LIST + say.PAIR + _LIST), 2 * CLAIM, share=0.5),
+    Target(
+        "claim against quote",
+        disagreed,
+        _PAIRED,
+        (_NOTE + say.PAIR + _NOTE, _LIST + say.PAIR + _LIST),
+        2 * CLAIM,
+        share=0.5,
+    ),
     Target("who did what", done, _PAIRED, (_NOTE + say.PAIR + _NOTE,), 2 * CLAIM),
-    Target("the checker", checked, (*_PAIRED, *say.MARKERS), (_NOTE + say.PAIR + _NOTE, _LIST), FAR, share=0.5, each=400),
+    Target(
+        "the checker", checked, (*_PAIRED, *say.MARKERS), (_NOTE + say.PAIR + _NOTE, _LIST), FAR, share=0.5, each=400
+    ),
     Target("sentences and clauses", sentenced, _DOCUMENT, (_NOTE, _LIST), share=1.5),
     Target("passages and headings", split, _DOCUMENT, (_NOTE, _LIST, f"# A\n\n{_NOTE}## B\n{_LIST}")),
     Target("what can be quoted", united, _DOCUMENT, (_NOTE, _LIST), share=0.8),
     Target("the choice of quotes", quoted, _DOCUMENT, (_NOTE, _LIST), share=0.6),
-    Target("example questions", asked_from, _DOCUMENT, ("The Tarn bridge was built by Edgar Voss in 1902.",), share=1.2),
+    Target(
+        "example questions", asked_from, _DOCUMENT, ("The Tarn bridge was built by Edgar Voss in 1902.",), share=1.2
+    ),
     Target("words, numbers, names, spelling", worded, _PAIRED, (_NOTE,)),
     Target("a full-text query", sought, (*_QUESTION, "AND", "NEAR(", "title:", "^", "+"), ("Who built it?",), QUESTION),
     Target("question and conversation", conversed, _QUESTION, (f"Who?{say.PAIR}She.{say.PAIR}Why?",), 4 * QUESTION),
@@ -657,14 +668,25 @@ TARGETS = (
     _json("JSONL collections", collection, (_LINE,), share=1.2),
     Target("text and Markdown files", read, _DOCUMENT, (f"# A\n{_NOTE}",), share=0.8),
     Target(
-        "ignore files", ignored, (*_PATTERNS, "\n", say.PAIR, say.PAIR, *say.BREAKING), ("*.tmp\n!a\n",), 4_000, share=0.4
+        "ignore files",
+        ignored,
+        (*_PATTERNS, "\n", say.PAIR, say.PAIR, *say.BREAKING),
+        ("*.tmp\n!a\n",),
+        4_000,
+        share=0.4,
     ),
     Target("settings from variables", variables, (*say.BREAKING, *_TOML, say.PAIR, say.PAIR), (), 4_000, share=0.3),
     Target("settings from rag.toml", toml, (*_TOML, *say.BREAKING), ("top_k = 3\n",), share=0.4),
-    Target("prompt files", prompted, ("{", "}", "{passages}", "{question}", "!r", ":>9", "{0}", "\n---\n", *_PAIRED),
-           ("S" + say.PAIR + "{passages} {question}",)),
-    Target("names of uploads", named, (".txt", ".pdf", "con", "..", "/", "\\", "a" * 300, "<", ":", *_DOCUMENT), ("a.txt",)),
+    Target(
+        "prompt files",
+        prompted,
+        ("{", "}", "{passages}", "{question}", "!r", ":>9", "{0}", "\n---\n", *_PAIRED),
+        ("S" + say.PAIR + "{passages} {question}",),
+    ),
+    Target(
+        "names of uploads", named, (".txt", ".pdf", "con", "..", "/", "\\", "a" * 300, "<", ":", *_DOCUMENT), ("a.txt",)
+    ),
     _json("requests to /v1", completed, _CHAT, share=0.25),
     _json("conversations from a browser", returned, (_turn(),), share=0.15, each=4_000),
     Target("Markdown export", as_markdown, (*_DOCUMENT, *say.MARKERS), ("1. a\n- b\nhttp://x",)),
-)  # fmt: skip
+)
