@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-app
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: app test check lint types eval bench bench-page hardness screenshots build clean
+.PHONY: app test check lint types eval bench bench-page hardness audit screenshots build clean
 
 app: $(INSTALLED)  ## install, index seeds/, serve http://127.0.0.1:7860
 	$(BIN)/python app.py
@@ -34,6 +34,15 @@ bench: $(INSTALLED_DEV)  ## how fast we and the peers are, in one run, in turns 
 
 hardness: $(INSTALLED_DEV)  ## kills, attackers, load: what was tried, survived, lost (hours; PART="kills uploads" for some)
 	PYTHONPATH=.:tests $(BIN)/python -m hardness $(PART)
+
+# pip-audit in an environment of its own: what it needs is not what we ship.
+audit: $(INSTALLED_DEV) $(VENV)/audit/bin/pip-audit  ## known weaknesses of what is installed (asks a service; tests/hardness/audit.toml)
+	PYTHONPATH=.:tests $(BIN)/python -m hardness.audit -- $(VENV)/audit/bin/pip-audit --path \
+		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
+$(VENV)/audit/bin/pip-audit: | $(VENV)/bin/python
+	$(BIN)/python -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check "pip-audit>=2.7"
 
 bench-page: $(INSTALLED_DEV)  ## from a click on a chip to the marked sentence, in a document of 500 pages
 	$(BIN)/python -m eval.performance.page

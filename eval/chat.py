@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import rag
 
+_READ = 16_000  # characters of a reply, at its end
 _NO_KEY = "no-key"  # with an empty one openai would send the user's OPENAI_API_KEY to whatever endpoint this is
 
 
@@ -108,6 +109,7 @@ def json_object(reply: str) -> dict[str, Any] | None:
     """The last JSON object in a reply, be it in a code fence, in prose or after thoughts; None without one."""
     decoder = json.JSONDecoder()
     found: dict[str, Any] | None = None
+    reply = reply[-_READ:]  # each brace that opens no object costs a look at all before it
     at = reply.find("{")
     while at >= 0:
         try:

@@ -51,10 +51,10 @@ from llama_index.core.vector_stores.types import (
 
 from .assistant import Assistant
 from .bert import FloatArray
-from .embedding import model_folder
+from .embedding import harmless_folder, verify_published
 from .errors import DocumentsNotFound
 from .retrieval import Query, Retriever
-from .settings import Settings
+from .settings import PACKAGED_EMBEDDER, Settings
 from .store import Store
 from .types import Answer, Chunk, Citation, Document, Hit, Passage, SearchMode
 
@@ -83,7 +83,9 @@ def embed_model(settings: Settings | None = None) -> HuggingFaceEmbedding:
     from llama_index.embeddings.huggingface import HuggingFaceEmbedding  # seconds: it brings torch
 
     settings = settings or Settings()
-    folder = model_folder(settings.embed_model)
+    folder = harmless_folder(settings.embed_model)
+    if settings.embed_model == PACKAGED_EMBEDDER:
+        verify_published(folder)
     prompts = _prompts(folder)
     return HuggingFaceEmbedding(
         str(folder),
@@ -92,6 +94,8 @@ def embed_model(settings: Settings | None = None) -> HuggingFaceEmbedding:
         normalize=True,
         cache_folder=str(settings.cache_dir),  # else llama-index makes a cache folder of its own
         local_files_only=True,
+        trust_remote_code=False,
+        model_kwargs={"use_safetensors": True},
     )
 
 

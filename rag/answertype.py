@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from .sentences import LIST_ITEM
+from .sentences import without_mark
 from .terms import cardinals, content_words, names, numbers, stem, stems, words
 
 AnswerType = Literal["number", "date", "name", "any"]
@@ -35,7 +35,7 @@ _ASKED_FOR = re.compile(
 )
 _FRAGMENT = re.compile(
     r"^(?!(?:who|what|when|where|why|how|which|whose|whom|did|does|do|is|was|are|were|can|could|list|tell|and|in|on"
-    r"|from|to|name|give|according)\b)(?P<phrase>(?:\S+\s*){1,7})$",
+    r"|from|to|name|give|according)\b)(?P<phrase>\S+(?: \S+){0,6})$",
     re.I,
 )
 _PHRASE_END = re.compile(
@@ -98,7 +98,7 @@ def gives_reason(text: str) -> bool:
 
 def asked_for(question: str) -> list[str]:
     """The content words of what a question names and wants to know: "deputy", "head" …; [] when it names nothing."""
-    question = question.strip().rstrip("?. ")
+    question = " ".join(question.split()).rstrip("?. ")  # with blanks alone, the patterns have one way to match
     match = _ASKED_FOR.match(question) or _FRAGMENT.match(question)
     if not match:
         return []
@@ -136,7 +136,7 @@ def holds(kind: AnswerType, text: str, question: str) -> bool:
     Dates are no amounts, nor are list numbers or ranks: "how many were arrested?" is not answered by
     "3- The first raid, in 2020".
     """
-    text = "\n".join(LIST_ITEM.sub("", line.strip(), count=1) for line in text.splitlines())
+    text = "\n".join(without_mark(line.strip()) for line in text.splitlines())
     asked = set(words(question))
     if kind == "number":
         for dated in (_DAY, _MONTH_DAY, _YEAR):

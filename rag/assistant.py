@@ -171,9 +171,7 @@ class Assistant:
 
         `report` is called with what is being done between them: "searching", "reading", "writing", "checking".
         """
-        question = valid_question(question, self.settings)
-        earlier = conversation.recent(history)
-        return self._stream(Turn(question, earlier, _sources(documents), _sources(exclude)), report)
+        return self._stream(self._turn(question, history, documents, exclude), report)
 
     def quote(self, question: str, **options: Any) -> Answer:
         """`ask` without any LLM: the documents' own words answer, or it is refused."""
@@ -216,7 +214,7 @@ class Assistant:
 
     def features(self, question: str, *, history: Sequence[Message] = (), exclude: Collection[str] = ()) -> Features:
         """What the confidence in an answer is computed from; `rag.confidence.confidence` does it."""
-        return self._turns.find(Turn(question, conversation.recent(history), exclude=_sources(exclude))).features
+        return self._turns.find(self._turn(question, history, (), exclude)).features
 
     # -- documents -------------------------------------------------------------------------------------------------
 
@@ -321,6 +319,14 @@ class Assistant:
         self.close()
 
     # -- the chain -------------------------------------------------------------------------------------------------
+
+    def _turn(
+        self, question: str, history: Sequence[Message], documents: Collection[str], exclude: Collection[str]
+    ) -> Turn:
+        """What is asked, and of the history what may be read."""
+        question = valid_question(question, self.settings)
+        told = conversation.recent(history, self.settings.question_chars)
+        return Turn(question, told, _sources(documents), _sources(exclude))
 
     def _stream(self, turn: Turn, report: StepReport) -> Iterator[Answer]:
         started = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from .formats import storable
 from .terms import cardinals, content_words, names, same_sound, words
 from .types import Hit, Message
 
@@ -77,11 +78,12 @@ _MORE = re.compile(
 _EARLIER_QUESTIONS = 3
 # Of what was said before: enough for any conversation, and a bound on what somebody makes us read.
 _MESSAGES = 100
-_MESSAGE_CHARS = 10_000
+_MESSAGE_CHARS = 10_000  # of an answer
 _SAME_START = 6  # words by which a quote is known again
 # Where one question joins another: "… leads it, and since when?"
 _JOINT = re.compile(
-    r"(?:[,;?]+\s*(?:and|or|but)?|\s(?:and|or|but))\s+"
+    # Possessive, and never from inside a run: else its time grows with the third power of the commas and blanks.
+    r"(?:(?<![,;?])[,;?]++(?:\s*+(?:and|or|but))?+|\s(?:and|or|but))\s++"
     r"(?=(?:(?:on|in|at|by|from|for|to|with|since|of) )?(?:who|whom|whose|what|when|where|why|how|which)\b)",
     re.I,
 )
@@ -89,13 +91,16 @@ _JOINT = re.compile(
 REFUSAL = "I did not find an answer to this in the documents."
 
 
-def recent(history: Sequence[Message]) -> list[Message]:
-    """The last messages, each with its beginning, without the halves of characters that nothing can hold."""
-    return [{"role": said["role"], "content": _well_formed(said["content"])} for said in history[-_MESSAGES:]]
+def recent(history: Sequence[Message], question_chars: int) -> list[Message]:
+    """The last messages, each with its beginning, without the halves of characters that nothing can hold.
 
-
-def _well_formed(text: str) -> str:
-    return text[:_MESSAGE_CHARS].encode("utf-8", "replace").decode()
+    What was asked is searched for again: of that no more is kept than a question may have.
+    """
+    most = {"user": question_chars, "assistant": _MESSAGE_CHARS}
+    return [
+        {"role": said["role"], "content": storable(said["content"][: most[said["role"]]])}
+        for said in history[-_MESSAGES:]
+    ]
 
 
 def smalltalk(text: str, history: Sequence[Message]) -> str | None:

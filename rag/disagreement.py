@@ -123,7 +123,7 @@ def _excluded(text: str) -> set[str]:
 
 def first_word(claim: str) -> list[str]:
     """The claim's first word, where it could be a name: the capital of "Dahl was appointed" does not tell."""
-    first = claim.split(maxsplit=1)[0] if claim else ""
+    first = next(iter(claim.split(maxsplit=1)), "")
     alone = words(first)[:1]
     return alone if first[:1].isupper() and set(alone) & set(content_words(claim)) else []
 

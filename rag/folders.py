@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from .types import Failure
 
 IGNORE_FILE = ".ragignore"
+_STAR, _FOLDERS_FIRST, _FOLDERS = "[^/]*", "^(?:.+/)?", "(?:/.+)?"  # "*", "**/" in front, "/**" between, of pathspec
 
 
 class Listing(NamedTuple):
@@ -46,7 +49,7 @@ def list_files(folder: Path, known: Callable[[Path], bool]) -> Listing:
         if IGNORE_FILE in names:
             try:
                 rules.append(_Ignored(here, _patterns(here / IGNORE_FILE, root)))
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, re.error) as error:
                 reason = (
                     f"cannot be used ({type(error).__name__}); write it in UTF-8, one pattern a line as in .gitignore"
                 )
@@ -68,10 +71,43 @@ def list_files(folder: Path, known: Callable[[Path], bool]) -> Listing:
     return Listing(found, failures, others)
 
 
+class _Pattern(GitIgnoreSpecPattern):
+    """One line of an ignore file, in time that a name cannot blow up.
+
+    A folder may come from a stranger, and pathspec's expression for "*a*a*a*b" takes time with the fourth power of the
+    name. Here what stands between two stars is found once, at its first place (as `fnmatch` does it): wherever it was
+    found further on, the second star would have reached there, too. So with whole folders between two "**".
+    """
+
+    @classmethod
+    def pattern_to_regex(cls, pattern: Any) -> Any:
+        expression, include = super().pattern_to_regex(pattern)
+        return (expression and _first_places(expression)), include
+
+
+def _first_places(expression: str) -> str:
+    first, *between = (_stars(part) for part in expression.split(_FOLDERS))
+    if not between:
+        return first
+    if first.startswith(_FOLDERS_FIRST):
+        first = rf"^(?>(?:.+?/)??{first.removeprefix(_FOLDERS_FIRST)}(?=/))"
+    return "".join([first, *(rf"(?>(?:/.+?)??{part}(?=/))" for part in between[:-1]), _FOLDERS, between[-1]])
+
+
+def _stars(expression: str) -> str:
+    first, *parts = expression.split(_STAR)
+    found = [first]
+    for part in parts[:-1]:  # each up to the next star; one that a folder ends has only one place
+        found.append(f"{_STAR}{part}" if "/" in part.replace("[^/]", "") else f"(?>{_STAR}?{part})")
+    return "".join([*found, *(f"{_STAR}{part}" for part in parts[-1:])])
+
+
 def _patterns(file: Path, root: Path) -> GitIgnoreSpec:
     if not (file.is_file() and file.resolve().is_relative_to(root)):  # a pipe would never end, a link leads elsewhere
         raise ValueError("no file of the folder")
-    return GitIgnoreSpec.from_lines(file.read_text(encoding="utf-8-sig").splitlines())
+    # "simple" is Python's own `re`: others do not know all of what we write.
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    return GitIgnoreSpec.from_lines(lines, _Pattern, backend="simple")
 
 
 def _is_ignored(path: Path, rules: list[_Ignored], ending: str = "") -> bool:

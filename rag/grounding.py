@@ -63,6 +63,7 @@ _REFUSAL = re.compile(
     r" (?:\w+ )?(?:information|mention|answer)\b",
     re.I,
 )
+_LONGEST_CLAIM = 1_500  # characters: no quote has so many, and the rules compare every word with every other
 _LEAST_ALIKE = 0.4  # share of words under which no closer look is worth its time
 # How models say that they keep to what they were shown: no statement of its own.
 _FRAME = re.compile(
@@ -191,6 +192,8 @@ class Checker:
         said = _FRAME.sub("", claim.text)
         if not content_words(said):
             return Dropped(claim.text, "it says nothing that could be checked")
+        if len(said) > _LONGEST_CLAIM:
+            return Dropped(claim.text, "it is longer than any quote")
         vector = self._encoder.documents([said])[0]
         reason = ""
         for group in (cited, others):

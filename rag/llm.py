@@ -31,6 +31,7 @@ from urllib.parse import unquote, urlsplit
 from filelock import FileLock
 
 from .errors import LLMUnavailable, ModelDownloadFailed, ModelMissing, SettingsError
+from .formats import storable
 from .settings import EMBEDDED_LLM, NO_LLM, Settings, shown_address
 from .types import LLMOutcome
 
@@ -341,7 +342,7 @@ def _whole(pieces: _Text) -> _Text:
     for piece in pieces:
         text = half + piece
         half = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        yield text.removesuffix(half).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        yield storable(text.removesuffix(half).encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _hidden(pieces: _Text, secrets: Sequence[str]) -> _Text:
@@ -639,8 +640,12 @@ def _fetch(folder: Path, report: Callable[[str], None]) -> Path:
 
 
 def _marker(weights: Path) -> tuple[Path, bytes]:
-    """Return the file that says that the weights were verified, and what it must hold: the time they were changed."""
-    stamp = f"{WEIGHTS_SHA256} {weights.stat().st_mtime_ns}"
+    """Return the file that says that the weights were verified, and what it must hold: their state then.
+
+    The time of a file's content can be set by anybody who changed it; that of its entry (ctime) cannot.
+    """
+    state = weights.stat()
+    stamp = f"{WEIGHTS_SHA256} {state.st_ino} {state.st_mtime_ns} {state.st_ctime_ns}"
     return weights.with_name(f"{weights.name}.verified"), stamp.encode()
 
 

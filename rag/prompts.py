@@ -44,11 +44,15 @@ def parse_prompt(name: str, text: str, variables: frozenset[str]) -> Prompt:
     if not separator:
         raise PromptError(f"prompts/{name}.md has no line of three dashes between system text and template; add it")
     try:
-        found = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
+        fields = [parts[1:] for parts in string.Formatter().parse(template) if parts[1] is not None]
     except ValueError as error:
         raise PromptError(f"prompts/{name}.md: {error}; write {{{{ and }}}} for literal braces") from error
+    found = {str(field) for field, _, _ in fields}
     if missing := variables - found:
         raise PromptError(f"prompts/{name}.md does not use {{{min(missing)}}}; put it where its value belongs")
     if unknown := found - variables:
-        raise PromptError(f"prompts/{name}.md uses {{{min(unknown)}}}, which nobody fills; remove it")
+        shown = " ".join(min(unknown).split())
+        raise PromptError(f"prompts/{name}.md uses {{{shown}}}, which nobody fills; remove it")
+    if formatted := [field for field, form, conversion in fields if form or conversion]:
+        raise PromptError(f"prompts/{name}.md formats {{{formatted[0]}}}; write its name alone between the braces")
     return Prompt(system.strip(), template.strip(), hashlib.sha256(text.encode()).hexdigest()[:12])

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .bert import Bert, FloatArray, scores, word_pieces
-from .embedding import model_folder, packaged_damaged, packaged_encoder, published_weights
+from .embedding import model_folder, packaged_damaged, packaged_encoder, published_weights, verify_published
 from .errors import EmbeddingUnavailable
 from .kept import Kept, once
 from .settings import PACKAGED_EMBEDDER, Settings
@@ -37,6 +37,7 @@ _ANSWER_TOKENS = 24
 _SOFTNESS = 3.0
 _KEPT = 512  # readings
 WEIGHTS = Path(str(files("rag"))) / "weights" / "reader.safetensors"
+WEIGHTS_SHA256 = "95e984c309f4592e848c997bd5cd52ca39229d885c9777e5e3f6ff59b2790035"  # docs/reader.md
 
 
 def _nothing() -> FloatArray:
@@ -92,9 +93,11 @@ def squeezed(logit: float) -> float:
 class Reader:
     """Loads on first use, never from the network; keeps what it read, bounded; safe between threads."""
 
-    def __init__(self, folder: Path, weights: Path) -> None:
+    def __init__(self, folder: Path, weights: Path, published: str = "") -> None:
+        """`published` is the sha256 that the file `weights` must have; any will do where it is empty: a new one."""
         self._folder = folder
         self._weights = weights
+        self._published = published
         self._lock = threading.Lock()
         self._bert = Bert(folder, self._adapted, self._scores, packaged_damaged)
         self._kept = Kept[tuple[str, Passage], Reading](_KEPT)
@@ -127,6 +130,7 @@ class Reader:
     def _read(self, wanted: Sequence[tuple[str, Passage]]) -> list[Reading]:
         with self._lock:  # to load once
             pieces = self._pieces
+        verify_published(self._folder)
         windows = windows_of(pieces, [(question, of.title, of.text) for question, of in wanted])
         seen: list[list[tuple[Span, float, float]]] = [[] for _ in wanted]
         for number, tokens, logits in zip(windows.of, windows.tokens, self._bert.run(windows.rows), strict=True):
@@ -156,10 +160,13 @@ class Reader:
 
     @cached_property
     def _trained(self) -> dict[str, FloatArray]:
-        from safetensors.numpy import load_file
+        from safetensors.numpy import load
 
         try:
-            found: dict[str, FloatArray] = load_file(self._weights)
+            data = self._weights.read_bytes()
+            if self._published and hashlib.sha256(data).hexdigest() != self._published:
+                raise ValueError("they are not the published ones")
+            found: dict[str, FloatArray] = load(data)
             found["head.weight"]
         except Exception as error:  # a damaged file raises whatever its reader raises
             raise self._unreadable(error) from error
@@ -250,7 +257,7 @@ def open_reader(embed_model: str) -> Reader | None:
 @once
 def _packaged_reader() -> Reader:
     """One for the process, however many indexes it opens."""
-    return Reader(model_folder(PACKAGED_EMBEDDER), WEIGHTS)
+    return Reader(model_folder(PACKAGED_EMBEDDER), WEIGHTS, WEIGHTS_SHA256)
 
 
 def prepare(settings: Settings) -> None:

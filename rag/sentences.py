@@ -109,6 +109,12 @@ def sentences(text: str, start: int = 0, end: int | None = None) -> list[Span]:
     return spans
 
 
+def without_mark(line: str) -> str:
+    """A line without the mark of the list item that it opens."""
+    mark = LIST_ITEM.match(line)
+    return line[mark.end() :] if mark else line
+
+
 def _trim(text: str, start: int, end: int) -> Span:
     """The range without the whitespace at its ends."""
     while start < end and text[start].isspace():

@@ -64,12 +64,13 @@ class Settings(BaseSettings):
             super().__init__(**values)
         except ValidationError as error:
             first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"]) or "settings"
+            name = _one_line(".".join(str(part) for part in first["loc"])) or "settings"
             raise SettingsError(
-                f"setting '{name}': {first['msg']}; correct the keyword, RAG_{name.upper()} or rag.toml"
+                f"setting '{name}': {_one_line(first['msg'])}; correct the keyword, RAG_{name.upper()} or rag.toml"
             ) from error
-        except ValueError as error:  # rag.toml that is not TOML
-            raise SettingsError(f"rag.toml cannot be read: {error}; correct it or move it away") from error
+        except (ValueError, OSError, RecursionError) as error:  # rag.toml that is not TOML, or may not be read
+            why = "it is nested too deeply" if isinstance(error, RecursionError) else _one_line(str(error))
+            raise SettingsError(f"rag.toml cannot be read: {why}; correct it or move it away") from error
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
@@ -98,6 +99,10 @@ class Settings(BaseSettings):
 def shown_address(address: str) -> str:
     """An address as it may be shown: without the name, the password and the query, where keys can stand."""
     return _SECRET_IN_ADDRESS.sub("***", address) if "://" in address else address
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def resource(*parts: str) -> Path:

@@ -18,6 +18,7 @@ from .types import Span
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_RANK = re.compile(r"(?<!\d)\d++(?:st|nd|rd|th)\b")  # from the first digit only: else n digits take n² steps
 _VOWELS = re.compile(r"[aeiouy]+")
 _VOWEL_KIND = str.maketrans("eyo", "iiu")
 _DOUBLE = re.compile(r"(.)\1+")
@@ -77,12 +78,12 @@ def words(text: str) -> list[str]:
 
 @lru_cache(maxsize=65536)
 def fold(word: str) -> str:
-    """Lower-case, accents and apostrophes off, and the possessive 's with them."""
+    """Lower-case, accents, apostrophes and the possessive 's off. Never empty: some letters are accents."""
     word = word.replace("’", "'")
     if word[-2:].lower() == "'s":
         word = word[:-2]
-    decomposed = unicodedata.normalize("NFKD", word.replace("'", "").casefold())
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
+    decomposed = unicodedata.normalize("NFKD", word.replace("'", "").casefold()).casefold()  # "ᴬ" is an A by then
+    return "".join(c for c in decomposed if not unicodedata.combining(c)) or word
 
 
 @lru_cache(maxsize=65536)
@@ -111,10 +112,7 @@ def numbers(text: str) -> frozenset[str]:
 def cardinals(text: str) -> frozenset[str]:
     """The amounts in `text`: numbers but for ranks ("first", "3rd") and "one", which is mostly a pronoun."""
     kept = " ".join(word for word in words(text) if word not in _ORDINAL_WORDS and word != "one")
-    return frozenset(
-        {_plain(match) for match in _NUMBER.findall(re.sub(r"\d+(?:st|nd|rd|th)\b", " ", text))}
-        | _spelled(kept.split())
-    )
+    return frozenset({_plain(match) for match in _NUMBER.findall(_RANK.sub(" ", text))} | _spelled(kept.split()))
 
 
 def around(text: str, short: str | None) -> tuple[str, str, str]:
@@ -126,7 +124,10 @@ def around(text: str, short: str | None) -> tuple[str, str, str]:
 def _plain(number: str) -> str:
     """Digits without thousands separators: a comma before exactly three digits."""
     number = re.sub(r",(?=\d{3}(?:\D|$))", "", number)
-    return str(int(number)) if number.isdigit() else number
+    if not number.isdigit():
+        return number
+    # Not by int(): it refuses more than 4,300 digits, and a document may have them.
+    return "".join(str(unicodedata.digit(digit)) for digit in number).lstrip("0") or "0"
 
 
 def _spelled(tokens: Iterable[str]) -> set[str]:

@@ -21,11 +21,12 @@ from .grounding import (
 )
 from .llm import Writer
 from .prompts import Prompt, load_prompt
-from .sentences import LIST_ITEM
+from .sentences import without_mark
 from .types import Dropped, Passage, StepReport
 
 _MOST_TOKENS = 400
 _MOST_CHARACTERS = 8_000  # about four times as much
+_MOST_WITH_THOUGHTS = 200_000  # characters of a reply, thoughts and all; whatever comes behind them is not read
 _SUCCESSOR = 40  # characters within which a next sentence has begun
 _ONE_SENTENCE_TOKENS = 80
 _SAME = str.maketrans("“”„«»‘’‐‑–−", '"""""\'\'----')
@@ -137,7 +138,7 @@ class Copy:
     """
 
     def __init__(self, quote: str) -> None:
-        self._words = _spoken(LIST_ITEM.sub("", quote, count=1))
+        self._words = _spoken(without_mark(quote))
         self._asks = "?" in quote
 
     def against(self, text: str) -> str:
@@ -179,12 +180,13 @@ def _claims_of(pieces: Iterable[str]) -> Iterator[Claim]:
             behind = 0 if is_stop else behind + len(piece)
             if behind < _SUCCESSOR:
                 yield from completed_claims(reply)
-            if is_stop and len(without_thinking(reply)) > _MOST_CHARACTERS:  # it does not keep to the length asked for
+            # It may not keep to the length that was asked for.
+            if len(reply) > _MOST_WITH_THOUGHTS or (is_stop and len(without_thinking(reply)) > _MOST_CHARACTERS):
                 break
     except LLMUnavailable:
         yield from completed_claims(reply)  # what it said before it broke off is as good as any
         raise
-    yield from claims(reply)
+    yield from claims(reply[:_MOST_WITH_THOUGHTS])
 
 
 def _kept(outcome: Support | Dropped, claim: Claim, into: Composer) -> bool:

@@ -83,3 +83,15 @@ def test_a_text_speaks_of_it_or_not(question: str, share: float) -> None:
 )
 def test_a_question_for_several_is_told_from_one_for_one(question: str, several: bool) -> None:
     assert asks_for_several(question) == several
+
+
+def test_an_endless_word_takes_no_endless_time() -> None:
+    # The words of what is asked for were sought in every way in which the first could be cut: hours for this one.
+    assert asked_for("x" * 3900 + " b c d e f g h") == []
+    assert asked_for("x" * 3900 + " b c d e f g") == ["x" * 3900]
+    assert asked_for("What is" + " " * 3900 + "\nthe weather\nlike") == ["weather"]
+
+
+def test_only_the_mark_of_a_list_is_no_amount() -> None:
+    assert holds("number", "In all they caught 42. It took an hour", "How many herons?")
+    assert not holds("number", "42. It took an hour", "How many herons?")

@@ -283,11 +283,33 @@ def test_a_rewrite_that_brings_in_a_name_is_not_searched_for(folder: Path, tmp_p
 
 
 def test_only_the_end_of_a_long_conversation_is_read() -> None:
-    said: list[Message] = [{"role": "user", "content": f"{number} {'a' * 20_000}"} for number in range(1_000)]
-    kept = recent(said)
+    roles = ("user", "assistant")
+    said: list[Message] = [{"role": roles[n % 2], "content": f"{n} {'a' * 20_000}"} for n in range(1_000)]  # type: ignore[typeddict-item]
+    kept = recent(said, 4_000)
     assert [message["content"].split()[0] for message in kept] == [str(number) for number in range(900, 1_000)]
-    assert max(len(message["content"]) for message in kept) == 10_000
+    assert [len(message["content"]) for message in kept] == [4_000, 10_000] * 50
 
 
 def test_what_no_file_can_hold_is_not_kept_of_a_conversation() -> None:
-    assert recent([{"role": "user", "content": "\ud800 Ada"}]) == [{"role": "user", "content": "? Ada"}]
+    assert recent([{"role": "user", "content": "\ud800 Ada"}], 4_000) == [{"role": "user", "content": "\ufffd Ada"}]
+
+
+def test_a_run_of_commas_and_blanks_takes_no_endless_time() -> None:
+    # Minutes, when each comma and blank was tried in every way.
+    run = "," * 1900 + " " * 1900
+    assert parts(f"Who built it{run}x", f"Who built it{run}x") == [f"Who built it{run}x"]
+    assert parts(f"Who built it{run}and when was it opened", f"Who built it{run}and when was it opened") == [
+        "Who built it",
+        "when was it opened",
+    ]
+
+
+def test_of_a_history_no_more_is_read_than_could_be_said(folder: Path, tmp_path: Path) -> None:
+    book = " ".join(f"word{n}" for n in range(100_000))
+    history: list[Message] = [
+        {"role": "user", "content": f"Who built {book}?"},
+        {"role": "assistant", "content": f"\ud800 {book}"},
+    ] * 200
+    with Assistant.open(Settings(documents=folder, index_dir=tmp_path / "index", llm="none")) as assistant:
+        answer = assistant.ask("And why did he do it?", history=history)
+    assert len(answer.standalone_question) < 3 * assistant.settings.question_chars

@@ -327,3 +327,14 @@ def test_a_collection_is_read_line_by_line(tmp_path: Path) -> None:
     found = read_collection(path, root="", max_bytes=100)  # far less than the file has
     assert next(found) == next(read_collection(path, root="", max_bytes=LIMIT))
     assert sum(isinstance(item, Failure) for item in found) == 100_000
+
+
+def test_what_is_wrong_with_a_line_is_one_line(tmp_path: Path) -> None:
+    _, failure = collect(tmp_path, {"id": "a\nb", "text": "One."}, {"id": "a\nb", "text": "Two."})
+    assert isinstance(failure, Failure)
+    assert failure.reason.startswith("the id 'a b' was used before")
+
+
+@pytest.mark.parametrize("end", ["\f", "\v", "\u2028", "\x85"])
+def test_a_title_is_one_line_whatever_ends_it(tmp_path: Path, end: str) -> None:
+    assert read(tmp_path, f"The mill{end}of Tarn\n\nIt stands.".encode()).title == "The mill of Tarn"

@@ -338,6 +338,19 @@ def test_a_damaged_packaged_model_is_named_with_its_cure(
         Assistant.open(settings)
 
 
+def test_one_changed_byte_of_the_packaged_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = copy_of_the_model(tmp_path / "model")
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)  # the last weight's: nothing but its hash tells
+        last = file.read(1)[0]
+        file.seek(-1, 2)
+        file.write(bytes([last ^ 1]))
+    monkeypatch.setattr(rag.embedding, "model_folder", lambda name: folder)
+    for use in (lambda: PackagedEncoder().weights, lambda: PackagedEncoder().queries(["Who?"])):
+        with pytest.raises(EmbeddingUnavailable, match=r"are not the published ones .*; run 'pip install --force-"):
+            use()
+
+
 def test_without_openvino_its_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(EmbeddingUnavailable, match=r"run 'pip install --force-reinstall openvino'$"):

@@ -111,6 +111,13 @@ def test_what_the_passages_do_not_say_is_dropped(checker: Checker, claim: str, r
     assert reason in outcome.reason
 
 
+def test_a_sentence_longer_than_any_quote_is_not_compared(checker: Checker) -> None:
+    names = " ".join(f"Ann{n}" for n in range(4000))  # the rules look at every name beside every other
+    found = checker.check(Claim(names, (1,)))
+    assert isinstance(found, Dropped)
+    assert found.reason == "it is longer than any quote"
+
+
 def test_a_wrong_marker_is_mended_from_the_passages_shown(checker: Checker) -> None:
     for cited in ((1,), (), (7,)):
         outcome = checker.check(Claim("The River Guard has 1200 members.", cited))

@@ -17,10 +17,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hardness import strangers
+from hardness import endpoints, keys, strangers
 from hardness.canary import SECRET, Canary, Watch
 from hardness.crafted import CRAFTED
-from hardness import endpoints, keys
 from hardness.served import OUTSIDE_TEXT
 from hardness.subject import Subject, inspect, texts_of
 from hardness.table import Row, printed
@@ -43,6 +42,8 @@ SOME = [
     ("endpoints", 17, 50),
     ("keys", 6, 150),
     ("webserver", 14, 3000),
+    ("fuzz", 31, 8_000),
+    ("supply", 9, 200),
 ]
 
 

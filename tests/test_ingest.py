@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -11,8 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
 
 import rag.documents
+import rag.folders
 from rag.errors import DocumentsNotFound
 from rag.ingest import Ingester, Progress
 from rag.sandbox import Sandbox
@@ -300,6 +305,32 @@ def test_what_a_ragignore_names_is_passed_over_and_leaves_the_index(place: Place
     place.write("sub/.ragignore", "secret.txt\n")
     assert set(place.ingester.ingest_default().removed) == {"draft-1.txt", "old/a.txt", "old/b.txt", "sub/secret.txt"}
     assert place.sources() == ["kept.txt", "sub/open.txt"]
+
+
+def test_a_ragignore_takes_no_endless_time(place: Place) -> None:
+    deep = "a/" * 60
+    place.write(f"{'a' * 200}.txt", "One.")
+    place.write(f"{deep}one.txt", "Two.")
+    place.write(".ragignore", f"{'*a' * 30}b\n{'a/**/' * 20}b\n**/{'a/**/' * 20}b\n")
+    assert len(place.ingester.ingest_default().added) == 2  # years, as pathspec alone would match these
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "*", "**", "/", "?", "*a", "**/", "/**/", "a/", "[ab]"]), max_size=8),
+    st.text("aab/c", min_size=1, max_size=12),
+)
+def test_a_ragignore_means_what_git_means(parts: list[str], name: str) -> None:
+    pattern, name = "".join(parts), re.sub("/+", "/", name).strip("/") or "a"
+    ours = GitIgnoreSpec.from_lines([pattern], rag.folders._Pattern, backend="simple")
+    theirs = GitIgnoreSpec.from_lines([pattern], backend="simple")
+    assert ours.match_file(name) == theirs.match_file(name)
+
+
+def test_a_ragignore_with_an_impossible_range_is_reported(place: Place) -> None:
+    place.write("draft.txt", "A draft.")
+    place.write(".ragignore", "[z-a]\n")
+    (failure,) = place.ingester.ingest_default().failed
+    assert failure.source == ".ragignore"
 
 
 def test_a_ragignore_that_cannot_be_read_is_reported_and_nothing_is_removed(place: Place) -> None:

@@ -30,6 +30,7 @@ from urllib.parse import quote
 
 import pytest
 from endpoint import HANG, Server, Speaking, certified, eventually, reading, serving
+from scripted import ScriptedLLM
 
 from rag import llm
 from rag.errors import LLMUnavailable, ModelDownloadFailed, ModelMissing, SettingsError
@@ -875,6 +876,18 @@ def test_weights_put_there_by_hand_are_taken_and_damaged_ones_are_not(weights: P
     assert embedded_weights(settings) is None
 
 
+def test_weights_that_were_changed_and_given_their_old_time_are_refused(weights: Path, tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path)
+    copy = Path(shutil.copyfile(weights, tmp_path / WEIGHTS_FILE))
+    assert embedded_weights(settings) == copy
+    before = copy.stat()
+    with copy.open("r+b") as file:
+        file.seek(50_000_000)
+        file.write(b"damaged")
+    os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert embedded_weights(settings) is None
+
+
 def test_verified_weights_are_not_read_again_at_every_start(weights: Path, tmp_path: Path) -> None:
     settings = Settings(cache_dir=tmp_path)
     shutil.copyfile(weights, tmp_path / WEIGHTS_FILE)
@@ -886,3 +899,9 @@ def test_verified_weights_are_not_read_again_at_every_start(weights: Path, tmp_p
 
     hashed = seconds()
     assert min(seconds() for _ in range(5)) < hashed / 10
+
+
+def test_a_reply_has_no_halves_of_characters() -> None:
+    writer = open_writer(Settings(), ScriptedLLM(replies=["It was \ud83d\0 he."]))
+    assert writer is not None
+    assert "".join(writer.stream("", "", max_tokens=9)) == "It was \ufffd\ufffd he."  # no tokenizer takes a half

@@ -23,12 +23,16 @@ def test_values_with_braces_are_inserted_as_they_are() -> None:
         ("system\n---\nnothing", "{question}"),
         ("system\n---\n{question} {context}", "{context}"),
         ("system\n---\n{question", "braces"),
+        ("system\n---\n{question!r}", "formats {question}"),
+        ("system\n---\n{question:>9}", "formats {question}"),
+        ("system\n---\n{question} {a\nb}", "{a b}"),
     ],
 )
 def test_a_wrong_prompt_is_named(text: str, complaint: str) -> None:
     with pytest.raises(PromptError, match=r"prompts/x\.md") as caught:
         parse_prompt("x", text, WANTED)
     assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_missing_prompt_says_so() -> None:

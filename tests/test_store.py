@@ -774,7 +774,7 @@ def test_a_passage_that_is_not_what_its_document_says_is_not_quoted(tmp_path: Pa
     with open_store(tmp_path / "index") as store:
         passages = store.passages([1, 2, 3])
         store.verify_quotable(passages[1:])
-        with pytest.raises(IndexDamaged, match="passage 1 of .* is not what its document says; run 'rag rebuild'"):
+        with pytest.raises(IndexDamaged, match=r"passage 1 of .* is not what its document says; run 'rag rebuild'"):
             store.verify_quotable(passages)
 
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rag.terms import cardinals, content_words, names, numbers, same_sound, stem, words
+from rag.terms import cardinals, content_words, fold, names, numbers, same_sound, stem, words
 
 
 def test_words_are_folded() -> None:
@@ -87,3 +87,17 @@ def test_threads_stem_without_mixing_their_words() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: [unremembered(word) for word in some], range(4)))
     assert found == [expected] * 4
+
+
+def test_a_number_may_have_any_number_of_digits() -> None:
+    assert numbers("9" * 5000) == cardinals("9" * 5000) == {"9" * 5000}
+    assert numbers("00" + "7" * 5000) == {"7" * 5000}
+    assert numbers("٠٣") == {"3"}
+    assert cardinals("1" * 200_000) == {"1" * 200_000}  # in a moment, not after a minute
+
+
+@pytest.mark.parametrize("word", ["ᴬ", "\uff9e", "ﷺ", "İstanbul", "ǅ", "Straße", "don’t"])
+def test_a_folded_word_is_folded_and_never_empty(word: str) -> None:
+    (folded,) = words(word)
+    assert folded
+    assert fold(folded) == folded

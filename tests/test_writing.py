@@ -96,6 +96,7 @@ def test_no_copy(quote: str, reply: str) -> None:
         ("1- General Lee (retired) as head", "General Lee, retired, as head."),
         ("The ‘Heron’ — it’s old.", "The 'heron' — it's old."),
         ("Who knew?", "who knew?"),
+        ("The war – long – ended in 1903.", "The war – long – ended in 1903."),  # no list: the dash is its own
     ],
 )
 def test_a_copy(quote: str, reply: str) -> None:

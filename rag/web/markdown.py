@@ -11,7 +11,7 @@ from ..types import Answer, Citation, Passage
 from .place import place
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~!&$^@]|(?<=\w)[:.](?=\S)")  # "http:" and "www." make links, too
-_AT_LINE_START = re.compile(r"^(\s*)(?:([-+=])|(\d+)([.)]))", re.MULTILINE)
+_AT_LINE_START = re.compile(r"^([^\S\n]*)(?:([-+=])|(\d+)([.)]))", re.MULTILINE)
 
 
 def as_markdown(answer: Answer, series: str = "") -> str:

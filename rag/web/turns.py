@@ -59,8 +59,14 @@ def restored(kept: Any) -> Turns:
 
 
 def well_formed(kept: Any) -> Any:
-    """JSON without the halves of characters that no file and no response can hold."""
-    return json.loads(json.dumps(kept, ensure_ascii=False).encode(errors="replace"))
+    """JSON without the halves of characters that no file and no response can hold.
+
+    Raises ValueError for what is nested too deeply.
+    """
+    try:
+        return json.loads(json.dumps(kept, ensure_ascii=False).encode(errors="replace"))
+    except RecursionError as error:
+        raise ValueError("this conversation cannot be read; it is nested too deeply") from error
 
 
 def _restored(kept: Any) -> Turn:

@@ -20,7 +20,19 @@ class Run(Protocol):
 
 
 # Modules of this package; each has `run`. They are imported one at a time: what one loads may have threads.
-PARTS = ("kills", "uploads", "disk", "sharing", "files", "strangers", "endpoints", "keys", "webserver")
+PARTS = (
+    "kills",
+    "uploads",
+    "disk",
+    "sharing",
+    "files",
+    "strangers",
+    "endpoints",
+    "keys",
+    "webserver",
+    "fuzz",
+    "supply",
+)
 
 
 def main() -> int:

@@ -598,3 +598,13 @@ def test_markdown_of_a_hostile_title_makes_no_link_and_a_short_file_name() -> No
     assert file["text"].startswith("# \\# \\[x\\](http\\://example\\.com) ü")
     assert file["text"].count("\n") == 1
     assert len(file["name"]) <= 63
+
+
+def test_what_is_nested_too_deeply_is_told() -> None:
+    deep: Any = []
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(ValueError, match="nested too deeply"):
+        restored([deep])
+    exported = conversations.conversation_export({"title": "t", "turns": [deep], "created": "", "format": "json"})
+    assert "nested too deeply" in exported["failed"]

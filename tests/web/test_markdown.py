@@ -56,3 +56,7 @@ def test_hostile_words_are_text(words: str) -> None:
 def test_what_is_escaped_is_shown_as_it_was(words: str) -> None:
     (paragraph,) = MarkdownIt().parseInline(text(words))
     assert "".join(child.content for child in paragraph.children or []) == words
+
+
+def test_many_empty_lines_take_no_endless_time() -> None:
+    assert text("\n" * 100_000 + "- x") == "\n" * 100_000 + "\\- x"  # the square of the lines: hours
