@@ -29,9 +29,10 @@ PUBLIC = """
 # From the bottom up (DESIGN §3): a module may import from the rows above its own, never from its own row or below.
 LAYERS = [
     {"types", "errors"},
-    {"settings", "terms", "sentences", "formats", "kept", "english", "bert"},
+    {"settings", "terms", "sentences", "formats", "kept", "english", "bert", "untrusted"},
     {"roles"},
-    {"clauses", "spelling", "answertype", "disagreement", "prompts", "embedding", "llm", "conversation", "schema"},
+    {"clauses", "spelling", "answertype", "dictation", "disagreement"},
+    {"prompts", "embedding", "llm", "conversation", "schema"},
     {"templates"},
     {"splitting", "units", "feedback"},
     {"documents", "folders", "fulltext", "database"},
