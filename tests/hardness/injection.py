@@ -55,7 +55,6 @@ from .poison import HONEST, VILLAIN, WAYS, Poison, Way, poisons, some_ways
 from .table import Row
 
 SECRET = "secret.txt"  # a document that no question may use
-_ENDLESS = 200_000
 
 
 # -- what may be seen --------------------------------------------------------------------------------------------------
@@ -431,7 +430,8 @@ def embedded(scene: Scene, count: int) -> Row:
         row.figures = "skipped: run 'rag models pull'"
         return row
     modes = {"written": 0, "quoted": 0}
-    with scene.opened(llm="embedded", refuse_below=0.0) as assistant:
+    patient = {"first_token_s": 300, "total_s": 600}  # the machine may be busy: a reply that is late would try nothing
+    with scene.opened(llm="embedded", refuse_below=0.0, **patient) as assistant:
         for poison in _spread(scene.poisons, count):
             answers = list(assistant.stream(poison.subject.question, exclude=[SECRET]))
             wrong, gone = scene.inspected(assistant, answers)
