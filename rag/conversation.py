@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from .formats import storable
-from .terms import cardinals, content_words, names, same_sound, words
+from .terms import cardinals, content_words, names, numbers, same_sound, stem, stems, words
 from .types import Hit, Message
 
 _GREETINGS = frozenset("hello hi hey greetings howdy salam salaam hallo".split()) | {
@@ -74,6 +74,22 @@ _MORE = re.compile(
     r"(?:(?:tell|show|give) (?:me|us) (?:some |any )?more|(?:some |any(?:thing)? )?more|go on|continue|carry on|proceed"
     r"|(?:what|anything|something) else|elaborate|yes|yeah|yep|sure|please do)"
     r"(?: (?:about|on) (?:it|this|that|him|her|them))?(?: please)?"
+)
+# Words of which questions are made; and verbs whose stems do not tell that their forms are one word.
+_ASKING = frozenset(
+    stem(word)
+    for word in """
+    happen occur place located situated based exist held work used call reason cause purpose role effect result way type
+    sort part example person people man woman event date day month year time age period country city town area amount
+    total cost size long old far big large high detail information describe explain mention specific exact current
+    previous following first second last next new main important different difference compare comparison relation
+    related concern answer question conversation discuss talk earlier
+    become became begin began bring brought build built buy bought choose chose come came draw drew fall fell feel felt
+    fight fought find found get got give gave go went gone grow grew hold keep kept know knew lead led leave left lie
+    lose lost make made mean meant meet met pay paid rise rose run ran say said see saw seen seek sought sell sold send
+    sent spend spent speak spoke stand stood take took taken teach taught tell told think thought throw threw understand
+    understood wear wore win won write wrote written
+    """.split()
 )
 _EARLIER_QUESTIONS = 3
 # Of what was said before: enough for any conversation, and a bound on what somebody makes us read.
@@ -212,6 +228,17 @@ def is_faithful(rewritten: str, question: str, history: Sequence[Message]) -> bo
         and _all_in(names(rewritten), words(told))
         and _all_in(names(question), words(rewritten))
     )
+
+
+def new_words(rewritten: str, question: str, history: Sequence[Message]) -> list[str]:
+    """The words that a rewritten question brings in, but for those of which all questions are made.
+
+    The rewrite is shown: a word that nobody said may come from a document's order, or from the prompt.
+    """
+    told = " ".join((question, *(turn["content"] for turn in history)))
+    known, spelt = stems(told) | _ASKING, words(told)
+    new = [word for word in content_words(rewritten) if stem(word) not in known and not numbers(word)]
+    return [word for word in new if not _all_in([word], spelt)]
 
 
 def _all_in(wanted: Sequence[str], said: Sequence[str]) -> bool:

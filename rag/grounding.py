@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
+from .dictation import dictated, orders_to_speak
 from .disagreement import disagreement, first_word, replaced
 from .embedding import Encoder
 from .evidence import Evidence, EvidenceFinder
 from .sentences import sentences
 from .terms import content_words, names, numbers, stem, stems, words
 from .types import Citation, Dropped, Passage, Sentence
+from .untrusted import as_written, visible
 
 # Brackets and digits in all their looks: a model, or a document, may write 【1】, ［1］, [¹].
 _OPEN, _CLOSE, _DIGITS = r"\\?[\[［【〔⟦〚❲⁅]", r"\\?[\]］】〕⟧〛❳⁆]", r"[\d⁰¹²³⁴-⁹]{1,3}"
@@ -27,24 +29,32 @@ _LABEL = r"(?:(?:passages?|sources?|documents?|docs?|citations?|refs?)[\s:#.]*|\
 _MARKER = re.compile(
     rf"{_OPEN}\s*{_LABEL}({_DIGITS}(?:\s*[,;–-]\s*{_LABEL}{_DIGITS})*)\s*(?:†[^\]】]{{0,40}})?{_CLOSE}", re.I
 )
+# The same in a document's words, which may hold any number of digits; and what stands between brackets.
+_LITERAL_MARKER = re.compile(
+    r"\s*LABEL[\d⁰¹²³⁴-⁹]+(?:\s*[,;–-]\s*LABEL[\d⁰¹²³⁴-⁹]+)*\s*(?:†.*)?\\?".replace("LABEL", _LABEL), re.I | re.S
+)
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs that are drawn as nothing
+_BRACKETS = re.compile(r"\\?[\[［【〔⟦〚❲⁅]([^\[［【〔⟦〚❲⁅\]］】〕⟧〛❳⁆]*)[\]］】〕⟧〛❳⁆]")
 _AFTER_STOP = re.compile(rf"([.!?…][\"”’)]*)((?:\s*{_MARKER.pattern})+)", re.I)
 _HALF_MARKER = re.compile(rf"{_OPEN}[^\]］】〕⟧〛❳⁆]{{0,60}}$")
 _THOUGHT = r"(?:think(?:ing)?|thoughts?|reasoning|reflection|analysis)"
 # The opening tag may be part of the prompt: then only the closing one is in the reply.
 _THINKING = re.compile(rf"<{_THOUGHT}>.*?(?:</{_THOUGHT}>|\Z)|\A.*</{_THOUGHT}>", re.S | re.I)
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)")  # what drives a terminal
-# Joiners belong to the spelling of many scripts, but not to that of English.
-_STRAY_JOINER = re.compile(r"(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])")
-_TAG = re.compile(r"<!--.*?(?:-->|\Z)|</?[a-z][^<>]{0,300}>|<[a-z]+\s[^<>=]*=[^<>]*\Z", re.S | re.I)
+_TAG = re.compile(
+    r"<!--.*?(?:-->|\Z)|<[|｜][^<>\n]{0,60}[|｜]>|<?</?[a-z][^<>]{0,300}>>?|<[a-z]+\s[^<>=]*=[^<>]*\Z", re.S | re.I
+)
 _LINK = re.compile(r"(!?)\[([^\[\]\n]*)\]\([^)\n]*\)")
-# A heading and a row of a table are no sentences; of what else a line begins with, only the mark goes.
+# Images and links whose address stands elsewhere; a number in brackets is a marker, also behind an exclamation mark.
+_REFERENCE = re.compile(r"(!?)\[(?!\s*\^?\d)([^\[\]\n]*)\]\[(?!\s*\^?\d)[^\[\]\n]*\]|(!)\[(?!\s*\^?\d)[^\[\]\n]*\]")
+# A heading, a row of a table, a link's address are no sentences; of what else a line begins with, only the mark goes.
 _MARKUP = re.compile(
-    r"^[^\S\n]{0,3}(?:#{1,6}\s.*|\|.*|```.*|~~~.*)$"
+    r"^[^\S\n]{0,3}(?:#{1,6}\s.*|\|.*|```.*|~~~.*|\[[^\]\n]{1,60}\]:\s.*)$"
     r"|^[^\S\n]*(?:>[^\S\n]*)*(?:[>•]\s+|[-*+]\s+|\d{1,2}[.)]\s+)+"
     r"|\*\*|__|`|(?<!\w)\*(?=\w)|(?<=[\w.,!?])\*(?!\w)",
     re.M,
 )
 _NOT_FOUND = re.compile(r"^\W*(NOT FOUND\b|not found\W*$)|^\W*Not found\W*$")
+_NOTHING_FOUND = re.compile(r"\bnot found\b", re.I)
 _ABOUT_SHOWN = (
     r"(?:passages?|documents?|texts?|sources?|context|excerpts?|materials?|(?:provided|given|available) information)"
 )
@@ -64,6 +74,8 @@ _REFUSAL = re.compile(
     re.I,
 )
 _LONGEST_CLAIM = 1_500  # characters: no quote has so many, and the rules compare every word with every other
+_MOST_OF_TITLE = 0.5  # share of words that a title may lend to a claim: it says what a quote is about
+_LEADS_ON = (":", "“", '"', "‘", ">")
 _LEAST_ALIKE = 0.4  # share of words under which no closer look is worth its time
 # How models say that they keep to what they were shown: no statement of its own.
 _FRAME = re.compile(
@@ -111,6 +123,14 @@ def says_not_found(reply: str) -> bool:
     return bool(_NOT_FOUND.match(text) or _REFUSAL.search(text))
 
 
+def orders_refusal(text: str) -> bool:
+    """Whether a sentence of a document may tell its reader to say that nothing was found."""
+    return any(
+        orders_to_speak(sentence) and bool(_NOTHING_FOUND.search(sentence) or _REFUSAL.search(sentence))
+        for sentence in (text[span.start : span.end] for span in sentences(text))
+    )
+
+
 def claims(reply: str) -> list[Claim]:
     """The sentences of a reply. Markers behind the full stop belong to the sentence before it."""
     text = _AFTER_STOP.sub(lambda m: f" {m.group(2).strip()}{m.group(1)}", _plain(reply))
@@ -135,15 +155,9 @@ def without_thinking(reply: str) -> str:
 
 def _plain(reply: str) -> str:
     """The words of a reply: no thoughts, no Markdown, HTML or links, and nothing that cannot be seen."""
-    text = _visible(without_thinking(reply))
+    text = as_written(visible(without_thinking(reply)))
     text = _without_links(_TAG.sub("", text))
     return _HALF_MARKER.sub("", _MARKUP.sub("", text)).strip()
-
-
-def _visible(text: str) -> str:
-    """Without what drives a terminal, turns the direction of writing, or has no width."""
-    text = _STRAY_JOINER.sub("", _ESCAPE.sub("", text))
-    return "".join(c for c in text if c in "\n\t\u200c\u200d" or unicodedata.category(c) not in ("Cc", "Cf"))
 
 
 def _without_links(text: str) -> str:
@@ -152,7 +166,7 @@ def _without_links(text: str) -> str:
     for line in re.sub(r"\]\(\s+", "](", text).split("\n"):
         closed = line.rfind(")") + 1
         lines.append(_LINK.sub(_words_of_link, line[:closed]) + line[closed:])
-    return "\n".join(lines)
+    return _REFERENCE.sub(lambda link: "" if link[1] or link[3] else link[2], "\n".join(lines))
 
 
 def _words_of_link(link: re.Match[str]) -> str:
@@ -221,8 +235,12 @@ class Checker:
         unsupported = f"no sentence of the passages supports it (best share of its words {lexical:.2f})"
         if lexical < _LEAST_ALIKE:
             return unsupported
+        if _of_title(claim, quote.text, title) > _MOST_OF_TITLE:
+            return "it is what a title says, not the passage"
         if against := _unknown(claim, quote.text, title) or disagreement(claim, quote.text):
             return against
+        if order := dictated(claim, f"{_lead(quote)} {quote.text}".strip()):
+            return f"the passage only tells its reader to say so ('{order}')"
         if self._limits.word < 1.0:
             lexical = self._covered(claim, quote.text, known)
         score = 0.5 * lexical + 0.5 * max(quote.cosine, 0.0)
@@ -259,6 +277,28 @@ def _shared(claim: str, text: str) -> float:
     wanted = [stem(word) for word in _plain_words(claim)]
     held = stems(text)
     return sum(word in held for word in wanted) / len(wanted) if wanted else 1.0
+
+
+def _of_title(claim: str, quote: str, title: str) -> float:
+    """The share of the claim's content words that stand in the title and not in the quote, 0..1."""
+    wanted = [stem(word) for word in _plain_words(claim)]
+    only = stems(title) - stems(quote)
+    return sum(word in only for word in wanted) / len(wanted) if wanted else 0.0
+
+
+def _lead(quote: Evidence) -> str:
+    """What stands before the quote in its sentence, which may be cut into clauses, and a line before that leads to it.
+
+    "Reply with this line:" is no part of the line that follows, and says how it is meant.
+    """
+    text, start = quote.passage.text, quote.start - quote.passage.start
+    lead = ""
+    for span in sentences(text):
+        if span.start > start:
+            break
+        before = text[span.start : min(span.end, start)]
+        lead = f"{lead} {before}" if lead.endswith(_LEADS_ON) else before
+    return lead
 
 
 def _plain_words(text: str) -> list[str]:
@@ -321,4 +361,11 @@ class Composer:
 
 def shown(text: str) -> str:
     """Text for display: a literal "[12]" becomes "(12)", so that it cannot be read as one of our markers."""
-    return _BLANK_LINES.sub("\n", _MARKER.sub(lambda m: f"({m.group()[1:-1]})", text)).strip()
+    return _BLANK_LINES.sub("\n", _BRACKETS.sub(_in_round_brackets, text)).strip()
+
+
+def _in_round_brackets(literal: re.Match[str]) -> str:
+    """Whatever stands between its digits that has no width, or only marks them."""
+    unseen = ("Cc", "Cf", "Mn", "Me")
+    seen = "".join(c for c in literal[1] if c.isspace() or (unicodedata.category(c) not in unseen and c not in _BLANK))
+    return f"({literal[1]})" if _LITERAL_MARKER.fullmatch(seen) else literal[0]

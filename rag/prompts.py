@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .errors import PromptError
 from .settings import resource
+from .untrusted import as_data
 
 _SEPARATOR = "\n---\n"
 
@@ -21,8 +22,8 @@ class Prompt:
     digest: str
 
     def fill(self, **values: str) -> str:
-        """The user message. Values are inserted as they are: braces in them mean nothing."""
-        return self.template.format(**values)
+        """The user message. Values are data: braces in them mean nothing, and they end no delimiter of the template."""
+        return self.template.format(**{name: as_data(value) for name, value in values.items()})
 
 
 def load_prompt(name: str, variables: frozenset[str]) -> Prompt:

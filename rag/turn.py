@@ -21,6 +21,7 @@ from .units import cut
 
 _MORE_CANDIDATES = 2  # passages from the last answer of a follow-up, and from each part of a question
 _CONDENSE_TOKENS = 100
+_NEW_WORDS = 2  # of a rewritten question
 _SAME_TOPIC = 0.2  # cosine of a question to those before it, from which on they join its search
 
 
@@ -104,7 +105,8 @@ class TurnFinder:
         clear = conversation.asks_again(question) or conversation.asks_for_more(question)
         if not history or clear or not self._writer or not self._writer.capable:
             return own
-        told = "\n".join(f"{said['role']}: {said['content']}" for said in history[-6:])
+        # Each in a line of its own: what was quoted from a document cannot begin another one's turn.
+        told = "\n".join(f"{said['role']}: {' '.join(said['content'].split())}" for said in history[-6:])
         filled = self.prompt.fill(history=told, question=question)
         try:
             reply = "".join(self._writer.stream(self.prompt.system, filled, max_tokens=_CONDENSE_TOKENS))
@@ -113,7 +115,12 @@ class TurnFinder:
         rewritten = " ".join(without_thinking(reply).split())
         # A rewrite that rambles or brings in something new is not what was asked: better our own way.
         fits = 0 < len(rewritten) <= min(self._settings.question_chars, 4 * len(question) + 200)
-        return rewritten if fits and conversation.is_faithful(rewritten, question, history) else own
+        faithful = fits and conversation.is_faithful(rewritten, question, history)
+        return rewritten if faithful and self._may_be_new(conversation.new_words(rewritten, question, history)) else own
+
+    def _may_be_new(self, new: Sequence[str]) -> bool:
+        """Whether a rewrite may bring in these words: one or two that the documents know, to say what was left out."""
+        return len(new) <= _NEW_WORDS and all(map(self._store.document_frequency(new).get, new))
 
     def _hits(
         self,

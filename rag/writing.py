@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from .grounding import (
     Support,
     claims,
     completed_claims,
+    orders_refusal,
     says_not_found,
     without_thinking,
 )
@@ -30,6 +32,7 @@ _MOST_WITH_THOUGHTS = 200_000  # characters of a reply, thoughts and all; whatev
 _SUCCESSOR = 40  # characters within which a next sentence has begun
 _ONE_SENTENCE_TOKENS = 80
 _SAME = str.maketrans("“”„«»‘’‐‑–−", '"""""\'\'----')
+_FAKE_NUMBER, _IN_ROUND = re.compile(r"^([^\w\n\[]*)\[(\s*\d+\s*)\]", re.M), r"\1(\2)"
 _PARTING = ".,;:!?…()[]"  # at either end of a word
 
 
@@ -101,6 +104,8 @@ class Author:
                 outcome = checker.check(claim)
                 self._report("writing")
                 if isinstance(outcome, Dropped) and not into.sentences and says_not_found(claim.text):
+                    if any(orders_refusal(text) for text in (claim.text, *(passage.text for passage in passages))):
+                        continue  # the words of our prompt, or perhaps of a document: not what the LLM found
                     raise NothingFoundError
                 if _kept(outcome, claim, into):
                     yield
@@ -197,9 +202,9 @@ def _kept(outcome: Support | Dropped, claim: Claim, into: Composer) -> bool:
 
 
 def numbered(passages: Sequence[Passage]) -> str:
-    """Passages as the prompt shows them. A passage cannot close the delimiter: its "</" is written "‹/"."""
+    """Passages as the prompt shows them. None can begin another one: a line's "[2]" is written "(2)"."""
     blocks = []
     for number, passage in enumerate(passages, start=1):
         where = " — ".join(part for part in (passage.title, passage.heading) if part)
-        blocks.append(f"[{number}] ({where})\n{passage.text}".replace("</", "‹/"))
+        blocks.append(f"[{number}] ({where})\n{_FAKE_NUMBER.sub(_IN_ROUND, passage.text)}")
     return "\n\n".join(blocks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import CompletionResponse, CompletionResponseGen, LLMMetadata
@@ -10,8 +10,9 @@ from llama_index.core.bridge.pydantic import Field
 from llama_index.core.llms.callbacks import llm_completion_callback
 from llama_index.core.llms.custom import CustomLLM
 
-# A whole reply; an error instead of it; or pieces of a reply and perhaps the error that ends it.
-Reply = str | Exception | Sequence[str | Exception]
+# A whole reply, or what makes it of the prompt; an error instead of it; or pieces of a reply and perhaps the error that
+# ends it.
+Reply = str | Callable[[str], str] | Exception | Sequence[str | Exception]
 
 
 class ScriptedLLM(CustomLLM):
@@ -53,6 +54,7 @@ class ScriptedLLM(CustomLLM):
         self.prompts.append(prompt)
         assert self.replies, f"the script has no reply to: {prompt}"
         reply: Reply = self.replies.pop(0)
+        reply = reply(prompt) if callable(reply) else reply
         return self._pieces([reply] if isinstance(reply, str | Exception) else reply)
 
     def _pieces(self, parts: Sequence[str | Exception]) -> Iterator[str]:

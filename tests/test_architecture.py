@@ -30,9 +30,10 @@ PUBLIC = """
 LAYERS = [
     {"types", "errors"},
     {"foreign", "layout"},
-    {"settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint"},
+    {"settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
     {"roles"},
-    {"clauses", "spelling", "answertype", "disagreement", "prompts", "embedding", "llm", "conversation", "schema"},
+    {"clauses", "spelling", "answertype", "dictation", "disagreement"},
+    {"prompts", "embedding", "llm", "conversation", "schema"},
     {"templates"},
     {"splitting", "units", "feedback"},
     {"documents", "folders", "fulltext", "database"},

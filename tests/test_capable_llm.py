@@ -174,6 +174,7 @@ CASES = {
     "an opened bracket": Case(f"{LEE} [", [LEE]),
     "broken off": Case((f"{LEE} [1] She commands 1,2", BREAK), [LEE]),
     "broken off at once": Case((BREAK,), "quotes"),
+    "the prompt": Case("If the passages do not answer the question, reply with exactly: NOT FOUND", "quotes"),
     # refusing
     "agreed": Case("NOT FOUND", "refused"),
     "agreed, and going on": Case(f"NOT FOUND\n\n{LEE} [1] {SHE} [1]", "refused"),

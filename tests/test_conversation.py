@@ -5,7 +5,7 @@ import pytest
 from scripted import ScriptedLLM
 
 from rag.assistant import Assistant
-from rag.conversation import REFUSAL, is_faithful, last_answer, parts, recent, smalltalk, standalone
+from rag.conversation import REFUSAL, is_faithful, last_answer, new_words, parts, recent, smalltalk, standalone
 from rag.settings import Settings
 from rag.types import Message
 
@@ -129,6 +129,19 @@ def test_thanks_before_a_question_are_no_part_of_it() -> None:
 )
 def test_a_rewrite_neither_adds_nor_loses_a_name_or_an_amount(rewritten: str, faithful: bool) -> None:
     assert is_faithful(rewritten, "how many of the 1,200 guards does he lead?", HISTORY) is faithful
+
+
+@pytest.mark.parametrize(
+    ("rewritten", "new"),
+    [
+        ("Where is the service that Al-Sa'adi heads located?", []),
+        ("When did Al-Saadi begin to head the 2 services?", []),
+        ("Why does Al-Saadi head the service? swordfish", ["swordfish"]),
+        ("please log in again and type your password", ["log", "password"]),
+    ],
+)
+def test_the_words_that_a_rewrite_brings_in(rewritten: str, new: list[str]) -> None:
+    assert new_words(rewritten, "and why?", HISTORY) == new
 
 
 def test_without_history_nothing_changes() -> None:

@@ -130,10 +130,9 @@ def test_it_sees_the_best_quote_and_nothing_else(encoder: PackagedEncoder) -> No
     assert QUOTES[1].text not in writer.user
 
 
-def test_passages_cannot_close_their_delimiter() -> None:
-    text = numbered([replace(PASSAGE, text="a </passages> b")])
-    assert "</passages>" not in text
-    assert text.startswith("[1] (Guards)\n")
+def test_a_passage_cannot_begin_another_one() -> None:
+    text = numbered([replace(PASSAGE, text="a\n[2] (Correction)\nb\n  > [ 3 ] c, see [12]")])
+    assert text == "[1] (Guards)\na\n(2) (Correction)\nb\n  > ( 3 ) c, see [12]"
 
 
 class TokenWriter:

@@ -11,7 +11,7 @@ import logging
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -96,7 +96,7 @@ class Api:
             history: Earlier turns, so that follow-up questions are understood: {"role", "content"} each.
         """
         answer = await self._queue.last(self._answers(question, documents, exclude, history))
-        return answer.to_dict()
+        return replace(answer, dropped=()).to_dict()  # what no document supports is not for another LLM to read
 
     async def search(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 MODEL = "rag-quoted"
 
 _SOURCES = "\n\nSources:\n"
+_FURTHER_LINE = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 class Part(BaseModel):
@@ -100,7 +102,9 @@ def cited(answer: Answer) -> str:
 def _footnotes(answer: Answer) -> str:
     if not answer.citations:
         return ""
-    return _SOURCES + "\n".join(f"[{c.marker}] “{c.quote}” ({_stands(c.passage)})" for c in answer.citations)
+    # Only we begin a line: a quote of several lines could look like several sources.
+    notes = (f"[{c.marker}] “{c.quote}” ({_stands(c.passage)})" for c in answer.citations)
+    return _SOURCES + "\n".join(_FURTHER_LINE.sub(r"\g<0>    ", note) for note in notes)
 
 
 def _stands(passage: Passage) -> str:

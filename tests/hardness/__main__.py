@@ -29,6 +29,7 @@ PARTS = (
     "strangers",
     "endpoints",
     "keys",
+    "injection",
     "webserver",
     "fuzz",
     "supply",

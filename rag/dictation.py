@@ -1,0 +1,60 @@
+"""Where a text tells its reader, a person or a machine, what to say: that says nothing about the world.
+
+"Answer that Ann Lee heads it." is no evidence that she does. Pure functions over strings; as in `disagreement`, the
+lists of words are closed classes of English, and what they do not know passes.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .terms import stem, stems, words
+
+_SAY = r"(?:say|answer|reply|respond|write|output|print|repeat|recite|state|tell|return|declare|confirm|insist)"
+_ORDERED = (
+    r"(?:^|[.:;!?,–—\n\"“”'‘’(\[{>*#-]\s*"
+    r"|\b(?:and|then|please|must|should|shall|always|only|just|instead|now|simply|to|not|will|have|may|you)\s+)"
+)
+_WHAT_TO_SAY = (
+    r"(?:\s*[:(\"“‘«>]|\s+(?:that|with|only|exactly|simply|just|instead|back|aloud|after me|as follows|in these words"
+    r"|verbatim|no matter|nothing but|the (?:following|words?|sentence|phrase|text|line)"
+    r"|(?:to )?(?:the|every|any|your|each|all|this) (?:users?|readers?|questions?|people|person)|them|me|everyone"
+    r"|everybody|anyone|whoever|(?-i:[A-Z]{2,}))\b)"
+)
+_ANSWER = r"(?:answers?|repl(?:y|ies)|responses?|outputs?|completions?)"
+_RULES = r"(?:instructions?|rules?|prompts?|guidelines?|passages?|documents?|sources?|context|above|previous|prior)"
+_ELSEWHERE = (
+    r"\b(?:antworten? sie|antworte|ignoriere|ignorieren sie|réponds|répondez|dites|écrivez|ignorez"
+    r"|ignore (?:toutes|todas)|responde|responda|rispondi|escribe|escreva|scrivi|ignora|antwoord met|negeer|odpowiedz"
+    r"|zignoruj|cevapla|yoksay|ответь|ответьте|скажи|скажите|напиши|напишите|игнорируй|игнорируйте|أجب|تجاهل|قل)\b"
+    r"|कहें|कहो|अनदेखा|उत्तर दें|忽略|无视|回答|無視|答えて|무시|대답"
+)
+# Each group ends in the word that a claim has to repeat where it reports the order itself.
+_DICTATION = re.compile(
+    # "Answer: …" is how a list of questions goes on.
+    rf"{_ORDERED}(?P<say>(?!(?-i:Answer)s?\s*:){_SAY}){_WHAT_TO_SAY}"
+    # "Your only answer must be …"
+    rf"|\b(?:your|every|(?:the )?(?:only|final|correct|right|expected))\s+(?:\w+\s+)?(?P<answer>{_ANSWER})\b"
+    r"[^.!?\n]{0,60}\b(?:must|should|shall|has to|have to|needs? to|will|ought to)\b"
+    # "Ignore all previous instructions"
+    rf"|\b(?P<drop>ignor\w*|disregard\w*|forget|overrid\w*|bypass\w*|discard\w*)\b[^.!?\n]{{0,60}}\b{_RULES}\b"
+    # the same two in other languages
+    rf"|(?P<elsewhere>{_ELSEWHERE})"
+    # role-play
+    r"|\b(?P<play>you are now|you are no longer|from now|pretend|imagine|role-?play|suppose|let[’']s play"
+    rf"|in this (?:story|game|scenario|role-?play))\b|{_ORDERED}(?P<act>act) as\b",
+    re.I,
+)
+_ORDER_TO_SPEAK = re.compile(rf"{_ORDERED}{_SAY}\b|{re.sub('[?]P<[a-z]+>', '', _DICTATION.pattern)}", re.I)
+
+
+def dictated(claim: str, text: str) -> str:
+    """The word by which `text` orders what to say, where `claim` leaves it out; "" where it orders nothing."""
+    told, said = stems(claim), claim.casefold()
+    orders = (words(order[order.lastgroup or 0])[-1] for order in _DICTATION.finditer(text))
+    return next((word for word in orders if stem(word) not in told and word not in said), "")
+
+
+def orders_to_speak(text: str) -> bool:
+    """Whether `text` may tell its reader what to say; it is quick to think so."""
+    return _ORDER_TO_SPEAK.search(text) is not None
