@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
@@ -39,6 +40,21 @@ class Asked(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing on stderr."""
+
+
+class Endless(Asked):
+    """Plays an LLM that says one word after the other and never ends."""
+
+    def reply(self, body: dict[str, Any]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "endless"}
+        chunk["choices"] = [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}]
+        with suppress(OSError):  # nobody listens any more
+            while True:
+                self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+                time.sleep(0.1)
 
 
 AServer = TypeVar("AServer", bound=Server)
