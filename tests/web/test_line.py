@@ -23,6 +23,7 @@ from doubles import Double
 from endpoint import Endless, Server, serving
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from hardness.doors import doors
 
 from rag.assistant import Assistant
 from rag.settings import Settings
@@ -319,6 +320,22 @@ def test_an_llm_is_not_asked_on_for_whoever_has_left(tmp_path: Path) -> None:
 def begin(page: Page) -> None:
     enter(page, "q")
     page.locator(".turn").wait_for()
+
+
+def test_a_page_is_not_drawn_anew_while_nothing_happens(url: str, slow: Slow) -> None:
+    """With many in line, drawing them several times a second left nothing for those at work."""
+
+    async def drawn() -> int:
+        async with doors(url) as open_doors:
+            asking = asyncio.ensure_future(open_doors.some(0).ask("q"))
+            await asyncio.sleep(2)
+            slow.go_on.set()
+            heard = await asking
+        assert heard.answer
+        assert heard.answer["text"] == DONE.text
+        return heard.raw.count("process_generating")
+
+    assert asyncio.run(drawn()) < 6
 
 
 @pytest.mark.parametrize("leave", ["Stop", "New", "close"])
