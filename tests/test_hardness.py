@@ -7,17 +7,30 @@ import re
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hardness.facts import Place
+from hardness.load import strangers, wrong
+from hardness.longrun import History
 from hardness.subject import Subject, inspect, texts_of
 from hardness.table import Row, printed
 
 HERE = Path(__file__).parent
 
 # Which part, in how many rows of the table, and how often altogether at least.
-SOME = [("kills", 16, 30), ("uploads", 5, 40), ("disk", 3, 6), ("damage", 2, 75), ("sharing", 3, 20)]
+SOME = [
+    ("kills", 16, 30),
+    ("uploads", 5, 40),
+    ("disk", 3, 6),
+    ("damage", 2, 75),
+    ("sharing", 3, 20),
+    ("load", 6, 100),
+    ("longrun", 5, 50),
+]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="it forks in forked processes")
@@ -89,3 +102,71 @@ def test_the_inspection_sees(subject: Subject, wrong: str) -> None:
     row.add(found)
     assert (row.tried, row.survived) == (1, 0)
     assert "fault" in printed([row])
+
+
+# -- load and the long run ---------------------------------------------------------------------------------------------
+
+HERE_AND_THERE = [Place(3), Place(4)]
+ASKED = Place(3).question("keeper")
+
+
+def answer(place: Place = HERE_AND_THERE[0], topic: str = "keeper", shift: int = 0, **fields: Any) -> dict[str, Any]:
+    """One that quotes a fact of `place`; `shift` puts the quote elsewhere."""
+    quote = next(line for line in place.text.split("\n\n") if place.facts[topic] in line)
+    start = place.text.index(quote)
+    passage = {"document_id": 1, "source": place.source, "start": 0, "end": len(place.text), "text": place.text}
+    cited = {"marker": 1, "start": start + shift, "end": start + shift + len(quote), "quote": quote, "passage": passage}
+    sentence = {"text": quote, "citations": [1]}
+    said = {"text": f"{quote} [1]", "sentences": [sentence], "citations": [cited], "refused": False, "reason": ""}
+    return {"question": ASKED, **said, **fields}
+
+
+def wrong_with(given: dict[str, Any]) -> str:
+    texts = {place.source: place.text for place in HERE_AND_THERE}
+    return "; ".join(wrong(given, ASKED, HERE_AND_THERE[0], "keeper", texts))
+
+
+def test_a_right_answer_is_not_called_wrong() -> None:
+    assert wrong_with(answer()) == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (answer(question="Who?"), "an answer to 'Who?'"),
+        (answer(refused=True, reason="not sure"), "refused: not sure"),
+        (answer(HERE_AND_THERE[1]), "does not cite"),
+        (answer(topic="windows"), "does not cite"),
+        (answer(shift=1), "no such words at"),
+        (answer(text="It is so. [2]"), "the markers of"),
+        (answer(text="It is so. [1]"), "is not in"),
+    ],
+)
+def test_a_wrong_answer_is_called_wrong(given: dict[str, Any], said: str) -> None:
+    assert said in wrong_with(given)
+
+
+def test_the_badge_of_somebody_else_is_seen() -> None:
+    assert strangers("My badge is zqabcdef. Who is it?", "zqabcdef") == []
+    assert strangers("My badge is zqabcdef. And zqghijkl?", "zqabcdef") == ["zqghijkl"]
+
+
+def test_a_quote_is_compared_with_the_version_that_was_there() -> None:
+    history = History()
+    source = Place(3).source
+    begun = time.monotonic()
+    for edition in (0, 1):
+        with history.changing(source, Place(3, edition).text):
+            pass
+    changed = time.monotonic()
+    (old,), (new,) = answer(Place(3))["citations"], answer(Place(3, 1))["citations"]
+    assert history.fault(new, changed) == ""
+    assert history.fault(old, begun) == ""
+    assert "had left" in history.fault(old, changed)
+    assert "no version" in history.fault(answer(shift=1)["citations"][0], begun)
+    assert "no version" in history.fault(answer(Place(4))["citations"][0], begun)
+    assert history.there_since(changed) == {source}
+    with history.changing(source, None):
+        pass
+    assert history.there_since(changed) == set()
+    assert "had left" in history.fault(new, time.monotonic())

@@ -20,7 +20,7 @@ class Run(Protocol):
 
 
 # Modules of this package; each has `run`. They are imported one at a time: what one loads may have threads.
-PARTS = ("kills", "uploads", "disk", "damage", "sharing")
+PARTS = ("kills", "uploads", "disk", "damage", "sharing", "load", "longrun")
 
 
 def main() -> int:
