@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hardness.doors import Heard
 from hardness.facts import Place
-from hardness.load import strangers, wrong
-from hardness.longrun import History
+from hardness.load import ends, grown, said_plainly, strangers, wrong
+from hardness.longrun import History, alive, held
 from hardness.subject import Subject, inspect, texts_of
 from hardness.table import Row, printed
 
@@ -151,6 +152,32 @@ def test_the_badge_of_somebody_else_is_seen() -> None:
     assert strangers("My badge is zqabcdef. And zqghijkl?", "zqabcdef") == ["zqghijkl"]
 
 
+FULL = "Too many questions are waiting; ask again in a moment."
+
+
+@pytest.mark.parametrize(
+    ("heard", "said"),
+    [
+        (Heard(full=True, line=FULL), ""),
+        (Heard(full=True, line=FULL, status=503, retry_after="2"), ""),
+        (Heard(full=True, line=FULL, status=503), "Retry-After ''"),
+        (Heard(full=True, line=FULL, status=500, retry_after="2"), "status 500"),
+        (Heard(full=True, line="Queue is full. Max size is 64.", status=503, retry_after="2"), "not a plain line"),
+    ],
+)
+def test_how_a_full_line_is_told_is_looked_at(heard: Heard, said: str) -> None:
+    problems = said_plainly(heard)
+    assert said in "; ".join(problems)
+    assert bool(problems) == bool(said)
+
+
+def test_memory_that_grows_is_seen() -> None:
+    leak = [(float(second), 1000 + second) for second in range(240)]
+    assert ends(leak) == (1014.5, 1224.5)
+    assert grown(*ends(leak)) == "it grew by 20.7%"
+    assert grown(*ends([(at, 1000) for at, _ in leak])) is None
+
+
 def test_a_quote_is_compared_with_the_version_that_was_there() -> None:
     history = History()
     source = Place(3).source
@@ -170,3 +197,23 @@ def test_a_quote_is_compared_with_the_version_that_was_there() -> None:
         pass
     assert history.there_since(changed) == set()
     assert "had left" in history.fault(new, time.monotonic())
+
+
+def test_a_process_that_is_left_behind_is_seen() -> None:
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("this system does not list its processes")
+    left = subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE, start_new_session=True
+    )
+    assert alive([left.pid]) == [f"process {left.pid} outlived the ingest that had started it"]
+    left.communicate()
+    assert alive([left.pid]) == []
+
+
+def test_an_index_that_is_another_one_is_seen(subject: Subject) -> None:
+    before = held(subject.index)
+    subject.ingest()
+    assert held(subject.index) == before
+    execute("UPDATE passage SET start = start + 1 WHERE id = 9")(subject)
+    assert held(subject.index) != before
+    assert held(subject.index).keys() == before.keys()

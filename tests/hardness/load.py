@@ -228,7 +228,7 @@ class Load:
         until = time.monotonic() + INSISTS_S
         while (heard := await _asked(door, said)).full and time.monotonic() < until:
             was_full = True
-            self._full.check(said, *_said_plainly(heard))
+            self._full.check(said, *said_plainly(heard))
             await asyncio.sleep(COME_AGAIN_S + self._chance.random())
         problems = self._judge(heard, said, place, topic, badge)
         if was_full:
@@ -261,7 +261,7 @@ class Load:
             self._left += 1
             return
         if heard.full:
-            self._full.check(said, *_said_plainly(heard))
+            self._full.check(said, *said_plainly(heard))
             if number % INSISTS == 0:
                 await asyncio.sleep(COME_AGAIN_S)
                 await self._insistently(door, said, place, topic, badge)
@@ -283,16 +283,24 @@ class Load:
         return "; ".join(said)
 
     def _growth(self) -> Row:
-        """The median of the first against that of the last half minute, once the first minute is over."""
         settled = [(at, resident) for at, resident in self._memory if SETTLED_S <= at < self._size.seconds]
-        start, end = settled[0][0], settled[-1][0]
-        first = median(resident for at, resident in settled if at < start + AT_ENDS_S)
-        last = median(resident for at, resident in settled if at > end - AT_ENDS_S)
-        row = Row(f"load: memory over the last {end - start:.0f} s")
-        grown = last / first - 1
-        row.check("memory", f"it grew by {grown:.1%}" if grown > GROWTH else None)
-        row.figures = f"{first / 1e6:.0f} to {last / 1e6:.0f} MB, {grown:+.1%}"
+        first, last = ends(settled)
+        row = Row(f"load: memory over the last {settled[-1][0] - settled[0][0]:.0f} s")
+        row.check("memory", grown(first, last))
+        row.figures = f"{first / 1e6:.0f} to {last / 1e6:.0f} MB, {last / first - 1:+.1%}"
         return row
+
+
+def ends(samples: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    """The medians of the first and of the last half minute of (second, bytes)."""
+    (start, _), (end, _) = samples[0], samples[-1]
+    first = median(resident for at, resident in samples if at < start + AT_ENDS_S)
+    return first, median(resident for at, resident in samples if at > end - AT_ENDS_S)
+
+
+def grown(first: float, last: float) -> str | None:
+    """What is wrong with how much memory is in use after some minutes."""
+    return f"it grew by {last / first - 1:.1%}" if last > (1 + GROWTH) * first else None
 
 
 async def _asked(door: Door, said: str) -> Heard:
@@ -304,7 +312,7 @@ async def _asked(door: Door, said: str) -> Heard:
         return Heard(line=f"{type(error).__name__}: {error}", began=began)
 
 
-def _said_plainly(heard: Heard) -> list[str]:
+def said_plainly(heard: Heard) -> list[str]:
     """What is wrong with how somebody was told that the line is full."""
     problems = [] if heard.line.lower().rstrip(".") == TOO_MANY else [f"not a plain line: {heard.line}"]
     if heard.status != 200 and (heard.status != 503 or heard.retry_after != f"{COME_AGAIN_S:g}"):

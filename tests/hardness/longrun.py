@@ -462,12 +462,13 @@ def held(index: Path) -> dict[str, Any]:
 def _orphans(groups: list[int]) -> list[str]:
     """Processes that outlived the killed one that had started them, by Linux's /proc."""
     until = time.monotonic() + 5
-    while (left := _alive(groups)) and time.monotonic() < until:
+    while (left := alive(groups)) and time.monotonic() < until:
         time.sleep(0.1)
     return left
 
 
-def _alive(groups: list[int]) -> list[str]:
+def alive(groups: list[int]) -> list[str]:
+    """What is still at work in these process groups."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
