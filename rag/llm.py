@@ -88,7 +88,8 @@ class Writer:
         """
         if self._closed.locked():
             raise self._failed(self._was_closed())
-        request = _Request(self)
+        listener: Listener | None = getattr(_thread, "listener", None)
+        request = _Request(self, listener)
         try:
             reply = self._speak(_Prompt(system, user, max_tokens), request)
         except LLMUnavailable as error:  # the embedded one does not start
@@ -98,6 +99,8 @@ class Writer:
         # The clock starts now: the first reply of a process imports and loads, which no deadline could interrupt.
         started = time.monotonic()
         request.read(reply, until=started + self.deadlines[1])
+        if listener and listener.has_left:  # asked after the request can be found: one of both sees it
+            listener.leave()
         try:
             yield from self._noted(self._in_time(request.pieces, started), started)
         finally:
@@ -125,8 +128,7 @@ class Writer:
         if self._closed.acquire(blocking=False):
             for request in list(_requests):
                 if request.writer is self:
-                    request.pieces.put(self._was_closed())
-                    request.cut()
+                    request.end(self._was_closed())
             if self._on_close:
                 self._on_close()
 
@@ -138,6 +140,8 @@ class Writer:
             if first:
                 yield first
             yield from pieces
+        except _NobodyListensError:
+            raise  # it says nothing about the LLM
         except LLMUnavailable as error:
             self._failed(error)
             raise
@@ -166,6 +170,38 @@ class Writer:
 
     def _was_closed(self) -> LLMUnavailable:
         return LLMUnavailable(f"{self.name} was closed; open it again")
+
+
+class Listener:
+    """Somebody for whom LLMs are asked, in any number of threads; when they leave, what is asked for them ends.
+
+    >>> with listener:  # in the thread that works for them
+    ...     next(answers)
+    >>> listener.leave()  # in any other: that thread goes on, as if the LLM had broken
+    """
+
+    def __init__(self) -> None:
+        self.has_left = False
+
+    def __enter__(self) -> None:
+        _thread.listener = self
+
+    def __exit__(self, *exception: object) -> None:
+        _thread.listener = None
+
+    def leave(self) -> None:
+        """End the requests under way; those that follow end as they begin."""
+        self.has_left = True
+        for request in list(_requests):
+            if request.listener is self:
+                request.end(_NobodyListensError("nobody waits for the answer any more; ask again"))
+
+
+class _NobodyListensError(LLMUnavailable):
+    """Whoever an LLM was asked for has left."""
+
+
+_thread = threading.local()  # `listener`: for whom this thread works
 
 
 def open_writer(settings: Settings, llm: Any | None = None) -> Writer | None:
@@ -248,8 +284,9 @@ class _Request:
     somebody else's code, and must not keep the interpreter alive.
     """
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, listener: Listener | None) -> None:
         self.writer = writer
+        self.listener = listener
         self.pieces: SimpleQueue[_Piece] = SimpleQueue()
         self._connect_s = min(writer.deadlines)
         self._is_cut = False
@@ -278,6 +315,11 @@ class _Request:
                 self.pieces.put(self.writer.unavailable(error))
         finally:
             _requests.discard(self)
+
+    def end(self, error: LLMUnavailable) -> None:
+        """End it for whoever reads its pieces, too: with this error."""
+        self.pieces.put(error)
+        self.cut()
 
     def cut(self) -> None:
         """End it. Closing a socket does not wake the thread that reads from it; shutting it down does."""

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
@@ -84,6 +84,17 @@ class Speaking(Asked):
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
+
+
+class Endless(Speaking):
+    """Plays an LLM that says one word after the other and never ends."""
+
+    def reply(self, body: dict[str, Any]) -> None:
+        self.begin()
+        with suppress(OSError):  # nobody listens any more
+            while True:
+                self.say("word ")
+                time.sleep(0.1)
 
 
 def certified(folder: Path) -> tuple[Path, Path]:

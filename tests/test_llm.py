@@ -34,7 +34,7 @@ from scripted import ScriptedLLM
 
 from rag import llm
 from rag.errors import LLMUnavailable, ModelDownloadFailed, ModelMissing, SettingsError
-from rag.llm import WEIGHTS_FILE, Writer, embedded_weights, open_writer, pull
+from rag.llm import WEIGHTS_FILE, Listener, Writer, embedded_weights, open_writer, pull
 from rag.settings import Settings, resource
 
 KEY = "sk-very-secret"
@@ -490,6 +490,22 @@ def test_closing_the_writer_ends_what_another_thread_waits_for(endpoint: Endpoin
             waiting.result()
     assert time.monotonic() - started < 5
     assert endpoint.client_left.wait(5)
+
+
+def test_nobody_is_written_for_who_has_left(endpoint: Endpoint) -> None:
+    writer, listener = writer_for(endpoint, "endless", total_s=60), Listener()
+    with listener:
+        pieces = writer.stream("", "Hello", max_tokens=20)
+        next(pieces)
+    threading.Timer(0.1, listener.leave).start()
+    with pytest.raises(LLMUnavailable, match="nobody waits for the answer any more"):
+        list(pieces)
+    assert endpoint.client_left.wait(10)
+    with listener, pytest.raises(LLMUnavailable, match="nobody waits"):
+        list(writer.stream("", "Hello", max_tokens=20))
+    assert writer.outcome is not None
+    assert not writer.outcome.problem  # it is not the LLM's fault
+    assert next(writer.stream("", "Hello", max_tokens=20)) == "la "  # for somebody else
 
 
 def test_the_users_environment_does_not_leak_into_the_request(

@@ -81,7 +81,7 @@ async def while_listened(work: Awaitable[T]) -> T:
     doing = asyncio.ensure_future(work)
     try:
         while not (await asyncio.wait([doing], timeout=_GLANCE_SECONDS))[0]:
-            if not _is_listened():
+            if not is_listened():
                 raise _NobodyListensError("nobody waits for the answer any more; ask again")
         return doing.result()
     finally:
@@ -89,8 +89,11 @@ async def while_listened(work: Awaitable[T]) -> T:
         await asyncio.wait([doing])  # what is still being left cannot be closed
 
 
-def _is_listened() -> bool:
-    """Gradio marks an event when the stream of its answers is closed, but lets its function run on."""
+def is_listened() -> bool:
+    """Whether the client for whom Gradio works here is still there.
+
+    Gradio marks an event when the stream of its answers is closed, but lets its function run on.
+    """
     queue: Any = LocalContext.blocks.get()._queue  # type: ignore[union-attr]
     event = getattr(queue, "event_ids_to_events", {}).get(LocalContext.event_id.get())
     return event is None or event.alive

@@ -14,6 +14,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
 from ..errors import RagError
+from ..llm import Listener
 
 T = TypeVar("T")
 
@@ -35,8 +36,9 @@ class Line:
     >>> async for answer in line.each(assistant.stream("…")): ...
     >>> hits = await line.run(lambda: assistant.search("…"))
 
-    Who is cancelled, because its client has left, leaves the line or its place at once. What its thread is about still
-    goes on to its next step; threads are few, so that nobody piles up work by coming and leaving.
+    Who is cancelled, because its client has left, leaves the line or its place at once, and what an LLM was asked for
+    them ends. What else their thread is about still goes on to its next step; threads are few, so that nobody piles up
+    work by coming and leaving.
     """
 
     def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
@@ -83,10 +85,18 @@ class Line:
 
     async def each(self, items: Iterator[T]) -> AsyncGenerator[T]:
         """The items as they come, made in a thread and with a place."""
+        end, listener = object(), Listener()
+
+        def following() -> T | object:
+            with listener:
+                return next(items, end)
+
         async with self.place():
-            end = object()
-            while (item := await self._in_thread(lambda: next(items, end))) is not end:
-                yield item  # type: ignore[misc]
+            try:
+                while (item := await self._in_thread(following)) is not end:
+                    yield item  # type: ignore[misc]
+            finally:
+                listener.leave()
 
     async def last(self, items: Iterator[T]) -> T:
         """The last of the items, of which there is one at least; who leaves is not worked for to the end."""

@@ -27,6 +27,7 @@ from . import conversations, documents, feedback, models, render, standing, view
 from .api import Api, endpoints
 from .asked import Asked, gather
 from .examples import MadeExamples
+from .leaving import is_listened
 from .line import AT_ONCE, WAITING
 from .opening import Opening
 from .parts import BROKE, html, packaged
@@ -219,12 +220,13 @@ async def _answered(opening: Opening, bench: models.Bench, question: str, asked:
     try:
         async with aclosing(_glancing(opening.queue.each(answers))) as coming:
             async for answer in coming:
-                turn = replace(turn, step=steps[-1])
+                before, turn = turn, replace(turn, step=steps[-1])
                 if answer:
                     answer = documents.scoped(answer, only)
                     lines = await asyncio.to_thread(standing.lines, assistant.document, answer, turn.lines)
                     turn = replace(turn, answer=answer, lines=lines)
-                yield turn
+                if turn != before:  # each costs milliseconds, and many may be waiting
+                    yield turn
         yield replace(turn, running=False)
     except RagError as error:
         yield replace(turn, running=False, notice=str(error))
@@ -234,12 +236,14 @@ async def _answered(opening: Opening, bench: models.Bench, question: str, asked:
 
 
 async def _glancing(answers: AsyncGenerator[Answer]) -> AsyncGenerator[Answer | None]:
-    """The answers as they come; None now and then while the next one is waited for."""
+    """The answers as they come; None now and then while the next one is waited for. Ends when nobody listens."""
     async with aclosing(answers):
         while True:
             coming = asyncio.ensure_future(anext(answers, None))
             try:
                 while not (await asyncio.wait([coming], timeout=_GLANCE_SECONDS))[0]:
+                    if not is_listened():
+                        return
                     yield None
                 if (answer := coming.result()) is None:
                     return

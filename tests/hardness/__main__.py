@@ -31,6 +31,8 @@ PARTS = (
     "keys",
     "injection",
     "webserver",
+    "load",
+    "longrun",
     "fuzz",
     "supply",
 )

@@ -160,7 +160,7 @@ def inspect(subject: Subject, old: Texts, new: Texts, store: Store | None = None
             return inspect(subject, old, new, store)
     listed = store.documents()
     documents = {d.source: store.document(d.id) for d in listed}
-    found = problem(*_raw_problems(subject.index / "index.db"))
+    found = problem(*raw_problems(subject.index / "index.db"))
     if len(documents) != len(listed):
         found += problem("a document is there twice")
     found += Findings(lost=tuple(s for s in old.keys() & new.keys() if s not in documents))
@@ -207,7 +207,7 @@ def _passage_ids(subject: Subject) -> list[int]:
         connection.close()
 
 
-def _raw_problems(path: Path) -> list[str]:
+def raw_problems(path: Path) -> list[str]:
     """SQLite's own checks, and the full-text table against the passages."""
     connection = sqlite3.connect(path)
     try:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,12 +20,16 @@ import openai
 import pytest
 from chromium import Page, Visit, ask, close_pages, enter
 from doubles import Double
+from endpoint import Endless, Server, serving
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from hardness.doors import doors
 
+from rag.assistant import Assistant
+from rag.settings import Settings
 from rag.types import Answer
 from rag.web import Opening, serve
-from rag.web.line import Busy, Line
+from rag.web.line import AT_ONCE, Busy, Line
 
 BUSY = "too many questions are waiting; ask again in a moment"
 DONE = Answer("q", "q", "One.", "smalltalk")
@@ -293,12 +298,44 @@ def test_who_leaves_over_rest_frees_the_place(
     assert not caplog.records
 
 
+def test_an_llm_is_not_asked_on_for_whoever_has_left(tmp_path: Path) -> None:
+    """More leave than there are threads, each while an LLM speaks that would go on for a minute."""
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    (documents / "walrus.txt").write_text("The walrus Herbert lives in the harbour of Bergen.\n")
+    asked = {"messages": [{"role": "user", "content": "Where does the walrus Herbert live?"}]}
+    with serving(Server(Endless)) as llm:
+        settings = Settings(documents=documents, index_dir=tmp_path / "index", llm="endless", llm_base_url=llm.url)
+        with Assistant.open(settings) as assistant, serve(assistant, port=0) as server:
+            for count in range(1, 4 * AT_ONCE + 3):
+                with drop(server.address, "/v1/chat/completions", asked):
+                    until(lambda count=count: len(llm.requests) == count)
+            outcome = assistant.models().outcome
+            assert outcome is None or not outcome.problem  # it is not the LLM's fault
+
+
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
 def begin(page: Page) -> None:
     enter(page, "q")
     page.locator(".turn").wait_for()
+
+
+def test_a_page_is_not_drawn_anew_while_nothing_happens(url: str, slow: Slow) -> None:
+    """With many in line, drawing them several times a second left nothing for those at work."""
+
+    async def drawn() -> int:
+        async with doors(url) as open_doors:
+            asking = asyncio.ensure_future(open_doors.some(0).ask("q"))
+            await asyncio.sleep(2)
+            slow.go_on.set()
+            heard = await asking
+        assert heard.answer
+        assert heard.answer["text"] == DONE.text
+        return heard.raw.count("process_generating")
+
+    assert asyncio.run(drawn()) < 6
 
 
 @pytest.mark.parametrize("leave", ["Stop", "New", "close"])

@@ -1,0 +1,456 @@
+"""Load: many people at once on a real server with the embedded models, people who leave, and one process of 20 threads.
+
+Everything stays on this machine. Each person speaks of a place of their own and says a word that nobody else says: an
+answer about another place, or that word with somebody else, would be crosstalk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any, NamedTuple
+
+import httpx
+from endpoint import Endless, Server, serving
+
+from rag import Assistant, Settings
+from rag.web.line import AT_ONCE as AT_WORK
+
+from .doors import Door, Doors, Heard, Page, doors
+from .facts import TOPICS, Place, says
+from .table import Row
+
+PATIENCE_S = (6.0, 15.0)  # of those who came in a rush
+INSISTS = 4  # one in so many of those who were told that it is full
+INSISTS_S = 600.0
+COME_AGAIN_S = 2.0  # after they were told that the line is full
+LEFT_S = 2.0  # within which a place is free
+GROWTH = 0.05
+SETTLED_S = 60.0  # after which memory may not grow
+AT_ENDS_S = 30.0  # of memory, compared with each other
+BADGE = re.compile(r"zq[a-z]{6}")
+TOO_MANY = "too many questions are waiting; ask again in a moment"
+
+
+class Size(NamedTuple):
+    """How much of it."""
+
+    users: int
+    seconds: float
+    pause_s: tuple[float, float]  # in which people read and type
+    rushes: tuple[float, ...]  # when, in seconds
+    rush: int  # who come at once then; the line holds 68
+    leavers: int
+    at_once: int  # questions in one process
+    closings: int
+
+
+FULL = Size(50, 300, (3, 30), rushes=(30, 130, 230), rush=100, leavers=100, at_once=20, closings=10)
+FEW = Size(8, 10, (0, 2), rushes=(2,), rush=72, leavers=18, at_once=4, closings=1)
+
+
+def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
+    size = FEW if few else FULL
+    places = [Place(number) for number in range(2 * size.users + max(size.rush, size.leavers + AT_WORK))]
+    documents = _written(base / "docs", places)
+    rows = Load(documents, base / "index", places, size, chance).run()
+    rows.append(leaving(documents, base / "index", size.leavers))
+    return [*rows, *one_process(documents, base / "index", places[: size.at_once], size.closings)]
+
+
+def _written(folder: Path, places: Sequence[Place]) -> Path:
+    folder.mkdir(parents=True)
+    for place in places:
+        (folder / place.source).write_text(place.text, encoding="utf-8")
+    return folder
+
+
+# -- an answer against its question ------------------------------------------------------------------------------------
+
+
+def wrong(answer: dict[str, Any], asked: str, place: Place, topic: str, texts: dict[str, str]) -> list[str]:
+    """What is wrong with an answer: its question, its words, its quotes, their places."""
+    if answer["question"] != asked:
+        return [f"an answer to {answer['question']!r}"]
+    if answer["refused"]:
+        return [f"refused: {answer['reason']}"]
+    problems = [
+        f"{c['passage']['source']}: no such words at {c['start']}" for c in answer["citations"] if _false(c, texts)
+    ]
+    fact, markers = place.facts[topic], {c["marker"]: c for c in answer["citations"]}
+    if not says(answer["text"], fact):
+        problems.append(f"'{fact}' is not in {answer['text']!r}")
+    if {int(n) for n in re.findall(r"\[(\d+)\]", answer["text"])} != set(markers):
+        problems.append(f"the markers of {answer['text']!r} are not {sorted(markers)}")
+    if not any(c["passage"]["source"] == place.source and says(c["quote"], fact) for c in answer["citations"]):
+        problems.append(f"{answer['text']!r} does not cite '{fact}' of {place.source}")
+    return problems
+
+
+def _false(citation: dict[str, Any], texts: dict[str, str]) -> bool:
+    """Whether the document does not hold the quote, or its passage, at its place."""
+    passage = citation["passage"]
+    text = texts.get(passage["source"], "")
+    return any(
+        not part or text[start:end] != part
+        for part, start, end in (
+            (citation["quote"], citation["start"], citation["end"]),
+            (passage["text"], passage["start"], passage["end"]),
+        )
+    )
+
+
+def strangers(raw: str, badge: str) -> list[str]:
+    """The badges of others in what somebody with this one received."""
+    return sorted(set(BADGE.findall(raw)) - {badge})
+
+
+# -- the server --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def served(documents: Path, index: Path, llm: str, **variables: str) -> Iterator[tuple[int, str]]:
+    """`rag serve` in a process of its own, ready: its id and its address."""
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith("RAG_") or name == "RAG_CACHE_DIR"
+    }
+    options = ["--documents", str(documents), "--index-dir", str(index), "--llm", llm]
+    command = [sys.executable, "-m", "rag.cli", *options, "serve", "--port", "0"]
+    process = subprocess.Popen(command, env={**clean, **variables}, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        line = process.stdout.readline()
+        yield process.pid, line.partition(" at ")[2].split()[0]
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended by itself with {process.returncode}")
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+async def _ready(open_doors: Doors) -> None:
+    """Until the index is there and the models are warm: each door has answered once."""
+    until = time.monotonic() + 120
+    while not await open_doors.are_open():
+        if time.monotonic() > until:
+            raise TimeoutError("the index was not opened within two minutes")
+        await asyncio.sleep(0.2)
+    for number in range(10):
+        await open_doors.some(number).ask("Hello!")
+
+
+def _memory(pid: int) -> int | None:
+    """Resident bytes of a process; None where the system does not say."""
+    with suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+        return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+    return None
+
+
+# -- many people -------------------------------------------------------------------------------------------------------
+
+
+class Load:
+    """People ask for some minutes; now and then a crowd comes at once, and most of it leaves again."""
+
+    def __init__(
+        self, documents: Path, index: Path, places: Sequence[Place], size: Size, chance: random.Random
+    ) -> None:
+        self._documents, self._index, self._size, self._chance = documents, index, size, chance
+        self._places = places
+        self._texts = {place.source: place.text for place in places}
+        self._answers = Row(f"load, {size.users} people for {size.seconds:.0f} s: answers")
+        self._apart = Row("load: nobody hears of another")
+        self._full = Row("load: full, told so, answered later")
+        self._heard: list[Heard] = []
+        self._left = 0  # before their answer
+        self._memory: list[tuple[float, int]] = []
+
+    def run(self) -> list[Row]:
+        with served(self._documents, self._index, "embedded") as (pid, url):
+            asyncio.run(self._people(pid, url))
+        self._answers.figures = self._times()
+        if not self._full.tried:
+            self._full.check("the line", "it was never full")
+        rows = [self._answers, self._apart, self._full]
+        if self._memory and self._size is FULL:
+            rows.append(self._growth())
+        return rows
+
+    async def _people(self, pid: int, url: str) -> None:
+        async with doors(url) as open_doors:
+            await _ready(open_doors)
+            began = time.monotonic()
+            until = began + self._size.seconds
+            watching = asyncio.ensure_future(self._watch(pid, began))
+            people = [self._person(open_doors.some(n), n, until) for n in range(self._size.users)]
+            await asyncio.gather(*people, *(self._rush(open_doors, at) for at in self._size.rushes))
+            watching.cancel()
+
+    async def _watch(self, pid: int, began: float) -> None:
+        while True:
+            if (resident := _memory(pid)) is not None:
+                self._memory.append((time.monotonic() - began, resident))
+            await asyncio.sleep(1)
+
+    async def _person(self, door: Door, number: int, until: float) -> None:
+        """One conversation after the other, each about another of two places."""
+        badge = self._badge()
+        while time.monotonic() < until:
+            place = self._places[2 * number + self._chance.randrange(2)]
+            door.begin_anew()
+            for turn, topic in enumerate(self._chance.sample(TOPICS, len(TOPICS))):
+                await asyncio.sleep(self._chance.uniform(*self._size.pause_s))
+                if time.monotonic() > until:
+                    return
+                question = place.question(topic, follows=turn > 0)
+                said = question if turn else f"My badge is {badge}. {question}"
+                if not await self._insistently(door, said, place, topic, badge):
+                    break
+
+    async def _insistently(self, door: Door, said: str, place: Place, topic: str, badge: str) -> bool:
+        """Ask, and whenever the line is full again after a while; whether there was a right answer."""
+        was_full = False
+        until = time.monotonic() + INSISTS_S
+        while (heard := await _asked(door, said)).full and time.monotonic() < until:
+            was_full = True
+            self._full.check(said, *said_plainly(heard))
+            await asyncio.sleep(COME_AGAIN_S + self._chance.random())
+        problems = self._judge(heard, said, place, topic, badge)
+        if was_full:
+            self._full.check(f"{said} (later)", *problems)
+        return not problems
+
+    def _judge(self, heard: Heard, said: str, place: Place, topic: str, badge: str) -> list[str]:
+        self._heard.append(heard)
+        foreign = strangers(heard.raw, badge)
+        self._apart.check(said, "the badge of somebody else" if foreign else None, lost=foreign)
+        problems = [f"no answer: {heard.line}"]
+        if heard.answer:
+            problems = wrong(heard.answer, said, place, topic, self._texts)
+        self._answers.check(said, *problems)
+        return problems
+
+    async def _rush(self, open_doors: Doors, at: float) -> None:
+        """More come at once than the line holds. Who is let in waits for some seconds only; some others insist."""
+        await asyncio.sleep(at)
+        first = 2 * self._size.users
+        visitors = (self._visitor(open_doors.some(n), self._places[first + n], n) for n in range(self._size.rush))
+        await asyncio.gather(*visitors)
+
+    async def _visitor(self, door: Door, place: Place, number: int) -> None:
+        badge, topic = self._badge(), self._chance.choice(TOPICS)
+        said = f"My badge is {badge}. {place.question(topic)}"
+        try:
+            heard = await asyncio.wait_for(_asked(door, said), self._chance.uniform(*PATIENCE_S))
+        except TimeoutError:
+            self._left += 1
+            return
+        if heard.full:
+            self._full.check(said, *said_plainly(heard))
+            if number % INSISTS == 0:
+                await asyncio.sleep(COME_AGAIN_S)
+                await self._insistently(door, said, place, topic, badge)
+        else:
+            self._judge(heard, said, place, topic, badge)
+
+    def _badge(self) -> str:
+        return "zq" + "".join(self._chance.choices("abcdefghijklmnopqrstuvwxyz", k=6))
+
+    def _times(self) -> str:
+        answers = [heard for heard in self._heard if heard.answer]
+        late = sum("answered in quotes" in " ".join(heard.answer["notes"]) for heard in answers if heard.answer)
+        said = [
+            f"whole answer {_percentiles([heard.whole_s for heard in answers])}",
+            f"first words {_percentiles([heard.first_s for heard in answers if heard.first_s])}",
+            f"{late} in quotes as the LLM was late",
+            f"{self._left} left before their answer",
+        ]
+        return "; ".join(said)
+
+    def _growth(self) -> Row:
+        settled = [(at, resident) for at, resident in self._memory if SETTLED_S <= at < self._size.seconds]
+        first, last = ends(settled)
+        row = Row(f"load: memory over the last {settled[-1][0] - settled[0][0]:.0f} s")
+        row.check("memory", grown(first, last))
+        row.figures = f"{first / 1e6:.0f} to {last / 1e6:.0f} MB, {last / first - 1:+.1%}"
+        return row
+
+
+def ends(samples: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    """The medians of the first and of the last half minute of (second, bytes)."""
+    (start, _), (end, _) = samples[0], samples[-1]
+    first = median(resident for at, resident in samples if at < start + AT_ENDS_S)
+    return first, median(resident for at, resident in samples if at > end - AT_ENDS_S)
+
+
+def grown(first: float, last: float) -> str | None:
+    """What is wrong with how much memory is in use after some minutes."""
+    return f"it grew by {last / first - 1:.1%}" if last > (1 + GROWTH) * first else None
+
+
+async def _asked(door: Door, said: str) -> Heard:
+    """What came back; a connection that broke is what came back, too."""
+    began = time.monotonic()
+    try:
+        return await door.ask(said)
+    except httpx.HTTPError as error:
+        return Heard(line=f"{type(error).__name__}: {error}", began=began)
+
+
+def said_plainly(heard: Heard) -> list[str]:
+    """What is wrong with how somebody was told that the line is full."""
+    problems = [] if heard.line.lower().rstrip(".") == TOO_MANY else [f"not a plain line: {heard.line}"]
+    if heard.status != 200 and (heard.status != 503 or heard.retry_after != f"{COME_AGAIN_S:g}"):
+        problems.append(f"status {heard.status}, Retry-After {heard.retry_after!r}")
+    return problems
+
+
+def _percentiles(seconds: Sequence[float]) -> str:
+    if len(seconds) < 2:
+        return "unknown"
+    parts = quantiles(seconds, n=20, method="inclusive")
+    return f"p50 {parts[9]:.1f} s, p95 {parts[18]:.1f} s"
+
+
+# -- who leaves --------------------------------------------------------------------------------------------------------
+
+
+def leaving(documents: Path, index: Path, leavers: int) -> Row:
+    """Four are at work on an LLM that never ends, one waits; each time one leaves, the one that waits is begun.
+
+    They leave by closing the page, by its button Stop, and by closing the connection of REST and of both kinds of /v1.
+    """
+    row = Row("load: who leaves frees the place")
+    with serving(Server(Endless)) as llm, served(documents, index, "endless", RAG_LLM_BASE_URL=llm.url) as (_, url):
+        seconds = asyncio.run(_leaving(url, llm, leavers, row))
+    if seconds:
+        row.figures = f"the next was begun after {median(seconds):.2f} s, {max(seconds):.2f} s at most"
+    return row
+
+
+async def _leaving(url: str, llm: Server, leavers: int, row: Row) -> list[float]:
+    seconds: list[float] = []
+    inside: deque[tuple[Door, asyncio.Task[Heard]]] = deque()
+    async with doors(url) as open_doors:
+        await _ready(open_doors)
+        for number in range(AT_WORK + leavers):
+            door = open_doors.some(number)
+            question = f"Visitor {number:03} asks: {Place(number).question('keeper')}"
+            inside.append((door, asyncio.ensure_future(door.ask(question))))
+            begun = partial(_is_asked, llm, f"Visitor {number:03} ")
+            if number < AT_WORK:
+                await _until(begun, 60)
+                continue
+            await asyncio.sleep(0.5)  # it is in line by now
+            early = "it was begun although nobody had left" if begun() else None
+            how = await _leave(*inside.popleft(), stops=number % 3 == 0)
+            took = await _until(begun, LEFT_S)
+            seconds += [took] if took is not None else []
+            row.check(how, early, f"the next was not begun within {LEFT_S:g} s" if took is None else None)
+            await _until(begun, 60)  # the line is as long for the next one to leave
+        for _, task in inside:
+            task.cancel()
+        await asyncio.wait([task for _, task in inside])
+    return seconds
+
+
+async def _leave(door: Door, task: asyncio.Task[Heard], *, stops: bool) -> str:
+    """Press Stop where there is such a button, or close the window."""
+    if stops and isinstance(door, Page):
+        await door.stop()
+        await asyncio.wait([task])
+        return "Stop on the page"
+    task.cancel()
+    await asyncio.wait([task])
+    return f"left the {type(door).__name__}"
+
+
+def _is_asked(llm: Server, name: str) -> bool:
+    return any(name in json.dumps(request["messages"]) for request in list(llm.requests))
+
+
+async def _until(holds: Callable[[], bool], seconds: float) -> float | None:
+    """How many seconds it took; None when it took longer than these."""
+    began = time.monotonic()
+    while not holds():
+        if time.monotonic() - began > seconds:
+            return None
+        await asyncio.sleep(0.01)
+    return time.monotonic() - began
+
+
+# -- one process -------------------------------------------------------------------------------------------------------
+
+
+def one_process(documents: Path, index: Path, places: Sequence[Place], closings: int) -> list[Row]:
+    """A thread for each place asks one Assistant; and then each closes it, too, when it has its answer."""
+    many = len(places)
+    rows = [Row(f"load: {many} ask at once in one process"), Row(f"load: it is closed while {many} ask")]
+    texts = {file.name: file.read_text(encoding="utf-8") for file in documents.iterdir()}
+    for row, closes in [(rows[0], False), *[(rows[1], True)] * closings]:
+        command = [sys.executable, "-m", "hardness.load", str(documents), str(index), *(["close"] if closes else [])]
+        done = subprocess.run(command, input="\n".join(map(_first_question, places)), capture_output=True, text=True)
+        said = done.stdout.splitlines()
+        row.check("the process", f"it ended with {done.returncode}: {done.stderr[-500:]}" if done.returncode else None)
+        row.check("the process", f"{len(said)} of {len(places)} threads ended" if len(said) != len(places) else None)
+        for line, place in zip(said, places, strict=False):
+            got = json.loads(line)
+            if isinstance(got, dict):
+                row.check(place.source, *wrong(got, _first_question(place), place, TOPICS[0], texts))
+            else:
+                row.check(place.source, None if closes and _is_closed(got) else f"it raised {got}")
+    return rows
+
+
+def _first_question(place: Place) -> str:
+    return place.question(TOPICS[0])
+
+
+def _is_closed(error: list[str]) -> bool:
+    """Whether somebody was told plainly that the Assistant was closed."""
+    kind, line = error
+    return kind == "RagError" and "closed" in line and "open" in line
+
+
+def ask_at_once(documents: Path, index: Path, questions: Sequence[str], *, closes: bool) -> list[Any]:
+    """The answers, or what was raised in place of one."""
+    settings = Settings(documents=documents, index_dir=index, llm="embedded", first_token_s=300, total_s=600)
+    assistant = Assistant.open(settings)
+    together = threading.Barrier(len(questions))
+
+    def ask(question: str) -> Any:
+        together.wait()
+        try:
+            return assistant.ask(question).to_dict()
+        except Exception as error:
+            return [type(error).__name__, str(error)]
+        finally:
+            if closes:
+                assistant.close()
+
+    with ThreadPoolExecutor(len(questions)) as pool:
+        answers = list(pool.map(ask, questions))
+    assistant.close()
+    return answers
+
+
+if __name__ == "__main__":
+    _, where, of, *how = sys.argv
+    asked = sys.stdin.read().splitlines()
+    for each in ask_at_once(Path(where), Path(of), asked, closes=how == ["close"]):
+        print(json.dumps(each))
