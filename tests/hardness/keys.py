@@ -491,7 +491,8 @@ def _typed(base: Path, server: Endpoint, troubles: list[Callable[[Talker], None]
     """A key typed into the panel Model, as the page sends it; then tests and questions with it."""
     way = Ways("the key typed into the page")
     server.requests.clear()
-    with _served(Settings(documents=base / "documents", index_dir=base / "index", llm="none"), way) as url:
+    settings = _settings(base, server.url).model_copy(update={"llm": "none", "llm_api_key": None, "auth": None})
+    with _served(settings, way) as url:
         visitor = _Visitor(way, url)
         config = json.loads(visitor.get("/config"))
         panel = next(part["id"] for part in config["components"] if part["props"].get("elem_id") == "models")
