@@ -773,8 +773,8 @@ def test_a_passage_that_is_not_what_its_document_says_is_not_quoted(tmp_path: Pa
     change(tmp_path / "index", statement)
     with open_store(tmp_path / "index") as store:
         passages = store.passages([1, 2, 3])
-        store.verify_quotable(passages[1:])
-        with pytest.raises(IndexDamaged, match=r"passage 1 of .* is not what its document says; run 'rag rebuild'"):
+        store.verify_quotable(passages[2:])
+        with pytest.raises(IndexDamaged, match=r"passage 1 of .* is not what its document says"):
             store.verify_quotable(passages)
 
 
@@ -832,16 +832,13 @@ def test_a_vector_that_no_model_made_is_named(tmp_path: Path, value: float) -> N
         store.dense(unit("a question"), 5)
 
 
-@pytest.mark.parametrize(
-    "statement", ["UPDATE word SET passages = 'many', lower = x'00'", "UPDATE words_docsize SET sz = x'ffffffffff'"]
-)
-def test_what_only_weighs_words_may_be_damaged(tmp_path: Path, statement: str) -> None:
+def test_what_only_respells_may_be_damaged(tmp_path: Path) -> None:
     with open_store(tmp_path / "index") as store:
         store.replace([item("a", "The bridge.", "It is long.")])
-    change(tmp_path / "index", statement)
+    change(tmp_path / "index", "UPDATE word SET passages = 'many', lower = x'00' WHERE word = 'long'")
     with open_store(tmp_path / "index") as store:
-        store.vocabulary()
-        assert all(isinstance(score, float) for _, score in store.keyword(["long", "bridge"], 5))
+        assert set(store.vocabulary().words) == {"the", "bridge", "it", "is"}
+        assert [i for i, _ in store.keyword(["long"], 5)] == [2]
 
 
 def test_a_word_that_more_passages_hold_than_there_are_is_not_searched(tmp_path: Path) -> None:

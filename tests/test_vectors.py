@@ -185,8 +185,8 @@ def test_a_link_where_the_next_vector_file_is_written_is_replaced(folder: Path, 
     outside = tmp_path.parent / "letters"
     outside.write_text("letters")
     generation = read(folder).generation
-    (folder / f"vectors-{generation}.faiss.tmp").symlink_to(outside)
     vector_file(folder).unlink()
+    (folder / f"vectors-{generation}.faiss.tmp").symlink_to(outside)
     with open_store(folder) as store:
         store.snapshot()
         assert_right(store)
