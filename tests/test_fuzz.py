@@ -62,7 +62,7 @@ def test_a_hang_is_interrupted_and_told() -> None:
     ],
 )
 def test_only_time_that_grows_faster_than_the_text_is_steep(check: Callable[[str], object], steep: bool) -> None:
-    found = fuzz.steep(check, lambda length: "\n" * length, 1_600)
+    found = fuzz.steep(check, lambda length: "\n" * length, 2_400)
     assert (found is not None) == steep, found
 
 
