@@ -475,8 +475,9 @@ def _tried(server: Endpoint, assistant: Assistant, door: str, case: Case) -> tup
     answer = _asked(assistant, door)
     took = time.monotonic() - started
     found = [*wrong_with(answer, assistant, case.said, case.mode), too_late(took, assistant), memory.too_much()]
-    found += [still_busy(), too_many(len(server.requests), case.requests)]
     asked = len(server.requests)
+    late = case.is_slow and not asked  # on a busy machine the little time can be over before it is asked
+    found += [still_busy(), None if late else too_many(asked, case.requests)]
     server.trouble = None
     server.client_left.set()
     found += [f"healed: {problem}" for problem in _wrong_when_healed(assistant, door)]
