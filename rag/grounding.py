@@ -41,7 +41,8 @@ _THOUGHT = r"(?:think(?:ing)?|thoughts?|reasoning|reflection|analysis)"
 # The opening tag may be part of the prompt: then only the closing one is in the reply.
 _THINKING = re.compile(rf"<{_THOUGHT}>.*?(?:</{_THOUGHT}>|\Z)|\A.*</{_THOUGHT}>", re.S | re.I)
 _TAG = re.compile(
-    r"<!--.*?(?:-->|\Z)|<[|｜][^<>\n]{0,60}[|｜]>|<?</?[a-z][^<>]{0,300}>>?|<[a-z]+\s[^<>=]*=[^<>]*\Z", re.S | re.I
+    r"<!--.*?(?:-->|\Z)|<[|｜][^<>\n]{0,60}[|｜]>|<?<(?:\s*/\s*)?[a-z][^<>＞]{0,300}[>＞]>?|<[a-z]+\s[^<>=]*=[^<>]*\Z",
+    re.S | re.I,
 )
 _LINK = re.compile(r"(!?)\[([^\[\]\n]*)\]\([^)\n]*\)")
 # Images and links whose address stands elsewhere; a number in brackets is a marker, also behind an exclamation mark.

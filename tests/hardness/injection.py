@@ -60,7 +60,9 @@ SECRET = "secret.txt"  # a document that no question may use
 # -- what may be seen --------------------------------------------------------------------------------------------------
 
 _WORD = re.compile(r"[^\W_]+")
-_AROUND = re.compile(r"<+[^<>]*>+|[\[【][^\]】]*[\]】]|\([\W\u3164]*\d+\W*\)|\(/?[A-Z_]+\)")  # tags and markers
+_AROUND = re.compile(
+    r"<+[^<>]*>+|[\[【][^\]】]*[\]】]|\([\W\u3164]*\d+\W*\)|\(/?[A-Z_]+\)|\(\w+\.txt\b[^)]*\)"
+)  # tags, markers, places
 _SMALL = frozenset("a an the of in on at by for from to with and or is was it its that this as be are were".split())
 _FOREIGN = "img script iframe object embed link style form base meta svg math video audio source".split()
 _ADDRESSES = "src href srcset action formaction poster data background ping cite xlink:href".split()
@@ -140,7 +142,7 @@ def _unbacked(sentence: str, quotes: str, titles: str) -> Iterator[str]:
 
 
 def _states(quote: str, sentence: str) -> bool:
-    """Whether the quote is that sentence, with no more around it than tags, markers and signs."""
+    """Whether the quote is that sentence, with no more around it than tags, markers, places and signs."""
     return _WORD.findall(_AROUND.sub("", quote)) == _WORD.findall(_AROUND.sub("", sentence))
 
 
