@@ -23,6 +23,7 @@ from .types import Answer
 Verdict = Literal["up", "down", "wrong evidence"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 NOTE_CHARS = 1000
+_REASON_CHARS = 200  # of what SQLite says, which may quote what is damaged
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS judgement (
@@ -144,8 +145,11 @@ class Feedback:
                     yield connection
             finally:
                 connection.close()
+        except UnicodeDecodeError as error:  # of what SQLite says, with a name in it that is no UTF-8
+            raise self._damaged() from error
         except (sqlite3.Error, OSError) as error:
-            raise RagError(f"{self.path}: {error}; make it writable, or move it away to begin a new one") from error
+            why = " ".join(str(error).split())[:_REASON_CHARS]
+            raise RagError(f"{self.path}: {why}; make it writable, or move it away to begin a new one") from error
 
     def _judgement(self, row: Sequence[Any]) -> Judgement:
         try:

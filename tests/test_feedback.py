@@ -174,6 +174,16 @@ def test_a_file_that_somebody_else_made_is_one_sentence(feedback: Feedback, plan
         feedback.judgements()
 
 
+@pytest.mark.parametrize("name", ["judgement", "sqlite_autoindex_judgement_1"])
+def test_names_that_are_no_utf_8_are_one_line(feedback: Feedback, name: str) -> None:
+    feedback.add(ANSWER, "up")
+    data = feedback.path.read_bytes()
+    feedback.path.write_bytes(data.replace(name.encode(), b"\n\xb5" + name.encode()[2:]))
+    with pytest.raises(RagError, match="move it away to begin a new one") as raised:
+        feedback.judgements()
+    assert "\n" not in str(raised.value)
+
+
 def test_a_link_is_not_followed(feedback: Feedback, tmp_path: Path) -> None:
     feedback.add(ANSWER, "up")
     feedback.path.rename(tmp_path / "elsewhere.db")

@@ -61,14 +61,14 @@ def test_what_is_done_outside_is_heard_and_seen(tmp_path: Path) -> None:
         (tmp_path / "inside" / "file").write_text("ours")
         (tmp_path / "inside" / "link").read_text()
         (tmp_path / "elsewhere").write_text("not ours")
-    assert [line.rpartition("/")[2] for line in watch.heard] == ["link') outside was read", "elsewhere') was written"]
+    assert [line.rpartition("/")[2] for line in watch.heard] == ["link' outside was read", "elsewhere' was written"]
     assert canary.problems() == []
     canary.paths[1].write_text("another")
     (canary.folder / "new").touch()
     assert sorted(canary.problems()) == ["letters.txt outside was changed", "new outside was touched"]
 
 
-def test_a_process_that_ends_or_breaks_is_a_try_that_was_not_survived(
+def test_what_an_index_made_up_and_a_secret_that_came_out_are_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The product as it was: it believed what an index says of its passages, and which tables it has."""
