@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ class Place:
         self.canary = Canary(base / "outside")
         others = base / "matplotlib", Path(tempfile.gettempdir(), "gradio")  # what Gradio loads makes these
         os.environ["MPLCONFIGDIR"] = str(others[0])
+        import_module("matplotlib.font_manager")  # asks a program for the fonts, once
         ours = base / "index", self.docs, Path(os.devnull), arrivals().folder
         self.watch = Watch([self.canary.folder], [*ours, *others])
         self._shown: list[str] = []
@@ -151,9 +153,12 @@ class Place:
         for content in (b"never added", b"x" * 5_000_000, b""):
             httpx.post(f"{url}gradio_api/upload", files={"files": ("upload-x", content)})
             row.check("a file", None if _files(folder) else "it did not arrive: this tried nothing")
-        _breaks_off(url)
-        partial = _until(lambda: any(file.name.startswith("tmp") for file in _files(folder)))
-        row.check("half a file", None if partial else "it did not arrive: this tried nothing")
+
+        def partial() -> bool:
+            return any(file.name.startswith("tmp") for file in _files(folder))
+
+        row.check("half a file", None if _breaks_off(url, partial) else "it did not arrive: this tried nothing")
+        row.check("its end", None if _until(lambda: not partial()) else "half a file is still there")
         arrived = _files(folder)
         later(arrivals())
         row.check("after a while", None if _files(folder) == arrived else "what may still be added is gone")
@@ -239,8 +244,8 @@ def _plain(said: str) -> list[str]:
     return [] if fine else [f"no plain line: {said!r:.200}"]
 
 
-def _breaks_off(url: str) -> None:
-    """Half a file, and then nobody any more."""
+def _breaks_off(url: str, arrived: Callable[[], bool]) -> bool:
+    """Half a file, and then nobody any more; whether it had arrived."""
     host, port = url.removeprefix("http://").rstrip("/").split(":")
     head = (
         f"POST /gradio_api/upload HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 900000\r\n"
@@ -249,7 +254,7 @@ def _breaks_off(url: str) -> None:
     )
     with socket.create_connection((host, int(port))) as client:
         client.sendall(head.encode() + b"x" * 300_000)
-        time.sleep(0.3)
+        return _until(arrived)
 
 
 def _files(folder: Path) -> list[Path]:
