@@ -29,8 +29,8 @@ SOME = [
     ("disk", 3, 6),
     ("damage", 2, 75),
     ("sharing", 3, 20),
-    ("load", 6, 100),
-    ("longrun", 5, 50),
+    ("load", 6, 40),
+    ("longrun", 5, 40),
 ]
 
 
