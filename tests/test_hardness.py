@@ -31,8 +31,8 @@ SOME = [
     ("keys", 6, 150),
     ("injection", 7, 150),
     ("webserver", 14, 3000),
-    ("load", 6, 100),
-    ("longrun", 5, 50),
+    ("load", 6, 40),
+    ("longrun", 5, 40),
     ("fuzz", 31, 8_000),
     ("supply", 9, 200),
 ]

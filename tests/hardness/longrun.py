@@ -34,7 +34,7 @@ from .facts import TOPICS, Place
 from .subject import raw_problems
 from .table import Row
 
-KILLED_AFTER_S = (0.2, 5.0)
+KILLED_AFTER_S = (0.2, 5.0)  # or sooner, where an ingest takes less
 COMPLETED = 0.25  # of the ingests are left alone
 CHANGES_S = (0.1, 1.5)  # between two changes of the documents
 COMMANDS_S = (2.0, 8.0)  # between two `rag ask`
@@ -268,6 +268,7 @@ class LongRun:
             documents=self._library.docs, index_dir=base / "index", passage_words=PASSAGE_WORDS, llm="none"
         )
         self._completed = -inf  # when the last ingest began that came to its end
+        self._takes_s = inf  # it, from its beginning to its end
         self._over = threading.Event()
         self._did: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -318,7 +319,9 @@ class LongRun:
     def _ingest_and_kill(self, _: Assistant) -> None:
         while not self._over.is_set():
             completes = self._chance.random() < COMPLETED
-            self._ingest(killed_after=None if completes else self._chance.uniform(*KILLED_AFTER_S))
+            soonest, latest = KILLED_AFTER_S
+            at = self._chance.uniform(soonest, max(soonest, min(latest, self._takes_s)))
+            self._ingest(killed_after=None if completes else at)
 
     def _ingest(self, killed_after: float | None) -> None:
         began = time.monotonic()
@@ -333,7 +336,7 @@ class LongRun:
             self._ingests.check("an ingest", None if killed_after else f"it took more than {ENDS_WITHIN_S:g} s")
             return
         if process.returncode == 0:
-            self._completed = began
+            self._completed, self._takes_s = began, time.monotonic() - began
             self._note("ingests completed")
         locked = process.returncode == 3 and "another process is writing" in said and said.count("\n") <= 2
         self._note("ingests told to wait", locked)
