@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from .errors import RagError
+from .errors import IndexDamaged, RagError
 from .foreign import check_database, has_tables_of
 from .types import Answer
 
@@ -135,7 +135,7 @@ class Feedback:
         """A connection whose changes are stored at the end, or not at all."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            check_database(self.path)
+            self._check_file()
             connection = sqlite3.connect(self.path, timeout=10)
             try:
                 with connection:
@@ -150,6 +150,12 @@ class Feedback:
         except (sqlite3.Error, OSError) as error:
             why = " ".join(str(error).split())[:_REASON_CHARS]
             raise RagError(f"{self.path}: {why}; make it writable, or move it away to begin a new one") from error
+
+    def _check_file(self) -> None:
+        try:
+            check_database(self.path)
+        except IndexDamaged as error:
+            raise RagError(f"{self.path} is no file of rag; move it away to begin a new one") from error
 
     def _judgement(self, row: Sequence[Any]) -> Judgement:
         try:

@@ -188,7 +188,7 @@ def test_a_link_is_not_followed(feedback: Feedback, tmp_path: Path) -> None:
     feedback.add(ANSWER, "up")
     feedback.path.rename(tmp_path / "elsewhere.db")
     feedback.path.symlink_to(tmp_path / "elsewhere.db")
-    with pytest.raises(RagError, match="is a link or no file; remove it"):
+    with pytest.raises(RagError, match="is no file of rag; move it away"):
         feedback.add(ANSWER, "down")
-    with pytest.raises(RagError, match="is a link or no file; remove it"):
+    with pytest.raises(RagError, match="is no file of rag; move it away"):
         feedback.judgements()

@@ -28,7 +28,7 @@ class Served:
         self.base = base
         self.index = base / "index"
         self.outside = base / OUTSIDE
-        self.arriving = base / "arriving"  # where Gradio puts what is being sent
+        self.arriving = base / "arriving"  # holds the folder of what is being sent
         (base / "documents").mkdir(parents=True)
         self.arriving.mkdir()
         (base / "documents" / FILE).write_text(f"{CANARY}\n", encoding="utf-8")
@@ -40,7 +40,7 @@ class Served:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
-            env=os.environ | {"GRADIO_TEMP_DIR": str(self.arriving), "GRADIO_ANALYTICS_ENABLED": "False"},
+            env=os.environ | {"TMPDIR": str(self.arriving), "GRADIO_ANALYTICS_ENABLED": "False"},
         )
         assert self._process.stdout is not None
         started = json.loads(self._process.stdout.readline() or "null")

@@ -43,7 +43,7 @@ from rag.prompts import parse_prompt
 from rag.quoting import choose, short_answer
 from rag.reading import Answering
 from rag.retrieval import possible_titles
-from rag.schema import create_tables
+from rag.schema import create_index
 from rag.sentences import LIST_ITEM, sentences
 from rag.settings import Settings
 from rag.spelling import respell
@@ -260,7 +260,7 @@ def sought(text: str) -> None:
     raw = text.split()[:5]  # whatever else may come as a term
     found = best_passages(connection, [*words, *raw], 5, (), ())
     ensure(all(score > -99 for _, score in found), "no score")
-    ensure(all(count >= 0 for count in document_frequency(connection, words[:5]).values()), "no count")
+    ensure(all(count >= 0 for count in document_frequency(connection, words[:5], 0).values()), "no count")
 
 
 _OPENED: list[sqlite3.Connection] = []
@@ -269,7 +269,7 @@ _OPENED: list[sqlite3.Connection] = []
 def _full_text() -> sqlite3.Connection:
     if not _OPENED:
         _OPENED.append(sqlite3.connect(":memory:", isolation_level=None))
-        create_tables(_OPENED[0], "fingerprint", 8)
+        create_index(_OPENED[0], "fingerprint", 8)
     return _OPENED[0]
 
 
@@ -438,8 +438,8 @@ def prompted(text: str) -> None:
     system, template = two(text)
     with told(PromptError):
         prompt = parse_prompt("answer", f"{system}\n---\n{template}", frozenset({"passages", "question"}))
-        filled = prompt.fill(passages="{P}\0", question="{Q!r:>9}")
-        ensure("{P}\0" in filled and "{Q!r:>9}" in filled, "a value is not inserted as it is")
+        filled = prompt.fill(passages="{P}", question="{Q!r:>9}")
+        ensure("{P}" in filled and "{Q!r:>9}" in filled, "a value is not inserted as it is")
 
 
 def named(text: str) -> None:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from rag.assistant import Assistant
 from rag.errors import RagError, SettingsError
 from rag.settings import Settings
 from rag.web import Opening, Server, UsersNeeded, serve, users_for
+from rag.web.arrivals import Arrivals
 from rag.web.guard import Users
 
 WHO = "Who is the head of the Counter-Terrorism Service?"
@@ -349,11 +351,10 @@ def test_the_plain_line_of_a_call_stays(url: str) -> None:
 @pytest.fixture
 def arriving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed_assistant: Assistant) -> Iterator[tuple[str, Path]]:
     """A server, and the folder where what is being sent to it lies."""
-    folder = tmp_path / "arriving"
-    folder.mkdir()
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
-    with serve(seed_assistant, port=0) as server:
-        yield server.address, folder
+    arrivals = Arrivals(tmp_path)
+    monkeypatch.setattr("rag.web.server.arrivals", lambda: arrivals)
+    with closing(arrivals), serve(seed_assistant, port=0) as server:
+        yield server.address, arrivals.folder
 
 
 def files_in(folder: Path) -> list[Path]:
