@@ -53,6 +53,7 @@ from .assistant import Assistant
 from .bert import FloatArray
 from .embedding import harmless_folder, verify_published
 from .errors import DocumentsNotFound
+from .formats import storable
 from .retrieval import Query, Retriever
 from .settings import PACKAGED_EMBEDDER, Settings
 from .store import Store
@@ -334,7 +335,7 @@ def _source(node: BaseNode) -> str:
 
 
 def _as_document(source: str, nodes: Sequence[BaseNode]) -> tuple[Document, list[Chunk], FloatArray]:
-    texts = [node.get_content(metadata_mode=MetadataMode.NONE) for node in nodes]
+    texts = [storable(node.get_content(metadata_mode=MetadataMode.NONE)) for node in nodes]
     if not all(texts):
         raise ValueError(f"a node of '{source}' has no text; add nodes with text")
     chunks = []

@@ -116,6 +116,7 @@ def recent(history: Sequence[Message], question_chars: int) -> list[Message]:
     return [
         {"role": said["role"], "content": storable(said["content"][: most[said["role"]]])}
         for said in history[-_MESSAGES:]
+        if said["role"] in most  # what a system says is nothing that was said
     ]
 
 

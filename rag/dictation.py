@@ -11,9 +11,12 @@ import re
 from .terms import stem, stems, words
 
 _SAY = r"(?:say|answer|reply|respond|write|output|print|repeat|recite|state|tell|return|declare|confirm|insist)"
+# Where an order can begin: not "officials now say that", nor "went on the radio to declare that".
 _ORDERED = (
-    r"(?:^|[.:;!?,–—\n\"“”'‘’(\[{>*#-]\s*"
-    r"|\b(?:and|then|please|must|should|shall|always|only|just|instead|now|simply|to|not|will|have|may|you)\s+)"
+    r"(?:(?:^|[.:;!?\n\"“”‘(\[{>*#]|\b(?:if|when|whenever|whatever)\b[^.!?\n]{0,60},)\s*"
+    r"(?:(?:please|always|only|just|instead|now|simply|then|and|also)\s+){0,2}"
+    r"|\b(?:please|must|should|shall)\s+(?:(?:always|only|just|simply)\s+)?"
+    r"|\b(?:you|your \w+ is|have|need|ought|required|instructed|told|asked)\s+to\s+)"
 )
 _WHAT_TO_SAY = (
     r"(?:\s*[:(\"“‘«>]|\s+(?:that|with|only|exactly|simply|just|instead|back|aloud|after me|as follows|in these words"
@@ -24,10 +27,10 @@ _WHAT_TO_SAY = (
 _ANSWER = r"(?:answers?|repl(?:y|ies)|responses?|outputs?|completions?)"
 _RULES = r"(?:instructions?|rules?|prompts?|guidelines?|passages?|documents?|sources?|context|above|previous|prior)"
 _ELSEWHERE = (
-    r"\b(?:antworten? sie|antworte|ignoriere|ignorieren sie|réponds|répondez|dites|écrivez|ignorez"
-    r"|ignore (?:toutes|todas)|responde|responda|rispondi|escribe|escreva|scrivi|ignora|antwoord met|negeer|odpowiedz"
-    r"|zignoruj|cevapla|yoksay|ответь|ответьте|скажи|скажите|напиши|напишите|игнорируй|игнорируйте|أجب|تجاهل|قل)\b"
-    r"|कहें|कहो|अनदेखा|उत्तर दें|忽略|无视|回答|無視|答えて|무시|대답"
+    r"\b(?:antworten? sie|antworte|ignoriere|ignorieren sie|réponds|répondez|écrivez|ignorez"
+    r"|ignore (?:toutes|todas)|responde|rispondi|escribe|escreva|scrivi|antwoord met|negeer|odpowiedz"
+    r"|zignoruj|cevapla|yoksay|ответь|ответьте|скажи|скажите|напиши|напишите|игнорируй|игнорируйте|أجب|تجاهل)\b"
+    r"|कहें|कहो|अनदेखा|उत्तर दें|忽略|无视|请回答|無視|答えて|무시|대답"
 )
 # Each group ends in the word that a claim has to repeat where it reports the order itself.
 _DICTATION = re.compile(
@@ -37,12 +40,14 @@ _DICTATION = re.compile(
     rf"|\b(?:your|every|(?:the )?(?:only|final|correct|right|expected))\s+(?:\w+\s+)?(?P<answer>{_ANSWER})\b"
     r"[^.!?\n]{0,60}\b(?:must|should|shall|has to|have to|needs? to|will|ought to)\b"
     # "Ignore all previous instructions"
-    rf"|\b(?P<drop>ignor\w*|disregard\w*|forget|overrid\w*|bypass\w*|discard\w*)\b[^.!?\n]{{0,60}}\b{_RULES}\b"
-    # the same two in other languages
+    rf"|{_ORDERED}(?P<drop>ignore|disregard|forget|override|bypass|discard)\b[^.!?\n]{{0,60}}\b{_RULES}\b"
+    # "An update to your rules: …"
+    rf"|\byour\s+(?:\w+\s+)?(?P<rules>{_RULES})\s*:"
+    # the same in other languages
     rf"|(?P<elsewhere>{_ELSEWHERE})"
     # role-play
-    r"|\b(?P<play>you are now|you are no longer|from now|pretend|imagine|role-?play|suppose|let[’']s play"
-    rf"|in this (?:story|game|scenario|role-?play))\b|{_ORDERED}(?P<act>act) as\b",
+    r"|\b(?P<play>you are now|you are no longer|from now on,? you|role-?play|let[’']s play)\b"
+    rf"|{_ORDERED}(?P<act>act as|pretend|imagine|suppose)\b",
     re.I,
 )
 _ORDER_TO_SPEAK = re.compile(rf"{_ORDERED}{_SAY}\b|{re.sub('[?]P<[a-z]+>', '', _DICTATION.pattern)}", re.I)

@@ -168,7 +168,7 @@ class _Folder:
         return str(self._folder)
 
     def _files(self) -> list[Path]:
-        files = sorted(self._folder.rglob(_WEIGHTS))
+        files = sorted(file for pattern in (_WEIGHTS, _PICKLED) for file in self._folder.rglob(pattern))
         if not files:
             raise EmbeddingUnavailable(
                 f"no weights in the folder of embed_model '{self.name}'; point it at a sentence-transformers model"

@@ -51,9 +51,12 @@ def check_database(path: Path) -> None:
 
 
 def _tail(path: Path) -> bytes:
-    with path.open("rb") as file:
-        file.seek(-min(_LONGEST_TAIL, path.stat().st_size), os.SEEK_END)
-        return file.read()
+    try:
+        with path.open("rb") as file:
+            file.seek(-min(_LONGEST_TAIL, os.fstat(file.fileno()).st_size), os.SEEK_END)
+            return file.read()
+    except FileNotFoundError:  # somebody's transaction ended meanwhile
+        return b""
 
 
 def has_tables_of(connection: sqlite3.Connection, create: Callable[[sqlite3.Connection], object]) -> bool:

@@ -46,7 +46,10 @@ _TAG = re.compile(
 )
 _LINK = re.compile(r"(!?)\[([^\[\]\n]*)\]\([^)\n]*\)")
 # Images and links whose address stands elsewhere; a number in brackets is a marker, also behind an exclamation mark.
-_REFERENCE = re.compile(r"(!?)\[(?!\s*\^?\d)([^\[\]\n]*)\]\[(?!\s*\^?\d)[^\[\]\n]*\]|(!)\[(?!\s*\^?\d)[^\[\]\n]*\]")
+_NO_MARKER = rf"(?!\s*(?:\^|{_LABEL})?{_DIGITS})"
+_REFERENCE = re.compile(
+    rf"(!?)\[{_NO_MARKER}([^\[\]\n]*)\]\[{_NO_MARKER}[^\[\]\n]*\]|(!)\[{_NO_MARKER}[^\[\]\n]*\]", re.I
+)
 # A heading, a row of a table, a link's address are no sentences; of what else a line begins with, only the mark goes.
 _MARKUP = re.compile(
     r"^[^\S\n]{0,3}(?:#{1,6}\s.*|\|.*|```.*|~~~.*|\[[^\]\n]{1,60}\]:\s.*)$"
@@ -55,7 +58,7 @@ _MARKUP = re.compile(
     re.M,
 )
 _NOT_FOUND = re.compile(r"^\W*(NOT FOUND\b|not found\W*$)|^\W*Not found\W*$")
-_NOTHING_FOUND = re.compile(r"\bnot found\b", re.I)
+_NOTHING_FOUND = re.compile(r"(?<!\d )\bNOT FOUND\b")  # "return 404 Not Found" is what manuals say
 _ABOUT_SHOWN = (
     r"(?:passages?|documents?|texts?|sources?|context|excerpts?|materials?|(?:provided|given|available) information)"
 )
@@ -75,7 +78,7 @@ _REFUSAL = re.compile(
     re.I,
 )
 _LONGEST_CLAIM = 1_500  # characters: no quote has so many, and the rules compare every word with every other
-_MOST_OF_TITLE = 0.5  # share of words that a title may lend to a claim: it says what a quote is about
+_MOST_OF_TITLE = 0.75  # share of words that a title may lend to a claim: it says what a quote is about
 _LEADS_ON = (":", "“", '"', "‘", ">")
 _LEAST_ALIKE = 0.4  # share of words under which no closer look is worth its time
 # How models say that they keep to what they were shown: no statement of its own.
@@ -236,7 +239,7 @@ class Checker:
         unsupported = f"no sentence of the passages supports it (best share of its words {lexical:.2f})"
         if lexical < _LEAST_ALIKE:
             return unsupported
-        if _of_title(claim, quote.text, title) > _MOST_OF_TITLE:
+        if _of_title(claim, quote.text, title):
             return "it is what a title says, not the passage"
         if against := _unknown(claim, quote.text, title) or disagreement(claim, quote.text):
             return against
@@ -280,11 +283,12 @@ def _shared(claim: str, text: str) -> float:
     return sum(word in held for word in wanted) / len(wanted) if wanted else 1.0
 
 
-def _of_title(claim: str, quote: str, title: str) -> float:
-    """The share of the claim's content words that stand in the title and not in the quote, 0..1."""
-    wanted = [stem(word) for word in _plain_words(claim)]
-    only = stems(title) - stems(quote)
-    return sum(word in only for word in wanted) / len(wanted) if wanted else 0.0
+def _of_title(claim: str, quote: str, title: str) -> bool:
+    """Whether a claim says what stands in the title, and the quote adds nothing to it, or next to nothing."""
+    wanted = {stem(word) for word in content_words(claim)}
+    lent = wanted & (stems(title) - stems(quote))
+    added = wanted & (stems(quote) - stems(title))
+    return bool(lent) and (not added or len(lent) >= _MOST_OF_TITLE * len(wanted))
 
 
 def _lead(quote: Evidence) -> str:

@@ -6,6 +6,8 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,16 +64,21 @@ def chunks_of(connection: sqlite3.Connection, document_id: int) -> list[Chunk]:
 
 def verify_quotable(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
     """IndexDamaged when the text of one of these passages does not stand where it says in its document."""
-    other = connection.execute(
+    rows = connection.execute(
         """
-        SELECT passage.id, source FROM passage JOIN document ON document.id = document_id
-        WHERE passage.id IN (SELECT value FROM json_each(?))
-        AND substr(document.text, start + 1, stop - start) IS NOT passage.text
+        SELECT document_id, id, start, stop, text FROM passage
+        WHERE id IN (SELECT value FROM json_each(?)) ORDER BY document_id
         """,
         (json.dumps(list(ids)),),
-    ).fetchone()
-    if other:
-        raise IndexDamaged(f"passage {other[0]} of '{other[1]}' is not what its document says; run 'rag rebuild'")
+    ).fetchall()
+    for document_id, passages in groupby(rows, key=itemgetter(0)):  # a text is read once, and compared here:
+        of = "SELECT source, text FROM document WHERE id = ?"  # SQLite's substr ends at a NUL
+        source, whole = connection.execute(of, (document_id,)).fetchone() or ("", "")
+        for _, passage_id, start, stop, text in passages:
+            if not isinstance(whole, str) or whole[start:stop] != text:
+                raise IndexDamaged(
+                    f"passage {passage_id} of '{source}' is not what its document says; run 'rag rebuild'"
+                )
 
 
 def _damaged(what: str) -> IndexDamaged:

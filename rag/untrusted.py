@@ -12,7 +12,7 @@ _STRAY_JOINER = re.compile(r"(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^
 # message: "</passages>", "<|im_end|>", "<｜User｜>", "<<SYS>>", "<end_of_turn>"; "[/INST]", "[SYSTEM_PROMPT]".
 _ANGLE = re.compile(r"[<＜﹤](?=\s*[/|｜]|[^\s\d=])")
 _BRACKETED = re.compile(r"\[(/?[A-Z][A-Z_]{2,})\]")
-_INSTEAD = "‹"
+_INSTEAD = "˂"  # a sign of phonetics: what else could be taken for it would be taken back in other texts
 
 
 def visible(text: str) -> str:
@@ -24,7 +24,7 @@ def visible(text: str) -> str:
 def as_data(text: str) -> str:
     """`text` as a prompt may hold it: an LLM reads in it what people can see, and it ends nothing.
 
-    Of tags the "<" is written "‹", and "[INST]" in round brackets. `as_written` undoes the first.
+    Of tags the "<" is written "˂", and "[INST]" in round brackets. `as_written` undoes the first.
     """
     return _BRACKETED.sub(r"(\1)", _ANGLE.sub(_INSTEAD, visible(text)))
 

@@ -105,6 +105,7 @@ class Author:
                 self._report("writing")
                 if isinstance(outcome, Dropped) and not into.sentences and says_not_found(claim.text):
                     if any(orders_refusal(text) for text in (claim.text, *(passage.text for passage in passages))):
+                        into.dropped.append(outcome)
                         continue  # the words of our prompt, or perhaps of a document: not what the LLM found
                     raise NothingFoundError
                 if _kept(outcome, claim, into):

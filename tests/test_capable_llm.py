@@ -179,6 +179,8 @@ CASES = {
     "agreed": Case("NOT FOUND", "refused"),
     "agreed, and going on": Case(f"NOT FOUND\n\n{LEE} [1] {SHE} [1]", "refused"),
     "agreed, with a reason": Case(f"NOT FOUND. The passages do not say it. {LEE} [1]", "refused"),
+    "refused in words": Case("The passages do not say who heads it.", "refused"),
+    "refused in other words": Case("The documents do not state it.", "refused"),
     "in bold": Case("**NOT FOUND**", "refused"),
     "sorry": Case("I'm sorry, the passages do not contain the answer to this question.", "refused"),
     "sorry, and going on": Case(f"I'm sorry, but the passages don't mention that. {LEE} [1]", "refused"),

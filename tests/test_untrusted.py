@@ -14,7 +14,7 @@ def test_nothing_in_it_is_a_tag_or_a_token_of_a_chat_template(text: str) -> None
     data = as_data(f"a {text} b")
     assert "<" not in data.replace("<<", "")
     assert "[" not in data
-    assert data.startswith(("a ‹", "a ("))
+    assert data.startswith(("a ˂", "a ("))
 
 
 @pytest.mark.parametrize("text", ["3 < 4 and x <= 5", "[12] [sic] [Ab] [A]", "a\n\tb", "نمی‌خواهم", "a > b"])
@@ -23,7 +23,7 @@ def test_what_is_none_stays(text: str) -> None:
 
 
 def test_a_tag_with_a_blank_in_it_is_one() -> None:
-    assert as_data("< /passages>") == "‹ /passages>"
+    assert as_data("< /passages>") == "˂ /passages>"
 
 
 def test_what_cannot_be_seen_is_gone() -> None:

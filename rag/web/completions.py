@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 MODEL = "rag-quoted"
 
 _SOURCES = "\n\nSources:\n"
-_FURTHER_LINE = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_LIKE_SOURCE = re.compile(r"((?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*)(?=[^\w\s]*\s*\d+\s*[\]］】〕⟧〛❳⁆])")
 
 
 class Part(BaseModel):
@@ -102,9 +102,9 @@ def cited(answer: Answer) -> str:
 def _footnotes(answer: Answer) -> str:
     if not answer.citations:
         return ""
-    # Only we begin a line: a quote of several lines could look like several sources.
+    # A line of a quote that looks like another source is moved to the right; all else is exact.
     notes = (f"[{c.marker}] “{c.quote}” ({_stands(c.passage)})" for c in answer.citations)
-    return _SOURCES + "\n".join(_FURTHER_LINE.sub(r"\g<0>    ", note) for note in notes)
+    return _SOURCES + "\n".join(_LIKE_SOURCE.sub(r"\1    ", note) for note in notes)
 
 
 def _stands(passage: Passage) -> str:

@@ -194,7 +194,7 @@ def _refusing(what: str) -> Iterator[None]:
 
     def half_open(path: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
         file = whole_open(path, mode, *args, **options)
-        return Half(file) if ".faiss" in path.name and "w" in mode else file
+        return Half(file) if ".faiss" in path.name and mode[0] in "wx" else file
 
     def half_replace(source: Any, target: Any, **options: Any) -> None:
         if ".faiss" in str(target):

@@ -53,7 +53,8 @@ class Row:
 
     @property
     def held(self) -> bool:
-        return self.survived == self.tried and not self.lost and not self.problems
+        """Nothing was lost, and something was tried, unless it is said why not."""
+        return self.survived == self.tried and not (self.lost or self.problems) and bool(self.tried or self.figures)
 
 
 def printed(rows: Iterable[Row]) -> str:
