@@ -17,13 +17,12 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from .errors import DocumentUnreadable, IndexDamaged, IndexLocked, IndexMismatch, RagError
-from .foreign import check_database, check_lock, has_tables_of
+from .foreign import check_database, check_lock, has_tables_of, reason_of
 from .schema import APPLICATION_ID, OPENED_FILE, SCHEMA_VERSION, create_index, create_tables
 
 LOCK_WAIT_S = 2.0  # long enough for somebody's single upload, short enough to say so when it is an ingest
 BUSY_WAIT_S = 30.0  # SQLite's own short locks: recovery after a crash, the last reader closing
 _LOCK = "write.lock"
-_REASON_CHARS = 200  # of what SQLite says, which may quote what is damaged
 
 
 class _Pooled(NamedTuple):
@@ -223,7 +222,7 @@ class Database:
             case sqlite3.SQLITE_TOOBIG:
                 return DocumentUnreadable("a document has more than a billion bytes of text; split it")
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_ERROR:  # the last: "no such table"
-                return self._damaged(str(error))
+                return self._damaged(reason_of(error))
             case _:
                 return RagError(f"{self.path}: {error}; run 'rag doctor', and report it if that finds nothing")
 
@@ -231,7 +230,6 @@ class Database:
         return IndexLocked(f"another process is writing to {self.folder}; wait until it has finished, then try again")
 
     def _damaged(self, reason: str) -> IndexDamaged:
-        reason = " ".join(reason.split())[:_REASON_CHARS]
         return IndexDamaged(
             f"{self.path} is damaged ({reason}); restore it from a copy, or delete {self.folder} and ingest again"
         )

@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from .errors import IndexDamaged, RagError
-from .foreign import check_database, has_tables_of
+from .foreign import check_database, has_tables_of, reason_of
 from .types import Answer
 
 Verdict = Literal["up", "down", "wrong evidence"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 NOTE_CHARS = 1000
-_REASON_CHARS = 200  # of what SQLite says, which may quote what is damaged
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS judgement (
@@ -148,8 +147,9 @@ class Feedback:
         except UnicodeDecodeError as error:  # of what SQLite says, with a name in it that is no UTF-8
             raise self._damaged() from error
         except (sqlite3.Error, OSError) as error:
-            why = " ".join(str(error).split())[:_REASON_CHARS]
-            raise RagError(f"{self.path}: {why}; make it writable, or move it away to begin a new one") from error
+            raise RagError(
+                f"{self.path}: {reason_of(error)}; make it writable, or move it away to begin a new one"
+            ) from error
 
     def _check_file(self) -> None:
         try:

@@ -18,6 +18,7 @@ from .errors import IndexDamaged
 SIDE_FILES = ("-wal", "-shm", "-journal")  # of SQLite, beside a database
 _NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")  # ends a journal that names another file, which SQLite would delete
 _LONGEST_TAIL = 8
+_REASON_CHARS = 200
 
 
 def is_plain(path: Path) -> bool:
@@ -57,6 +58,11 @@ def _tail(path: Path) -> bytes:
             return file.read()
     except FileNotFoundError:  # somebody's transaction ended meanwhile
         return b""
+
+
+def reason_of(error: Exception) -> str:
+    """What SQLite says, in one short line: it may quote what is damaged."""
+    return " ".join(str(error).split())[:_REASON_CHARS]
 
 
 def has_tables_of(connection: sqlite3.Connection, create: Callable[[sqlite3.Connection], object]) -> bool:
