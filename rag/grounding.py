@@ -29,6 +29,8 @@ _LABEL = r"(?:(?:passages?|sources?|documents?|docs?|citations?|refs?)[\s:#.]*|\
 _MARKER = re.compile(
     rf"{_OPEN}\s*{_LABEL}({_DIGITS}(?:\s*[,;–-]\s*{_LABEL}{_DIGITS})*)\s*(?:†[^\]】]{{0,40}})?{_CLOSE}", re.I
 )
+# Of one that may hold other brackets, "【1†see [2]】", the beginning.
+_MARKER_WITH_NOTE = re.compile(rf"{_OPEN}(?=\s*{_LABEL}{_DIGITS}(?:\s*[,;–-]\s*{_LABEL}{_DIGITS})*\s*†)", re.I)
 # The same in a document's words, which may hold any number of digits; and what stands between brackets.
 _LITERAL_MARKER = re.compile(
     r"\s*LABEL[\d⁰¹²³⁴-⁹]+(?:\s*[,;–-]\s*LABEL[\d⁰¹²³⁴-⁹]+)*\s*(?:†.*)?\\?".replace("LABEL", _LABEL), re.I | re.S
@@ -366,7 +368,8 @@ class Composer:
 
 def shown(text: str) -> str:
     """Text for display: a literal "[12]" becomes "(12)", so that it cannot be read as one of our markers."""
-    return _BLANK_LINES.sub("\n", _BRACKETS.sub(_in_round_brackets, text)).strip()
+    text = _MARKER_WITH_NOTE.sub("(", _BRACKETS.sub(_in_round_brackets, text))
+    return _BLANK_LINES.sub("\n", text).strip()
 
 
 def _in_round_brackets(literal: re.Match[str]) -> str:

@@ -233,6 +233,8 @@ def test_a_sentence_about_something_not_found_is_an_answer() -> None:
         "[1\ufe0f]",
         "[\u31641]",
         "\\[1\\]",
+        "【1†see [2]】",
+        "【1†【1†x】】",
     ],
 )
 def test_no_form_of_marker_in_a_document_is_shown_as_ours(marker: str) -> None:
