@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import rag
+from rag.terminal import one_line
 
 from .metrics import normalise
 
@@ -96,7 +97,7 @@ def read_gold(path: Path) -> list[Question]:
             if (before := seen.setdefault(question.id, number)) != number:
                 raise ValueError(f"the id '{question.id}' already stands in line {before}")
         except ValueError as error:
-            problems.append(f"{where}: {error}")
+            problems.append(one_line(f"{where}: {error}"))
         else:
             questions.append(question)
     if not questions and not problems:
@@ -123,7 +124,7 @@ def located(questions: Iterable[Question], sources: Iterable[str], text: Callabl
         try:
             found.append(_located(question, by_name, text))
         except ValueError as error:
-            problems.append(f"{question.where}: {error}")
+            problems.append(one_line(f"{question.where}: {error}"))
     _raise(problems)
     return found
 

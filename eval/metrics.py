@@ -85,9 +85,12 @@ def span_ndcg(ranks: Ranks, k: int = 10) -> float:
 def normalise(text: str) -> str:
     """Lower-case, punctuation to spaces, articles out: how SQuAD compares answers, in any script.
 
-    Kept are letters, marks (the vowels of many scripts) and numbers, in Unicode's NFKC form.
+    Kept are letters, marks (the vowels of many scripts) and numbers, as Unicode compares without case and
+    compatibility: NFKC(casefold(NFKC(casefold(NFD(text))))), definition D146 of the standard.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = unicodedata.normalize("NFD", text)
+    for _ in range(2):
+        folded = unicodedata.normalize("NFKC", folded.casefold())
     kept = "".join(letter if _is_word(letter) else " " for letter in folded).split()
     return " ".join(word for word in kept if word not in ("a", "an", "the"))
 

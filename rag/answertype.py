@@ -103,7 +103,8 @@ def asked_for(question: str) -> list[str]:
     if not match:
         return []
     phrase = _PHRASE_END.split(match["phrase"])[0]
-    return [word for word in content_words(phrase) if word not in _VAGUE]
+    whole = set(words(question))  # a pattern may begin inside of one: "who" in "o'who"
+    return [word for word in content_words(phrase) if word in whole and word not in _VAGUE]
 
 
 def share_asked_for(question: str, text: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -107,7 +108,8 @@ def _patterns(file: Path, root: Path) -> GitIgnoreSpec:
         raise ValueError("no file of the folder")
     # "simple" is Python's own `re`: others do not know all of what we write.
     lines = file.read_text(encoding="utf-8-sig").splitlines()
-    return GitIgnoreSpec.from_lines(lines, _Pattern, backend="simple")
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # "[[a]" may mean more to a later `re`
+        return GitIgnoreSpec.from_lines(lines, _Pattern, backend="simple")
 
 
 def _is_ignored(path: Path, rules: list[_Ignored], ending: str = "") -> bool:

@@ -7,6 +7,7 @@ form and by the words beside them, so many are missed: a verb that is missed spe
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -302,11 +303,17 @@ def _stems(tokens: Sequence[_Token]) -> frozenset[str]:
 def _reversed(claim: str, quote: str) -> str:
     """A word around which what stands directly before and behind it have changed places: "ladybirds eat aphids".
 
-    Whether it is a verb need not be known: "the centre of the city" for "the city centre" moves one of both only.
+    Whether it is a verb need not be known: "the centre of the city" for "the city centre" moves one of both only. A
+    quote that has the word twice, once this way and once that ("wolves fear bears and bears fear wolves"), says both.
     """
-    theirs = dict(_surroundings(quote))
+    theirs: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
+    for word, beside in _surroundings(quote):
+        theirs[word].append(beside)
     for word, (before, behind) in _surroundings(claim):
-        if (other := theirs.get(word)) and before in other[1] and other[0] in behind and before != other[0]:
+        there = theirs[word]
+        if any(before in after and first in behind for first, after in there) and all(
+            before != first for first, _ in there
+        ):
             return word
     return ""
 

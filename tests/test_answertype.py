@@ -48,6 +48,7 @@ def test_a_text_holds_what_is_wanted_or_not(question: str, text: str, fits: bool
         ("What is the reason for this?", []),
         ("Who was appointed in 1903?", []),
         ("Why did it fall?", []),
+        ("What is the crew'who doing?", []),
     ],
 )
 def test_what_is_asked_for_is_read_from_the_question(question: str, words: list[str]) -> None:

@@ -41,6 +41,8 @@ def test_what_says_something_else_is_noticed(claim: str, quote: str) -> None:
         ("If it leaks, the dam will be closed.", "The dam will be closed if it leaks."),
         ("Ann Lee, unlike Bo Dahl, took bribes.", "Unlike Bo Dahl, Ann Lee took bribes."),
         ("Ford was chosen.", "Ford was chosen instead of Dahl."),
+        ("Wolves fear bears.", "Wolves fear bears as bears fear wolves."),
+        ("Wolves fear bears as bears fear wolves.", "Wolves fear bears as bears fear wolves."),
     ],
 )
 def test_other_words_for_the_same_are_no_disagreement(claim: str, quote: str) -> None:

@@ -326,6 +326,14 @@ def test_a_ragignore_means_what_git_means(parts: list[str], name: str) -> None:
     assert ours.match_file(name) == theirs.match_file(name)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_ragignore_with_odd_brackets_means_what_it_says(place: Place) -> None:
+    place.write("[.txt", "One.")
+    place.write("b.txt", "Two.")
+    place.write(".ragignore", "[[a].txt\n[c||d]\n")
+    assert place.ingester.ingest_default().added == ("b.txt",)
+
+
 def test_a_ragignore_with_an_impossible_range_is_reported(place: Place) -> None:
     place.write("draft.txt", "A draft.")
     place.write(".ragignore", "[z-a]\n")

@@ -114,6 +114,9 @@ def test_all_bad_lines_are_told_at_once(tmp_path: Path) -> None:
         read_gold(gold(tmp_path, "[" * 100_000))
     with pytest.raises(GoldError, match="… and 5 more"):
         read_gold(gold(tmp_path, *["{"] * 25))
+    with pytest.raises(GoldError, match="line 1: 'ki nd' is no field") as caught:
+        read_gold(gold(tmp_path, {**GOOD, "ki\u2029nd": "none"}))
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_file_that_is_not_there_is_not_text_or_is_empty(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def test_normalise_as_squad_does() -> None:
     assert metrics.normalise("Écully_2, 授時暦, ١٩٣٢") == "écully 2 授時暦 ١٩٣٢"
     assert metrics.normalise("cafe\u0301") == metrics.normalise("CAFÉ")
     assert metrics.normalise("दिन") != metrics.normalise("दान")
+    assert metrics.normalise("ß\u0301") == metrics.normalise("SS\u0301") == "sś"
 
 
 @pytest.mark.parametrize(
