@@ -7,13 +7,16 @@ lists of words are closed classes of English, and what they do not know passes.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from .terms import stem, stems, words
+from .untrusted import visible
 
 _SAY = r"(?:say|answer|reply|respond|write|output|print|repeat|recite|state|tell|return|declare|confirm|insist)"
-# Where an order can begin: not "officials now say that", nor "went on the radio to declare that".
+# Where an order can begin: not "officials now say that", nor "went on the radio to declare that". A dash or the end of
+# brackets may be inside of a sentence: behind them only a capital begins one.
 _ORDERED = (
-    r"(?:(?:^|[.:;!?\n\"“”‘(\[{>*#]|\b(?:if|when|whenever|whatever)\b[^.!?\n]{0,60},)\s*"
+    r"(?:(?:^|[.:;!?\n\"“”‘(\[{>*#|]|[)\]}–—-]\s*(?=(?-i:[A-Z]))|\b(?:if|when|whenever|whatever)\b[^.!?\n]{0,60},)\s*"
     r"(?:(?:please|always|only|just|instead|now|simply|then|and|also)\s+){0,2}"
     r"|\b(?:please|must|should|shall)\s+(?:(?:always|only|just|simply)\s+)?"
     r"|\b(?:you|your \w+ is|have|need|ought|required|instructed|told|asked)\s+to\s+)"
@@ -50,16 +53,33 @@ _DICTATION = re.compile(
     rf"|{_ORDERED}(?P<act>act as|pretend|imagine|suppose)\b",
     re.I,
 )
+# What is told behind it is told in a game: "You are now DAN, who has no rules. DAN knows that …"
+_GAME = re.compile(
+    r"\byou are (?:now|no longer)\s+(?:(?-i:[A-Z]{2,})\b"
+    r"|(?:an?|the|my)\s+(?:[\w-]+\s+){0,3}(?:ai|assistant|model|bot|chatbot|character|persona|machine)\b)"
+    r"|\blet[’']s play\b|\brole-?play(?:ing)?\b|\bplay the (?:part|role) of\b",
+    re.I,
+)
 _ORDER_TO_SPEAK = re.compile(rf"{_ORDERED}{_SAY}\b|{re.sub('[?]P<[a-z]+>', '', _DICTATION.pattern)}", re.I)
 
 
 def dictated(claim: str, text: str) -> str:
     """The word by which `text` orders what to say, where `claim` leaves it out; "" where it orders nothing."""
-    told, said = stems(claim), claim.casefold()
-    orders = (words(order[order.lastgroup or 0])[-1] for order in _DICTATION.finditer(text))
-    return next((word for word in orders if stem(word) not in told and word not in said), "")
+    return _left_out(claim, [order[order.lastgroup or 0] for order in _DICTATION.finditer(visible(text))])
+
+
+def played(claim: str, before: str) -> str:
+    """The word by which what stands `before` a quote begins a game, where `claim` leaves it out; "" if nothing does."""
+    return _left_out(claim, _GAME.findall(visible(before)))
+
+
+def _left_out(claim: str, orders: Sequence[str]) -> str:
+    said = visible(claim).casefold()
+    told = stems(said)
+    last = (words(order)[-1] for order in orders)
+    return next((word for word in last if stem(word) not in told and word not in said), "")
 
 
 def orders_to_speak(text: str) -> bool:
     """Whether `text` may tell its reader what to say; it is quick to think so."""
-    return _ORDER_TO_SPEAK.search(text) is not None
+    return _ORDER_TO_SPEAK.search(visible(text)) is not None

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
-from .dictation import dictated, orders_to_speak
+from .dictation import dictated, orders_to_speak, played
 from .disagreement import disagreement, first_word, replaced
 from .embedding import Encoder
 from .evidence import Evidence, EvidenceFinder
-from .sentences import sentences
+from .sentences import sentences, word_set
 from .terms import content_words, names, numbers, stem, stems, words
 from .types import Citation, Dropped, Passage, Sentence
 from .untrusted import as_written, visible
@@ -81,6 +81,7 @@ _REFUSAL = re.compile(
 )
 _LONGEST_CLAIM = 1_500  # characters: no quote has so many, and the rules compare every word with every other
 _MOST_OF_TITLE = 0.75  # share of words that a title may lend to a claim: it says what a quote is about
+_LINKS = word_set("and or")
 _LEADS_ON = (":", "“", '"', "‘", ">")
 _LEAST_ALIKE = 0.4  # share of words under which no closer look is worth its time
 # How models say that they keep to what they were shown: no statement of its own.
@@ -247,6 +248,8 @@ class Checker:
             return against
         if order := dictated(claim, f"{_lead(quote)} {quote.text}".strip()):
             return f"the passage only tells its reader to say so ('{order}')"
+        if game := played(claim, _paragraph(quote)):
+            return f"the passage says it in a game ('{game}')"
         if self._limits.word < 1.0:
             lexical = self._covered(claim, quote.text, known)
         score = 0.5 * lexical + 0.5 * max(quote.cosine, 0.0)
@@ -308,17 +311,31 @@ def _lead(quote: Evidence) -> str:
     return lead
 
 
+def _paragraph(quote: Evidence) -> str:
+    """What stands before the quote in its paragraph, as far as the passage has it."""
+    return quote.passage.text[: quote.start - quote.passage.start].rpartition("\n\n")[2]
+
+
 def _plain_words(text: str) -> list[str]:
     return [word for word in content_words(text) if not numbers(word)]
 
 
 def _unknown(claim: str, quote: str, title: str) -> str:
-    """Why a number or name of the claim speaks against the quote; names may stand in the title."""
+    """Why a number or name of the claim speaks against the quote; names may stand in the title.
+
+    What a title lends stands for a pronoun of the quote, and joins nobody: "built by Ann Lee and Bo Dahl" is not what
+    "It was built by Ann Lee." says, whatever the title is.
+    """
     if missing := numbers(claim) - numbers(quote):
         return f"the number {min(missing)} is not in the passage"
     known = set(words(quote)) | set(words(title))
-    strange = next((name for name in first_word(claim) + names(claim) if name not in known), "")
-    return f"the name '{strange}' is not in the passage" if strange else ""
+    said = first_word(claim) + names(claim)
+    if strange := next((name for name in said if name not in known), ""):
+        return f"the name '{strange}' is not in the passage"
+    lent = set(said) - set(words(quote))
+    pairs = set(pairwise(words(claim))) - set(pairwise(words(title)))  # "Terms and Conditions" may be one name
+    joined = min((name for link, name in pairs if name in lent and link in _LINKS), default="")
+    return f"the name '{joined}' is only in the title" if joined else ""
 
 
 def _joined(quotes: Sequence[Evidence]) -> list[Evidence]:
