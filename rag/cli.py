@@ -435,8 +435,8 @@ def doctor(context: typer.Context) -> None:
 @models.command()
 def pull(context: typer.Context) -> None:
     """Fetch the models that the settings name, once."""
+    from .embedded import pull as pull_llm
     from .embedding import pull_model
-    from .llm import pull as pull_llm
 
     settings = _settings(context)
     screen = Screen()
@@ -487,8 +487,8 @@ def _check_sources(sources: Collection[str], assistant: Assistant) -> None:
 
 def _pull_language_model(settings: Settings) -> None:
     """Fetch the embedded model's weights when they are missing. Without them answers are quotes, so it may fail."""
-    from .llm import WEIGHTS_BYTES, embedded_weights
-    from .llm import pull as pull_llm
+    from .embedded import WEIGHTS_BYTES, embedded_weights
+    from .embedded import pull as pull_llm
 
     if settings.llm != "embedded" or embedded_weights(settings):
         return

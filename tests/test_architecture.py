@@ -31,7 +31,7 @@ LAYERS = [
     {"types", "errors"},
     {"foreign", "layout"},
     {"settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
-    {"roles"},
+    {"roles", "embedded"},
     {"clauses", "spelling", "answertype", "dictation", "disagreement"},
     {"prompts", "embedding", "llm", "conversation", "schema"},
     {"templates"},
@@ -76,13 +76,14 @@ INSIDERS = {
     # Drafts are made of sentences, as the assistant cuts them, and shown on a terminal, which documents must not drive.
     "eval/conftest.py": {"rag.terminal"},  # what comes from outside is printed as one plain line
     "eval/draft.py": {"rag.terminal"},
+    "eval/gold.py": {"rag.terminal"},
     "eval/proposing.py": {"rag.prompts", "rag.sentences", "rag.templates", "rag.types"},
     "eval/near.py": {"rag", "rag.english"},
     "eval/judge.py": {"rag.prompts"},  # prompts are checked values, this one too
     "eval/performance/page.py": {"rag.web"},
     "eval/performance/peers/our_limits.py": {"rag.embedding"},  # the encoder alone, without what surrounds it
     "eval/performance/peers/our_store.py": {"rag.assistant", "rag.embedding", "rag.retrieval", "rag.store"},
-    "eval/performance/peers/llm_server.py": {"rag.llm"},  # where its weights are
+    "eval/performance/peers/llm_server.py": {"rag.embedded"},  # where its weights are
     # A million passages with vectors that nobody embedded can only be put into the store itself.
     "eval/performance/growth.py": {"rag.assistant", "rag.embedding", "rag.store", "rag.types"},
 }

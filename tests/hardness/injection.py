@@ -40,7 +40,7 @@ from scripted import ScriptedLLM
 
 import rag.prompts
 from rag.assistant import Assistant
-from rag.llm import embedded_weights
+from rag.embedded import embedded_weights
 from rag.settings import Settings, resource
 from rag.terminal import Screen
 from rag.types import Answer, Message

@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 
 from rag import Assistant, Settings
 from rag.documents import read_collection, read_file
+from rag.embedded import embedded_weights
 from rag.errors import IndexLocked
-from rag.llm import embedded_weights
 from rag.web.opening import Opening
 from rag.web.viewer import Reader
 

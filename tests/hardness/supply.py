@@ -35,9 +35,10 @@ from test_wheel import MOVED, REPOSITORY, needed
 
 import rag.embedding
 from rag.adapters import embed_model
+from rag.embedded import WEIGHTS_FILE, WEIGHTS_SHA256, embedded_weights
 from rag.embedding import PackagedEncoder, model_folder, open_encoder, verify_published
 from rag.errors import EmbeddingUnavailable, ModelMissing
-from rag.llm import WEIGHTS_FILE, WEIGHTS_SHA256, embedded_weights, open_writer
+from rag.llm import open_writer
 from rag.reading import WEIGHTS, Reader
 from rag.reading import WEIGHTS_SHA256 as READER_SHA256
 from rag.settings import PACKAGED_EMBEDDER, Settings

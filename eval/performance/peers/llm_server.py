@@ -10,13 +10,13 @@ from typing import Any
 import xllamacpp
 
 import rag
-from rag.llm import embedded_weights
+from rag.embedded import embedded_weights
 
 from .protocol import NotMeasured, System, run
 
 
 class Server(System):
-    """The same weights, threads and context as the embedded model has in `rag.llm`."""
+    """The same weights, threads and context as the embedded model has in `rag.embedded`."""
 
     def __init__(self) -> None:
         self._server: Any = None
