@@ -34,14 +34,22 @@ def client(
         verify=httpx.create_ssl_context() if secure else True,  # but a certificate of its own may be set for it
         follow_redirects=True,
         max_redirects=_MOST_REDIRECTS,
-        event_hooks={"request": [on_request], "response": [_not_too_late, _must_stream, _bounded]},
+        event_hooks={"request": [_anonymous, on_request], "response": [_not_too_late, _must_stream, _bounded]},
     )
+
+
+def _anonymous(request: httpx.Request) -> None:
+    """Tell the endpoint nothing of this machine: openai names its system, its processor and its Python's version."""
+    for name in [name for name in request.headers if name.startswith("x-stainless-")]:
+        del request.headers[name]
+    request.headers["User-Agent"] = "rag"
 
 
 def _not_too_late(response: httpx.Response) -> None:
     """Let openai not sleep for as long as the endpoint says: up to two minutes, in which nobody can wake it."""
     headers = response.headers
-    if max(_number(headers.get("retry-after")), _number(headers.get("retry-after-ms")) / 1000) > _LONGEST_WAIT_S:
+    waits = _number(headers.get("retry-after")), _number(headers.get("retry-after-ms")) / 1000
+    if any(wait > _LONGEST_WAIT_S for wait in waits):
         headers["x-should-retry"] = "false"
 
 

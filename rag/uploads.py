@@ -213,7 +213,8 @@ def checked_name(name: str) -> str:
     """
     last = _SEPARATORS.split(unicodedata.normalize("NFC", name))[-1]
     visible = "".join(c for c in last if c == " " or not unicodedata.category(c).startswith(("C", "Z")))
-    plain = _RESERVED.sub("_", visible).strip(" .")
+    composed = unicodedata.normalize("NFC", visible)  # again: a mark may stand beside its letter only now
+    plain = _RESERVED.sub("_", composed).strip(" .")
     plain = f"_{plain}" if _DEVICE.match(plain) else plain
     stem, suffix = os.path.splitext(plain)  # noqa: PTH122 - Path would take "a:b" apart elsewhere
     if not stem.strip(" ._"):

@@ -37,7 +37,8 @@ class Asked(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append({"path": self.path, "key": self.headers["Authorization"], **body})
+        told = {"path": self.path, "key": self.headers["Authorization"], "headers": dict(self.headers.items())}
+        self.server.requests.append({**told, **body})
         self.reply(body)
 
     def reply(self, body: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pytest
@@ -38,7 +38,7 @@ class Endpoint(Server):
     """Each reply is chosen by the name of the model that is asked for."""
 
     echoed = ""  # of what it was sent
-    wait = ""
+    wait: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         super().__init__(Handler)
@@ -132,7 +132,7 @@ class Handler(Speaking):
         self.end()
 
     def later(self, _body: dict[str, Any]) -> None:
-        self.fail(429, "slow down", Retry_After=self.server.wait)
+        self.fail(429, "slow down", **self.server.wait)
 
     def redirects(self, _body: dict[str, Any]) -> None:
         self.fail(307, "elsewhere", Location=self.path)
@@ -194,6 +194,9 @@ def test_an_endpoint_is_asked_in_its_own_protocol_and_its_words_arrive(endpoint:
     assert list(writer.stream("Be brief.", "Hello", max_tokens=20)) == ["You", " said: ", "Hello"]
     [request] = endpoint.requests
     assert request["path"] == "/v1/chat/completions"
+    kept = "host accept-encoding connection accept content-type user-agent authorization content-length".split()
+    assert sorted(name.lower() for name in request["headers"]) == sorted(kept)  # nothing of this machine
+    assert request["headers"]["User-Agent"] == "rag"
     assert request["key"] == f"Bearer {KEY}"
     assert request["temperature"] == 0
     assert request["max_tokens"] == 20
@@ -366,9 +369,17 @@ def by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("by_name")
 @pytest.mark.parametrize(
-    ("wait", "requests"), [("30", 1), ("86400", 1), ("Fri, 01 Jan 2100 00:00:00 GMT", 1), ("0.1", 2), ("nonsense", 1)]
+    ("wait", "requests"),
+    [
+        ({"Retry_After": "30"}, 1),
+        ({"Retry_After": "86400"}, 1),
+        ({"Retry_After": "Fri, 01 Jan 2100 00:00:00 GMT"}, 1),
+        ({"Retry_After": "0.1"}, 2),
+        ({"Retry_After": "nonsense"}, 1),
+        ({"Retry_After": "nan", "Retry_After_Ms": "60000"}, 1),
+    ],
 )
-def test_nobody_waits_for_as_long_as_an_endpoint_says(endpoint: Endpoint, wait: str, requests: int) -> None:
+def test_nobody_waits_for_as_long_as_an_endpoint_says(endpoint: Endpoint, wait: dict[str, str], requests: int) -> None:
     text_of(writer_for(endpoint, "good"))
     before = set(threading.enumerate())
     endpoint.requests.clear()

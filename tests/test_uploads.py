@@ -95,6 +95,7 @@ def test_hostile_names_write_nothing_outside_and_leave_no_orphan(
         (".hidden.txt", "hidden.txt"),
         ("\u202ecod\u202c.txt", "cod.txt"),
         ("cafe\u0301.txt", "café.txt"),
+        ("cafe\u200c\u0301.txt", "café.txt"),
         ("is it?.md", "is it_.md"),
     ],
 )

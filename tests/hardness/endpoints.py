@@ -266,6 +266,7 @@ CASES = [
     Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="90"), (f"429 ({TOO_OFTEN})",)),
     Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="5"), (f"429 ({TOO_OFTEN})",)),
     Case("429 with Retry-After", fails(503, TOO_OFTEN, Retry_After_Ms="60000"), (f"503 ({TOO_OFTEN})",)),
+    Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="nan", Retry_After_Ms="60000"), ("429 (",)),
     Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="0.1"), (f"429 ({TOO_OFTEN})",)),
     Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="Fri, 01 Jan 2100 00:00:00 GMT"), ("429 (",)),
     Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="nan", X_Should_Retry="true"), ("429 (",)),

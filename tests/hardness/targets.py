@@ -435,7 +435,7 @@ def toml(text: str) -> None:
 
 
 def prompted(text: str) -> None:
-    system, template = two(text)
+    system, template = two(storable(text))  # no file holds half a character
     with told(PromptError):
         prompt = parse_prompt("answer", f"{system}\n---\n{template}", frozenset({"passages", "question"}))
         filled = prompt.fill(passages="{P}", question="{Q!r:>9}")
