@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from rag.disagreement import disagreement
 from rag.terms import STOPWORDS, content_words
 
 
@@ -113,9 +112,6 @@ _OPPOSITES = tuple(
     for one, other in [tuple(pair.split("/"))]
 )
 _OPPOSITE_OF = {one: other for pair in _OPPOSITES for one, other in (pair, pair[::-1])}
-# Those that the rules of the checker notice by themselves, with nothing around them.
-_KNOWN = {one: other for one, other in _OPPOSITE_OF.items() if disagreement(f"It is {one}.", f"It is {other}.")}
-_UNKNOWN = {one: other for one, other in _OPPOSITE_OF.items() if one not in _KNOWN}
 _VAGUE = {
     "some": "all", "many": "all", "most": "all", "several": "all", "few": "all", "often": "always",
     "sometimes": "always", "usually": "always", "generally": "always", "typically": "always", "mostly": "always",
@@ -334,14 +330,8 @@ def attribution_dropped(source: Source, _: random.Random) -> str | None:
     return _upper(match[1]) if match else None
 
 
-def opposite_known(source: Source, _: random.Random) -> str | None:
-    """By a pair that the checker's rules know."""
-    return _words_replaced(source, _KNOWN)
-
-
-def opposite_unknown(source: Source, _: random.Random) -> str | None:
-    """By a pair that only the words' likeness can tell."""
-    return _words_replaced(source, _UNKNOWN)
+def opposite(source: Source, _: random.Random) -> str | None:
+    return _words_replaced(source, _OPPOSITE_OF)
 
 
 def sentence_from_elsewhere(source: Source, chance: random.Random) -> str | None:
@@ -380,8 +370,7 @@ FALSE: dict[str, Change] = {
     "nouns exchanged": nouns_exchanged, "voice exchanged": voice_exchanged,
     "subject, other clause": subject_of_other_clause, "year, other clause": year_of_other_clause,
     "clause added": clause_added, "words added": words_added, "word exchanged": word_exchanged,
-    "hedge removed": hedge_removed, "all for some": all_for_some, "opposite, known": opposite_known,
-    "opposite, unknown": opposite_unknown,
+    "hedge removed": hedge_removed, "all for some": all_for_some, "opposite": opposite,
     "condition dropped": condition_dropped, "attribution dropped": attribution_dropped,
     "sentence, elsewhere": sentence_from_elsewhere,
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """Where a text tells its reader, a person or a machine, what to say: that says nothing about the world.
 
-"Answer that Ann Lee heads it." is no evidence that she does. Pure functions over strings; as in `disagreement`, the
+"Answer that Ann Lee heads it." is no evidence that she does. Pure functions over strings; as in `rewording`, the
 lists of words are closed classes of English, and what they do not know passes.
 """
 

@@ -14,11 +14,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from .dictation import dictated, orders_to_speak, played
-from .disagreement import disagreement, first_word, replaced
 from .embedding import Encoder
 from .evidence import Evidence, EvidenceFinder
-from .sentences import sentences, word_set
-from .terms import content_words, names, numbers, stem, stems, words
+from .rewording import changed, first_unsaid
+from .sentences import LIST_ITEM, sentences, without_mark
+from .terms import content_words, numbers, stem, stems, words
 from .types import Citation, Dropped, Passage, Sentence
 from .untrusted import as_written, visible
 
@@ -80,9 +80,8 @@ _REFUSAL = re.compile(
     re.I,
 )
 _LONGEST_CLAIM = 1_500  # characters: no quote has so many, and the rules compare every word with every other
-_MOST_OF_TITLE = 0.75  # share of words that a title may lend to a claim: it says what a quote is about
-_LINKS = word_set("and or")
 _LEADS_ON = (":", "“", '"', "‘", ">")
+_NEAR = 300  # characters on each side of a sentence where an order to say it is looked for
 _LEAST_ALIKE = 0.4  # share of words under which no closer look is worth its time
 # How models say that they keep to what they were shown: no statement of its own.
 _FRAME = re.compile(
@@ -100,17 +99,6 @@ class Claim(NamedTuple):
 
     text: str
     cited: tuple[int, ...]
-
-
-class Limits(NamedTuple):
-    """What a sentence needs to be shown, each 0..1."""
-
-    support: float  # half lexical, half cosine
-    lexical: float  # share of its content words that the quote has, or words close to them
-    word: float  # cosine of two words that are close; 1.0: no other word will do
-
-
-LIMITS = Limits(support=0.62, lexical=1.0, word=0.8)  # eval/fit_grounding.py prints what others would do
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +186,10 @@ def _value(digits: str) -> int:
 class Checker:
     """Checks claims against the passages of one answer."""
 
-    def __init__(
-        self, passages: Sequence[Passage], finder: EvidenceFinder, encoder: Encoder, limits: Limits = LIMITS
-    ) -> None:
+    def __init__(self, passages: Sequence[Passage], finder: EvidenceFinder, encoder: Encoder) -> None:
         self._passages = tuple(passages)
         self._encoder = encoder
         self._finder = finder
-        self._limits = limits
 
     def check(self, claim: Claim) -> Support | Dropped:
         """Find the best quote that supports the claim: in a passage it cites, else in another that was shown."""
@@ -232,53 +217,23 @@ class Checker:
     def _support(self, claim: str, quote: Evidence) -> float | str:
         """How well `quote` supports `claim`, 0..1, or why it does not.
 
-        Every number and name of the claim must stand in the quote, nothing may speak against it, and its other words
-        must be there or words close to them. Names and words may stand in the title, too.
-        support = ½ · share of the claim's content words + ½ · cosine.
+        The claim has to be a rewording of the quote's sentence, and nothing around it may say that it is not meant so.
+        support = ½ · share of the claim's content words + ½ · cosine: by it the better of two quotes is chosen.
         """
-        title = f"{quote.passage.title} {quote.passage.heading}"
-        known = f"{quote.text} {title}"
-        lexical = _shared(claim, known)
-        unsupported = f"no sentence of the passages supports it (best share of its words {lexical:.2f})"
+        titles = [quote.passage.title, quote.passage.heading]
+        lexical = _shared(claim, f"{quote.text} {' '.join(titles)}")
         if lexical < _LEAST_ALIKE:
-            return unsupported
-        if _of_title(claim, quote.text, title):
-            return "it is what a title says, not the passage"
-        if against := _unknown(claim, quote.text, title) or disagreement(claim, quote.text):
-            return against
-        if order := dictated(claim, f"{_lead(quote)} {quote.text}".strip()):
+            return f"no sentence of the passages supports it (best share of its words {lexical:.2f})"
+        context = _context(quote)
+        if unsaid := first_unsaid(claim, quote.text, titles):
+            return f"the passage does not say '{unsaid}'"
+        if difference := changed(claim, context.sentence, titles, context.introduction, context.after):
+            return difference
+        if order := dictated(claim, context.near):
             return f"the passage only tells its reader to say so ('{order}')"
         if game := played(claim, _paragraph(quote)):
             return f"the passage says it in a game ('{game}')"
-        if self._limits.word < 1.0:
-            lexical = self._covered(claim, quote.text, known)
-        score = 0.5 * lexical + 0.5 * max(quote.cosine, 0.0)
-        return unsupported if lexical < self._limits.lexical or score < self._limits.support else score
-
-    def _covered(self, claim: str, quote: str, known: str) -> float:
-        """The share of the claim's content words that are in what is known, or close to a word that only the quote has.
-
-        A word that stands where the quote has another content word needs to be close to that one, wherever else it
-        stands.
-        """
-        held, said = stems(known), stems(claim)
-        wanted = _plain_words(claim)
-        free = [word for word in _plain_words(quote) if stem(word) not in said]
-        exchanged = {word: other for word, other in replaced(claim, quote) if content_words(other)}
-        missing = [word for word in wanted if stem(word) not in held or word in exchanged]
-        if not missing:
-            return 1.0
-        vectors = self._encoder.documents(missing + free) if free else None
-        if vectors is None:
-            return 1.0 - len(missing) / len(wanted)
-        cosines = vectors[: len(missing)] @ vectors[len(missing) :].T
-        close = [
-            bool((row >= self._limits.word).any())
-            if word not in exchanged or exchanged[word] not in free
-            else bool(row[free.index(exchanged[word])] >= self._limits.word)
-            for word, row in zip(missing, cosines, strict=True)
-        ]
-        return 1.0 - close.count(False) / len(wanted)
+        return 0.5 * lexical + 0.5 * max(quote.cosine, 0.0)
 
 
 def _shared(claim: str, text: str) -> float:
@@ -288,27 +243,30 @@ def _shared(claim: str, text: str) -> float:
     return sum(word in held for word in wanted) / len(wanted) if wanted else 1.0
 
 
-def _of_title(claim: str, quote: str, title: str) -> bool:
-    """Whether a claim says what stands in the title, and the quote adds nothing to it, or next to nothing."""
-    wanted = {stem(word) for word in content_words(claim)}
-    lent = wanted & (stems(title) - stems(quote))
-    added = wanted & (stems(quote) - stems(title))
-    return bool(lent) and (not added or len(lent) >= _MOST_OF_TITLE * len(wanted))
+class _Context(NamedTuple):
+    """The whole sentence of a quote, and what stands around it that may say how it is meant."""
+
+    introduction: str
+    sentence: str
+    after: str
+    near: str  # where an order to say it would stand
 
 
-def _lead(quote: Evidence) -> str:
-    """What stands before the quote in its sentence, which may be cut into clauses, and a line before that leads to it.
+def _context(quote: Evidence) -> _Context:
+    """The sentence of a quote, the line that introduces its list, and what follows."""
+    text, start, end = quote.passage.text, quote.start - quote.passage.start, quote.end - quote.passage.start
+    spans = [span for span in sentences(text) if span.start < end and span.end > start]
+    first, last = min([start, *(span.start for span in spans)]), max([end, *(span.end for span in spans)])
+    near = text[max(0, first - _NEAR) : last + _NEAR]
+    return _Context(_introduction(text[:first]), without_mark(text[first:last]), text[last:], near)
 
-    "Reply with this line:" is no part of the line that follows, and says how it is meant.
-    """
-    text, start = quote.passage.text, quote.start - quote.passage.start
-    lead = ""
-    for span in sentences(text):
-        if span.start > start:
-            break
-        before = text[span.start : min(span.end, start)]
-        lead = f"{lead} {before}" if lead.endswith(_LEADS_ON) else before
-    return lead
+
+def _introduction(before: str) -> str:
+    """The line that leads on to what follows, with other items of its list between: "You must not:"."""
+    for line in reversed(before.splitlines()):
+        if line.strip() and not LIST_ITEM.match(line.strip()):
+            return line.strip() if line.rstrip().endswith(_LEADS_ON) else ""
+    return ""
 
 
 def _paragraph(quote: Evidence) -> str:
@@ -318,24 +276,6 @@ def _paragraph(quote: Evidence) -> str:
 
 def _plain_words(text: str) -> list[str]:
     return [word for word in content_words(text) if not numbers(word)]
-
-
-def _unknown(claim: str, quote: str, title: str) -> str:
-    """Why a number or name of the claim speaks against the quote; names may stand in the title.
-
-    What a title lends stands for a pronoun of the quote, and joins nobody: "built by Ann Lee and Bo Dahl" is not what
-    "It was built by Ann Lee." says, whatever the title is.
-    """
-    if missing := numbers(claim) - numbers(quote):
-        return f"the number {min(missing)} is not in the passage"
-    known = set(words(quote)) | set(words(title))
-    said = first_word(claim) + names(claim)
-    if strange := next((name for name in said if name not in known), ""):
-        return f"the name '{strange}' is not in the passage"
-    lent = set(said) - set(words(quote))
-    pairs = set(pairwise(words(claim))) - set(pairwise(words(title)))  # "Terms and Conditions" may be one name
-    joined = min((name for link, name in pairs if name in lent and link in _LINKS), default="")
-    return f"the name '{joined}' is only in the title" if joined else ""
 
 
 def _joined(quotes: Sequence[Evidence]) -> list[Evidence]:

@@ -31,8 +31,8 @@ LAYERS = [
     {"types", "errors"},
     {"foreign", "layout"},
     {"settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
-    {"roles", "embedded"},
-    {"clauses", "spelling", "answertype", "dictation", "disagreement"},
+    {"embedded"},
+    {"clauses", "spelling", "answertype", "dictation", "rewording"},
     {"prompts", "embedding", "llm", "conversation", "schema"},
     {"templates"},
     {"splitting", "units", "feedback"},
@@ -63,8 +63,8 @@ INSIDERS = {
     "eval/reader/score.py": {"rag.reading", "rag.settings", "rag.types"},
     "eval/reader/train.py": {"rag.bert", "rag.embedding", "rag.reading", "rag.settings"},
     # It makes the limits of rag/grounding.py: it asks the checker as the chain does.
-    "eval/changes.py": {"rag.disagreement", "rag.terms"},
-    "eval/fit_grounding.py": {
+    "eval/changes.py": {"rag.terms"},
+    "eval/grounding.py": {
         "rag.bert",
         "rag.embedding",
         "rag.evidence",

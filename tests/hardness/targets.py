@@ -30,9 +30,8 @@ from eval.chat import json_object
 from eval.drafts import DraftsFile
 from eval.gold import GoldError, read_gold
 from eval.metrics import contains, dangling, exact_match, missing, normalise, same_words, token_f1
-from rag import answertype, conversation, grounding, roles, terms
+from rag import answertype, conversation, grounding, rewording, terms
 from rag.clauses import clauses
-from rag.disagreement import disagreement, replaced
 from rag.documents import COLLECTION_SUFFIX, read_collection, read_file
 from rag.errors import DocumentUnreadable, PromptError, QuestionInvalid, SettingsError
 from rag.evidence import Evidence, EvidenceFinder
@@ -136,18 +135,12 @@ def copied(text: str) -> None:
     ensure(copy.against(begun) == copy.against(begun), "a second look sees something else")
 
 
-def disagreed(text: str) -> None:
-    claim, quote = (part[:CLAIM] for part in two(text))
-    ensure(isinstance(disagreement(claim, quote), str), "no text")
-    ensure(not disagreement(claim, claim), f"it disagrees with itself: {disagreement(claim, claim)}")
-    ensure(all(one and other for one, other in replaced(claim, quote)), "a word in the place of nothing")
-
-
-def done(text: str) -> None:
-    claim, quote = (part[:CLAIM] for part in two(text))
-    known = {terms.stem(word) for word in terms.words(claim)}
-    ensure(all(deed.verb in known for deed in roles.deeds(claim)), "a verb that is not there")
-    roles.misattributed(claim, quote)
+def reworded(text: str) -> None:
+    claim, sentence = (part[:CLAIM] for part in two(text))
+    ensure(isinstance(rewording.changed(claim, sentence, (sentence[:50],), claim, claim), str), "no text")
+    if rewording.tokens(claim) and "?" not in claim:
+        ensure(not rewording.changed(claim, claim), f"it is none of itself: {rewording.changed(claim, claim)}")
+        ensure(not rewording.first_unsaid(claim, claim), "it does not say what it says")
 
 
 def checked(text: str) -> None:
@@ -636,15 +629,7 @@ _PATTERNS = (
 TARGETS = (
     Target("claims and markers of a reply", markers, _REPLY, ("It was he [1]. So it is [2, 3].",), REPLY, share=1.5),
     Target("the copy of a quote", copied, (*_PAIRED, *say.MARKERS), (_NOTE + say.PAIR + _NOTE,), CLAIM),
-    Target(
-        "claim against quote",
-        disagreed,
-        _PAIRED,
-        (_NOTE + say.PAIR + _NOTE, _LIST + say.PAIR + _LIST),
-        2 * CLAIM,
-        share=0.5,
-    ),
-    Target("who did what", done, _PAIRED, (_NOTE + say.PAIR + _NOTE,), 2 * CLAIM),
+    Target("rewordings", reworded, _PAIRED, (_NOTE + say.PAIR + _NOTE, _LIST + say.PAIR + _LIST), 2 * CLAIM, share=0.5),
     Target(
         "the checker", checked, (*_PAIRED, *say.MARKERS), (_NOTE + say.PAIR + _NOTE, _LIST), FAR, share=0.5, each=400
     ),

@@ -1,6 +1,6 @@
-"""How well rag/grounding.py tells supported sentences from others, and the sweep that its limits are taken from.
+"""How well rag/grounding.py tells supported sentences from others.
 
-    python -m eval.fit_grounding QUESTIONS:DOCUMENTS[:LIMIT] …
+    python -m eval.grounding QUESTIONS:DOCUMENTS[:LIMIT] …
 
 A sentence that answers a question is changed by code (`changes.py`): in ways that keep what it says, and in ways that
 do not. Each changed sentence is checked against its own passage and two more, one of the same article where there is
@@ -26,7 +26,7 @@ from rag import Settings
 from rag.bert import FloatArray
 from rag.embedding import Encoder, open_encoder
 from rag.evidence import EvidenceFinder
-from rag.grounding import LIMITS, Checker, Claim, Limits, Support
+from rag.grounding import Checker, Claim, Support
 from rag.sentences import sentences
 from rag.types import Passage
 from rag.units import cut, units_of
@@ -148,11 +148,11 @@ def _units(passages: Iterable[Passage]) -> Iterator[str]:
             yield f"{unit.context} {cut(passage, unit.span)}".strip()
 
 
-def supports(checked: Sequence[Pair], encoder: Encoder, finder: EvidenceFinder, limits: Limits = LIMITS) -> list[float]:
+def supports(checked: Sequence[Pair], encoder: Encoder, finder: EvidenceFinder) -> list[float]:
     """The support of each pair, 0 for what is dropped."""
     found = []
     for pair in checked:
-        outcome = Checker(pair.passages, finder, encoder, limits=limits).check(Claim(pair.claim, (1,)))
+        outcome = Checker(pair.passages, finder, encoder).check(Claim(pair.claim, (1,)))
         found.append(outcome.score if isinstance(outcome, Support) else 0.0)
     return found
 
@@ -204,24 +204,6 @@ def main(arguments: Sequence[str]) -> None:
     encoder.documents([text for pair in made for text in (pair.claim, *_units(pair.passages))])
     finder = EvidenceFinder(encoder)
     print(*table(made, supports(made, encoder, finder)), sep="\n", flush=True)
-    tuning = [pair for pair in made if not pair.unseen]
-    # What fails under the lowest limits fails under all: only the rest needs to be looked at again.
-    lowest = Limits(**{name: min(values) for name, values in _SWEEP.items()})
-    passed = [score > 0 for score in supports(tuning, encoder, finder, lowest)]
-    for name, values in _SWEEP.items():
-        for value in values:
-            limits = LIMITS._replace(**{name: value})
-            again = iter(supports([p for p, ok in zip(tuning, passed, strict=True) if ok], encoder, finder, limits))
-            precision, recall = figures(tuning, [next(again) if ok else 0.0 for ok in passed])
-            chosen = " (chosen)" if limits == LIMITS else ""
-            print(f"{name} {value:.2f}: precision {precision:.3f} recall {recall:.3f}{chosen}", flush=True)
-
-
-_SWEEP: dict[str, tuple[float, ...]] = {
-    "support": (0.5, 0.62, 0.7, 0.8),
-    "lexical": (0.8, 0.85, 0.9, 0.95, 1.0),
-    "word": (0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0),
-}
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""Who does what: pairs of what is written and what the document says, from many subjects, through the whole checker."""
+"""What is written and what the document says, in pairs from many subjects."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from rag.embedding import PackagedEncoder
 from rag.evidence import EvidenceFinder
 from rag.grounding import Checker, Claim, Support
-from rag.roles import deeds, misattributed
+from rag.rewording import changed
 from rag.types import Passage
 
 
@@ -197,24 +199,8 @@ def test_what_another_did_or_suffered_is_not_supported(claim: str, text: str, en
             "The council opened the bridge in 1987.",
         ),
         (
-            "The council opened the bridge.",
-            "The bridge, which the council opened in 1987, was closed last year.",
-        ),
-        (
-            "The bridge that the council opened in 1987 was closed.",
-            "The bridge, which the council opened in 1987, was closed last year.",
-        ),
-        (
-            "The bridge was opened in 1987.",
-            "The bridge, which the council opened in 1987, was closed last year.",
-        ),
-        (
             "The army left the city.",
             "The army, which had attacked the city in May, left the city in June.",
-        ),
-        (
-            "Lena Ortiz dissolved the club in 1972.",
-            "Lena Ortiz founded the club in 1950 and dissolved it, the club, in 1972.",
         ),
         (
             "Lena Ortiz founded the club.",
@@ -227,30 +213,6 @@ def test_what_another_did_or_suffered_is_not_supported(claim: str, text: str, en
         (
             "The club was founded by Lena Ortiz in 1950.",
             "Lena Ortiz founded the club in 1950; Marco Bell dissolved it in 1972.",
-        ),
-        (
-            "The club, founded in 1950, was dissolved in 1972.",
-            "Lena Ortiz founded the club in 1950; Marco Bell dissolved the club in 1972.",
-        ),
-        (
-            "The club was founded in 1950 and dissolved in 1972.",
-            "Founded in 1950, the club was dissolved in 1972.",
-        ),
-        (
-            "The tower stands in the centre of the town.",
-            "In the centre of the town stands the tower.",
-        ),
-        (
-            "The forest lies to the east of the lake.",
-            "To the east of the lake lies the forest.",
-        ),
-        (
-            "The army fought in the city center.",
-            "In the center of the city the army fought.",
-        ),
-        (
-            "The shop was opened in 1950.",
-            "The shop opened in 1950.",
         ),
         (
             "Wolves hunt deer in winter.",
@@ -269,20 +231,8 @@ def test_what_another_did_or_suffered_is_not_supported(claim: str, text: str, en
             "The bridge was opened by the king and the queen.",
         ),
         (
-            "The king opened the bridge.",
-            "The bridge was opened by the mayor, the bishop and the king.",
-        ),
-        (
             "The city was attacked by the army at dawn.",
             "At dawn the army attacked the city.",
-        ),
-        (
-            "The army attacked the city and burned the fort.",
-            "The army attacked the city, and it burned the fort.",
-        ),
-        (
-            "The army left the region.",
-            "The army attacked the city and the fort, and later left the region.",
         ),
         (
             "The drug lowered the pressure.",
@@ -313,48 +263,12 @@ def test_what_another_did_or_suffered_is_not_supported(claim: str, text: str, en
             "The king ordered the attack on the city.",
         ),
         (
-            "The committee was given the report by the minister.",
-            "The minister gave the committee the report.",
-        ),
-        (
-            "The queen fled in May.",
-            "The king was crowned in May, and in May the queen fled.",
-        ),
-        (
             "Kent scored 3 goals.",
             "Kent scored 3 goals and Essex conceded 5.",
         ),
         (
-            "The union accused the company of fraud.",
-            "The company was accused of fraud by the union.",
-        ),
-        (
-            "The company was accused of fraud.",
-            "The union accused the company of fraud.",
-        ),
-        (
             "The wall was built by the peasants.",
             "The peasants built the wall because the soldiers guarded the gate.",
-        ),
-        (
-            "The church, built in 1850, was widened.",
-            "The church was built in 1850 and was widened in 1920.",
-        ),
-        (
-            "Ann Lee, the mayor, opened the bridge.",
-            "The bridge was opened by the mayor, Ann Lee.",
-        ),
-        (
-            "The enzyme, found in the liver, breaks down the protein.",
-            "Found in the liver, the enzyme breaks down the protein.",
-        ),
-        (
-            "The river that the road crosses flows into the lake.",
-            "The road crosses the river that flows into the lake.",
-        ),
-        (
-            "The novel was written by Ann Lee and published in 1950.",
-            "Ann Lee wrote the novel, which was written and published in 1950.",
         ),
     ],
 )
@@ -362,26 +276,82 @@ def test_other_order_and_other_voice_are_supported(claim: str, text: str, encode
     assert supported(claim, text, encoder)
 
 
-def test_a_passive_is_turned_round() -> None:
-    (active,) = deeds("In May the army of the north attacked the old city.")
-    (passive,) = deeds("The old city was attacked by the army.")
-    assert active.doer == passive.doer == {"armi"}
-    assert active.done == passive.done == {"old", "citi"}
+# Sentences of documents and what somebody made of them: kind, sentence, claim, and a title if it matters.
+CHANGED = [
+    line.split("\t")
+    for line in Path(__file__).with_name("changed.tsv").read_text(encoding="utf-8").splitlines()
+    if line
+]
+
+
+@pytest.mark.parametrize("pair", CHANGED, ids=lambda pair: f"{pair[0]}: {pair[2]}")
+def test_what_says_something_else_is_no_rewording(pair: list[str]) -> None:
+    _, sentence, claim, *titles = pair
+    why = changed(claim, sentence, titles)
+    assert why
+    assert len(why.splitlines()) == 1
+    assert changed(sentence, sentence) == "" or "?" in sentence
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("claim", "sentence"),
     [
-        "The newly formed army has an animated, united leadership of one hundred.",  # adjectives
-        "The attack of the army on the city in May.",  # nouns
-        "The king ordered, to attack.",  # what was only asked for
+        ("The dam was closed in 1950.", "In 1950, the dam was closed."),
+        ("Ford beat Dahl in May.", "Dahl was beaten by Ford in May."),
+        ("Every member voted.", "All members voted."),
+        ("The guard has over 1,200 members.", "The guard has more than 1200 members."),
+        ("It has three gates.", "It has 3 gates, and a lock."),
+        ("On 5 May 1903 Ann Lee was elected.", "On May 5, 1903, Ann Lee was elected."),
+        ("Wolves fear bears.", "Wolves fear bears, and bears fear wolves."),
+        ("Ann Lee was elected in 1903.", "General Ann Lee was elected in 1903, after a long campaign."),
+        ("The museum opened in 1990.", "The museum (the first of its kind) opened in 1990."),
+        ("Taxes rose by 5 percent.", "Taxes rose by 5%."),
+        ("The cafe doesn't open on Sundays.", "The Café does not open on Sundays."),
+        ("मेयर बुरे नहीं हैं।", "मेयर बुरे नहीं हैं।"),
     ],
 )
-def test_what_is_not_surely_a_verb_speaks_against_nothing(text: str) -> None:
-    assert not {deed.verb for deed in deeds(text)} & {"form", "anim", "unit", "attack"}
+def test_what_says_the_same_is_a_rewording(claim: str, sentence: str) -> None:
+    assert changed(claim, sentence) == ""
 
 
-@pytest.mark.parametrize("word", ["and the army attacked ", "by ", "the wolves hunt the deer ", "1950 ", "; ", "was "])
-def test_text_without_end_is_read_too(word: str) -> None:
-    long = word * (8_000 // len(word))
-    assert misattributed(long, "The army attacked the city.") is not None
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ("While you use the tablets, do not:", "", "it leaves out"),
+        ("If your doctor agrees:", "", "it leaves out"),
+        ("The following statements are false:", "", "it leaves out"),
+        ("", " This is false.", "takes it back"),
+        ("", " (This is no longer true.)", "takes it back"),
+        ("", " No, never.", "takes it back"),
+        ("The most important rules:", " It is true.", ""),
+        ("", " No member left.", ""),
+    ],
+)
+def test_what_stands_around_a_sentence_may_turn_it(before: str, after: str, why: str) -> None:
+    sentence = "Take the tablets with alcohol."
+    assert why in changed(sentence, sentence, (), before, after)
+    assert bool(why) is bool(changed(sentence, sentence, (), before, after))
+
+
+@pytest.mark.parametrize(
+    ("titles", "claim", "sentence", "fits"),
+    [
+        (["Marie Curie"], "Marie Curie died in 1934.", "She died in 1934.", True),
+        (["Marie Curie"], "Marie Curie's husband died in 1906.", "Her husband died in 1906.", True),
+        (["Marie Curie"], "Marie Curie died in 1906.", "Her husband died in 1906.", False),
+        (["Letters of Ann Lee to her sister"], "Ann Lee was a spy.", "She was a spy.", False),
+        (["The mill: built by Bo Dahl"], "It was built by Ann Lee and Bo Dahl.", "It was built by Ann Lee.", False),
+        (["Bo Dahl stole the treasure"], "Bo Dahl stole the treasure.", "The treasure was found in 1950.", False),
+    ],
+)
+def test_a_title_stands_for_a_pronoun_alone(titles: list[str], claim: str, sentence: str, fits: bool) -> None:
+    assert (changed(claim, sentence, titles) == "") is fits
+
+
+@pytest.mark.parametrize(
+    "word", ["and the army attacked ", "by ", "in the city, ", "1950 ", "; ", "was ", "the ", "she "]
+)
+def test_text_without_end_is_read_in_time(word: str) -> None:
+    long = word * (1_500 // len(word))
+    assert isinstance(changed(long, f"The army attacked the city. {long}", [long]), str)
+    assert changed(word * 8_000, long)

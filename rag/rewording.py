@@ -1,0 +1,577 @@
+"""Whether a sentence says no more and no less than a sentence of a document, by what was done to its words.
+
+A rewording may leave out what stands between commas, brackets or behind a preposition; move the phrase in front to the
+end; turn the passive into the active; write numbers and dates in another way; and put the document's title in the place
+of a pronoun. Everything else that it says, to the last function word, sign and unit, must stand in the sentence in the
+same order, and nothing may be left out that turns, limits or doubts what is said: "only", "not", "according to", "if".
+What this does not know, other ways to say the same too, is no rewording: a true sentence may be refused, and the
+document's own words are shown in its place. Pure functions over strings.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from .sentences import word_set
+from .terms import numbers, stem
+
+_MOST_TOKENS = 250  # of a sentence that is looked at: what is longer is quoted
+
+_ARTICLES = word_set("the a an")
+_PRONOUNS = word_set("he she it they him them this these those his her hers its their theirs who which that")
+_POSSESSIVE = word_set("his her its their")
+# May go or come: they only lead on to the sentence.
+_LEADING_ON = _ARTICLES | word_set("also however therefore thus moreover furthermore indeed consequently additionally")
+_PREPOSITIONS = word_set(
+    "of in on at by for from with as into onto over under against between among through during before after since"
+    " until toward towards about around near across along within behind beyond despite to below above inside"
+    " outside because following alongside throughout upon off via"
+)
+_SUBORDINATORS = word_set("when while where because since as after before until although though whereas once")
+_RELATIVES = word_set("who whom whose which that where")
+_JOINING = word_set("and but while whereas yet so")
+_TITLES = word_set(
+    "mr mrs ms dr doctor professor general colonel captain major admiral lieutenant president minister chancellor king"
+    " queen prince princess sir lord lady pope bishop saint sheikh senator judge governor mayor prime secretary"
+)
+_FOR_A_PARTICIPLE = word_set("is are was were")
+_PAST = word_set("was were had did")
+_NOT_PAST = word_set(
+    "is are am be been has have do does may might can could must shall should will would cannot need needs"
+)
+# What turns, limits, doubts or hands on to somebody else what is said: it is never left out. The first groups also say
+# how a list is meant that they introduce.
+_TURNING = word_set(
+    # no, and nearly no
+    "not no never none nobody nothing neither nor without hardly barely scarcely rarely seldom cannot lack lacks lacked"
+    " lacking fail fails failed failing failure refuse refuses refused refusing deny denies denied denying denial avoid"
+    " avoids avoided avoiding prohibit prohibits prohibited forbid forbids forbidden forbade ban bans banned prevent"
+    " prevents prevented preventing stop stops stopped stopping cease ceases ceased ceasing cancel cancelled canceled"
+    " abandon abandoned reject rejects rejected exclude excludes excluded excluding exclusion except exempt excepting"
+    " exempts exempting exempted unlike instead rather contrary opposite contraindicated unable impossible only solely"
+    " exclusively"
+    # perhaps
+    " may might could would should can must will shall possibly perhaps probably likely unlikely maybe allegedly"
+    " alleged apparently supposedly supposed reportedly potentially"
+    " potential planned plan plans planning propose proposed"
+    " proposes expected expects expect hope hoped hopes attempt attempts attempted try tries tried intended intends"
+    " going need needs needed fake mock toy pseudo hypothetical theoretical theoretically"
+    # somebody says so
+    " according say says said saying claim claims claimed claiming believe believes believed think thinks thought argue"
+    " argues argued suggest suggests suggested report reports reported rumour rumours rumoured rumor rumored opinion"
+    " view views accuse accuses accused accusing suspect suspects suspected charge charged allege alleges declare"
+    " declared declares state states stated assert asserts asserted insist insists insisted maintain maintained"
+    " maintains told tell tells tale wrote write writes quoted quote predict predicted predicts forecast estimate"
+    " estimated estimates assume assumed assumes assuming suppose imagine imagined imagines wonder wondered ask asked"
+    " asks asking doubt doubts doubted doubtful question questions questioned dispute disputed unclear uncertain"
+    " whether seem seems seemed appear appears appeared deem deemed consider considered"
+    # not in this world
+    " novel story stories play film movie poem myth myths legend dream dreams dreamed dreamt game episode fiction"
+    " fictional fictitious scenario pretend pretended example joke joked satire parody hoax lie lies lied false falsely"
+    " wrong wrongly untrue incorrect incorrectly mistake mistakes mistaken mistakenly misleading"
+    # only then
+    " if unless when whenever until till provided providing given subject case condition conditions otherwise else"
+    " depending depends where"
+)
+_OPERATORS = _TURNING | word_set(
+    # how many, how much, which
+    "just merely half third quarter most mostly many few fewer several some partly partially almost nearly about"
+    " approximately roughly around up less more least than other another second next last former formerly once"
+    " originally initially previously ex vice deputy acting each both either or versus every all any especially usually"
+    " often sometimes occasionally generally typically mainly primarily largely little"
+)
+# A sentence behind it that takes it back.
+_UNTRUE = (
+    r"(?:false|wrong|untrue|incorrect|mistaken|myths?|lies?|jokes?|hoax(?:es)?|fiction|nonsense|rumou?rs?|fabricat\w+"
+    r"|invent\w+|disprov\w+|refuted|retracted|withdrawn|denied|revoked|repealed|cancell?ed"
+    r"|(?:not|never|no longer) (?:\w+ )?(?:true|correct|right|so|the case))"
+)
+_TAKEN_BACK = re.compile(
+    r"\s*[(\[\"“'‘]*(?:no\b[,.!]|not (?:so|true|any ?more)\b|wrong\b|false\b|untrue\b"
+    r"|(?:this|that|it|which|both|these|those|all of (?:this|that))\s+(?:claims?\s+|statements?\s+)?"
+    r"(?:is|was|are|were|has|have|had|turned)\s+(?:(?!not\b|never\b)\w+\s+){0,3}?" + _UNTRUE + r"\b)",
+    re.I,
+)
+_ENGLISH = word_set("of were with from by that has have had to his her their its this these which she he they it")
+
+_MONTHS = "january february march april may june july august september october november december".split()
+_MONTH = "|".join(_MONTHS)
+_DATE = re.compile(
+    rf"\b(?:(?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m1>{_MONTH}),? (?P<y1>\d{{4}})"
+    rf"|(?P<m2>{_MONTH}) (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<y2>\d{{4}}))\b",
+    re.I,
+)
+# Bounds of numbers in their usual words, each by one sign.
+_BOUNDS = (
+    (re.compile(r"\b(?:more than|over|above|exceeding)\s+(?=[$£€]?\d|[a-z]+\b)", re.I), "⋗ "),
+    (re.compile(r"\b(?:less than|fewer than|under|below)\s+(?=[$£€]?\d|[a-z]+\b)", re.I), "⋖ "),
+    (re.compile(r"\b(?:at least|no fewer than|no less than)\s+(?=[$£€]?\d|[a-z]+\b)", re.I), "⩾ "),
+    (re.compile(r"\b(?:at most|no more than|up to)\s+(?=[$£€]?\d|[a-z]+\b)", re.I), "⩽ "),
+    (re.compile(r"\b(?:about|around|approximately|roughly|circa)\s+(?=[$£€]?\d)", re.I), "≈ "),
+    (re.compile(r"\b(?:per cent|percent)\b", re.I), "%"),
+)
+_SPOKEN = {"each": "every", "all": "every", "&": "and", "cannot": "can not", "can't": "can not", "won't": "will not"}
+_PARTICIPLES = {
+    "written": "wrote", "beaten": "beat", "taken": "took", "given": "gave", "chosen": "chose", "driven": "drove",
+    "eaten": "ate", "seen": "saw", "known": "knew", "shown": "showed", "begun": "began", "drawn": "drew",
+    "broken": "broke", "stolen": "stole", "woven": "wove", "sung": "sang", "worn": "wore", "grown": "grew",
+    "thrown": "threw", "flown": "flew", "ridden": "rode", "overthrown": "overthrew", "undertaken": "undertook",
+}  # fmt: skip
+_ENDINGS = frozenset({"", "s", "es", "d", "ed", "e", "ing", "y", "ies", "ied"})
+
+
+class Token(NamedTuple):
+    """A word, number or sign. `key` is what is compared."""
+
+    key: str
+    kind: str  # "word", "number", "sign", or "stop" for what parts
+    capital: bool = False
+    parted: bool = False  # something that parts stands in front of it
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=512)
+def tokens(text: str) -> tuple[Token, ...]:
+    """The tokens of a text. What is neither letter, digit, blank nor plain punctuation is a sign."""
+    raised = _RAISED.sub(lambda match: f"^{match[0]}", text.replace("’", "'").replace("‘", "'"))
+    text = unicodedata.normalize("NFKC", raised)
+    text = _DATE.sub(_dated, text)
+    for bound, sign in _BOUNDS:
+        text = bound.sub(sign, text)
+    return tuple(_joined_numbers([_month(token, n) for n, token in enumerate(_read(text))]))
+
+
+def _month(token: Token, at: int) -> Token:
+    """May, the month, and Will, the man, are no verbs."""
+    return token._replace(key=token.key.title()) if at and token.capital and token.key in ("may", "will") else token
+
+
+def _dated(date: re.Match[str]) -> str:
+    day, month, year = (date["d1"], date["m1"], date["y1"]) if date["d1"] else (date["d2"], date["m2"], date["y2"])
+    return f"{int(year)}\ue000{_MONTHS.index(month.lower()) + 1}\ue000{int(day)}"
+
+
+_RAISED = re.compile("[⁰¹²³⁴-⁹₀-₉]")  # NFKC would make 106 of 10⁶
+_FREE_STOPS = frozenset("\"'“”„«»‹›-.!…·•")  # that part nothing
+_SIGNS = frozenset("%‰‱&#@*/\\")
+_BETWEEN_DIGITS = frozenset(".,:\ue000")
+
+
+def _read(text: str) -> Iterator[Token]:
+    at = 0
+    while at < len(text):
+        kind = _kind(text, at)
+        end = at + 1
+        if kind == "word":
+            while end < len(text) and (_kind(text, end) == "word" or _is_apostrophe(text, end)):
+                end += 1
+            yield from _words(text[at:end])
+        elif kind == "number":
+            while end < len(text) and (_kind(text, end) == "number" or _is_within_number(text, end)):
+                end += 1
+            yield Token(_plain_number(text[at:end]), "number")
+        elif kind:
+            yield Token(text[at], kind)
+        at = end
+
+
+@lru_cache(maxsize=4096)
+def _category(character: str) -> str:
+    return unicodedata.category(character)
+
+
+def _kind(text: str, at: int) -> str:
+    """What begins there: "word", "number", "sign", "stop", or "" for a blank."""
+    character = text[at]
+    group = _category(character)[0]
+    if group in "LM":
+        return "word"
+    if group == "N":
+        return "number"
+    if group == "Z" or character in "\t\n\r\f\v":
+        return ""
+    if character in "-−–" and text[at + 1 : at + 2].isdigit():
+        before = text[at - 1 : at]
+        return "stop" if before.isalpha() else "sign"  # a minus, or from one number to another
+    return "stop" if group == "P" and character not in _SIGNS else "sign"
+
+
+def _is_apostrophe(text: str, at: int) -> bool:
+    return text[at] == "'" and text[at + 1 : at + 2].isalpha()
+
+
+def _is_within_number(text: str, at: int) -> bool:
+    return text[at] in _BETWEEN_DIGITS and text[at + 1 : at + 2].isdigit()
+
+
+def _plain_number(written: str) -> str:
+    grouped = re.sub(r",(?=\d{3}(?:,|\.|$))", "", written)
+    return "".join(str(unicodedata.decimal(c, c)) for c in grouped)
+
+
+def _words(written: str) -> Iterator[Token]:
+    lower = written.casefold()
+    capital = written[0].isupper()
+    if lower in _SPOKEN:
+        for word in _SPOKEN[lower].split():
+            yield Token(word, "word", capital)
+        return
+    if lower.endswith("n't"):
+        yield Token(_folded(lower[:-3]), "word", capital)
+        yield Token("not", "word")
+        return
+    base, apostrophe, ending = lower.rpartition("'")
+    if apostrophe and ending in ("s", "re", "ve", "ll", "d", "m"):
+        yield Token(_folded(base), "word", capital)
+        yield Token(f"'{ending}", "word")
+        return
+    yield Token(_folded(lower), "word", capital and not written[1:].isupper())
+
+
+def _folded(word: str) -> str:
+    """Without the accents of Latin letters. Other marks stay: they are letters of other scripts, or hide something."""
+    found = []
+    for character in word:
+        base = unicodedata.normalize("NFD", character)
+        found.append(base[0] if len(base) > 1 and base[0].isascii() else character)
+    return "".join(found)
+
+
+def _joined_numbers(found: list[Token]) -> Iterator[Token]:
+    """Numbers in words as digits: "twenty-six" is one number, and "hundred" another token behind it."""
+    at = 0
+    while at < len(found):
+        token = found[at]
+        value = _value(token)
+        if value and len(value) == 2 and value[1] == "0" and at + 1 < len(found):
+            behind = at + 2 if found[at + 1].key == "-" and at + 2 < len(found) else at + 1
+            units = _value(found[behind])
+            if len(units) == 1 and units != "0":
+                yield Token(value[0] + units, "number")
+                at = behind + 1
+                continue
+        yield Token(value, "number") if value else token
+        at += 1
+
+
+def _value(token: Token) -> str:
+    """The digits of a number in words; "" for what is none. "one" may be a pronoun, "second" an hour's."""
+    if token.kind != "word" or token.key in ("one", "second", "first"):
+        return ""
+    found = numbers(token.key)
+    return next(iter(found)) if len(found) == 1 else ""
+
+
+# -- comparing ---------------------------------------------------------------------------------------------------------
+
+
+def changed(claim: str, sentence: str, titles: Sequence[str] = (), before: str = "", after: str = "") -> str:
+    """Why `claim` does not say what `sentence` says, or a part of it that stands by itself; "" where it does.
+
+    Each of `titles` may stand for a pronoun. `before`: what introduces the sentence, "You must not:" of a list.
+    `after`: the text behind it, which may take it back.
+    """
+    said, written, lead = tokens(claim), tokens(sentence), tokens(before)
+    if _TAKEN_BACK.match(after):
+        return "the passage takes it back"
+    if any(token.key == "?" for token in written[-3:]):
+        return "the passage asks it"
+    if max(len(said), len(written)) > _MOST_TOKENS:
+        return "it is longer than any quote"
+    if any(token.key in _TURNING for token in lead):  # it says how the sentence is meant
+        written = lead + written
+    names = tuple(_without_stops(tokens(title)) for title in titles)
+    ours = list(_forms(_without_stops(said)))
+    for theirs in _forms(written):
+        source = _Source(theirs, names, frozenset(token.key for token in said))
+        if any(source.gives(form) for form in ours):
+            return ""
+    return _difference(said, written)
+
+
+def first_unsaid(claim: str, text: str, titles: Sequence[str] = ()) -> str:
+    """The first word, number or sign of `claim` that neither `text` nor one of `titles` has; "" if they have all."""
+    known = [token for source in (text, *titles) for token in tokens(source)]
+    keys = {_past_of(token) for token in known} | _LEADING_ON | _FOR_A_PARTICIPLE
+    first = ""
+    for form in _forms(_without_stops(tokens(claim))):
+        unsaid = (t.key for t in form if _past_of(t) not in keys and not any(_same(t, other) for other in known))
+        if not (missing := next(unsaid, "")):
+            return ""
+        first = first or missing
+    return first
+
+
+def _past_of(verb: Token) -> str:
+    return _PARTICIPLES.get(verb.key, verb.key)
+
+
+def _difference(said: Sequence[Token], written: Sequence[Token]) -> str:
+    """What parts them, in a few words."""
+    kept = {token.key for token in said}
+    left = next((token.key for token in written if token.key in _OPERATORS and token.key not in kept), "")
+    return f"it leaves out '{left}'" if left else "the passage says it in another way"
+
+
+def _without_stops(found: Sequence[Token]) -> tuple[Token, ...]:
+    """The words alone; each knows whether something parts it from the one before."""
+    kept: list[Token] = []
+    parted = False
+    for token in found:
+        if token.kind == "stop":
+            parted = parted or _parts(token)
+        else:
+            kept.append(token._replace(parted=parted and bool(kept)))
+            parted = False
+    return tuple(kept)
+
+
+def _parts(token: Token) -> bool:
+    """Whether it parts what stands around it, as a comma does and a hyphen or a quotation mark does not."""
+    return token.kind == "stop" and token.key not in _FREE_STOPS
+
+
+def _forms(found: Sequence[Token]) -> Iterator[tuple[Token, ...]]:
+    """The tokens as they stand, with the phrase in front behind the rest, and each of these in the active voice."""
+    for form in (tuple(found), *_turned(tuple(found))):
+        yield form
+        if active := _active(form):
+            yield active
+
+
+def _turned(found: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
+    """Turn "In May the queen fled" into "the queen fled in May": up to its comma, else wherever the phrase may end."""
+    if not found or found[0].key not in _PREPOSITIONS:
+        return
+    body = found[:-1] if found[-1].kind == "stop" else found
+    comma = next((at for at, token in enumerate(body) if token.key == ","), 0)
+    for cut in (comma,) if comma else range(2, min(9, len(body) - 1)):
+        front = body[:cut]
+        if not any(token.key in _OPERATORS | _JOINING for token in front):
+            yield (*body[cut + bool(comma) :], *front)
+
+
+def _active(found: tuple[Token, ...]) -> tuple[Token, ...]:
+    """Turn "A was beaten by B in May" as "B beat A in May" round; nothing where it is not so simple."""
+    keys = [token.key for token in found]
+    for at in range(1, len(found) - 3):
+        if keys[at] in _FOR_A_PARTICIPLE and keys[at + 2] == "by" and found[at + 1].kind == "word":
+            patient, verb = found[:at], found[at + 1]
+            if any(_parts(token) for token in patient) or patient[0].key in _PREPOSITIONS:
+                return ()
+            rest = found[at + 3 :]
+            ends = (n for n, t in enumerate(rest) if n and (_parts(t) or t.key in _PREPOSITIONS - {"of"}))
+            end = next(ends, len(rest))
+            past = Token(_past_of(verb), "word")
+            return (*rest[:end], past, *patient, *rest[end:])
+    return ()
+
+
+def _bare(title: Sequence[Token]) -> list[str]:
+    return [token.key for token in title if token.key not in _ARTICLES]
+
+
+class _Source:
+    """A sentence of a document, from which others may be made."""
+
+    def __init__(self, found: tuple[Token, ...], titles: Sequence[Sequence[Token]], said: frozenset[str]) -> None:
+        self._tokens = found
+        self._titles = [_bare(title) for title in titles if title]
+        keys = {token.key for token in found}
+        self._english = bool(keys & {"the", "and"}) or keys >= {"a", "was"} or len(keys & _ENGLISH) >= 2
+        self._past = bool(said & _PAST or any(_is_past(t) for t in found if t.key in said)) and not said & _NOT_PAST
+        self._known: dict[tuple[int, int], bool] = {}
+
+    def gives(self, claim: Sequence[Token]) -> bool:
+        """Whether the claim's tokens are this sentence's, in order, but for what may be left out, added or replaced."""
+        reached = {0}  # how far into the sentence the claim's tokens so far may reach
+        at: dict[int, set[int]] = {0: reached}
+        for i, token in enumerate(claim):
+            for j in at.pop(i, set()):
+                for after, ahead in self._steps(claim, i, token, j):
+                    at.setdefault(after, set()).add(ahead)
+            if not at:
+                return False
+        return any(self._may_go(j, len(self._tokens)) for j in at.get(len(claim), ()))
+
+    def _steps(self, claim: Sequence[Token], i: int, token: Token, j: int) -> Iterator[tuple[int, int]]:
+        """How far one may get in both from there by the next token of the claim."""
+        if token.key in _LEADING_ON or self._is_auxiliary(claim, i, j):
+            yield i + 1, j
+        for k in range(j, len(self._tokens)):
+            theirs = self._tokens[k]
+            if _same(token, theirs) and self._may_go(j, k) and self._is_parted_alike(token, i, j, k):
+                yield i + 1, k + 1
+            elif theirs.key in _PRONOUNS and self._may_go(j, k):
+                yield from ((end, k + 1) for end in self._named(claim, i, theirs))
+
+    def _is_parted_alike(self, token: Token, i: int, j: int, k: int) -> bool:
+        """Whether a comma stands before a token in both or in neither: "the panda eats, shoots and leaves"."""
+        run = self._tokens[j:k]
+        stops = [t for t in run if _parts(t)]
+        if not i or len(stops) < len([t for t in run if t.key not in _LEADING_ON and t.key not in _FREE_STOPS]):
+            return True  # a new beginning, or something between was left out
+        if bool(stops) is token.parted:
+            return True
+        in_front = self._tokens[0].key in _PREPOSITIONS | _SUBORDINATORS
+        return token.key in _JOINING | {"or"} | _RELATIVES or in_front
+
+    def _named(self, claim: Sequence[Token], i: int, pronoun: Token) -> Iterator[int]:
+        """Where a title, or a part of a plain name, ends in the claim that stands there for the pronoun."""
+        start = i + (claim[i].key in _ARTICLES)
+        for title in self._titles:
+            end = start
+            while end < len(claim) and claim[end].key in title:
+                end += 1
+            is_plain = not any(key in _PREPOSITIONS | _POSSESSIVE for key in title)
+            if end == start or not (is_plain or _bare(claim[start:end]) == title):
+                continue
+            owner = end < len(claim) and claim[end].key == "'s"
+            if owner and pronoun.key in _POSSESSIVE:
+                yield end + 1
+            elif not owner and pronoun.key not in _POSSESSIVE - {"her"}:
+                yield end
+
+    def _is_auxiliary(self, claim: Sequence[Token], i: int, j: int) -> bool:
+        """Whether it is a verb that the participle behind it does without: "the movement (is) headed by Ann Lee"."""
+        behind = claim[i + 1 : i + 3]
+        if claim[i].key not in _FOR_A_PARTICIPLE or len(behind) < 2 or behind[1].key != "by":
+            return False
+        here = self._tokens[j : j + 2]
+        return [t.key for t in here] == [t.key for t in behind] and not any(
+            t.key in _PAST | _NOT_PAST for t in self._tokens
+        )
+
+    # -- what may be left out --
+
+    def _may_go(self, start: int, end: int) -> bool:
+        """Whether the sentence may do without its tokens from `start` to `end`."""
+        if start not in range(end):
+            return start == end
+        known = self._known.get((start, end))
+        if known is None:
+            known = self._known[start, end] = self._is_free(start, end)
+        return known
+
+    def _is_free(self, start: int, end: int) -> bool:
+        run = self._tokens[start:end]
+        core = [token for token in run if token.kind != "stop" and token.key not in _LEADING_ON]
+        if not core:
+            return True
+        if not self._english or any(token.key in _OPERATORS for token in core):
+            return False
+        if any(token.kind == "sign" for token in core) and not self._is_parted(start, end):
+            return False
+        if all(token.key in _TITLES and token.capital for token in core) and self._is_name(end):
+            return True
+        if start == 0:
+            return self._is_free_in_front(run, core, end)
+        if end == len(self._tokens) or all(t.kind == "stop" for t in self._tokens[end:]):
+            return self._is_free_behind(run, core)
+        return self._is_free_between(run, core, end)
+
+    def _is_name(self, at: int) -> bool:
+        return at < len(self._tokens) and self._tokens[at].capital
+
+    def _is_parted(self, start: int, end: int) -> bool:
+        return self._tokens[start].kind == "stop" and (end == len(self._tokens) or self._tokens[end - 1].kind == "stop")
+
+    def _is_free_in_front(self, run: Sequence[Token], core: Sequence[Token], end: int) -> bool:
+        """A phrase or clause up to a comma, or a short phrase by a preposition."""
+        first, last = core[0], run[-1]
+        if last.key == ":" or first.key in _PAST | _NOT_PAST:  # a label; "Were it to leak, …"
+            return False
+        joined = last.key in _JOINING and len(run) > 1 and run[-2].kind == "stop"
+        depends = first.key in _PREPOSITIONS | _SUBORDINATORS
+        if last.kind == "stop" or joined:
+            return self._past or not depends
+        return self._past and first.key in _PREPOSITIONS and _is_phrase(core)
+
+    def _is_free_behind(self, run: Sequence[Token], core: Sequence[Token]) -> bool:
+        """What a comma, "and", "who" or a preposition begins."""
+        first = core[0]
+        parted = run[0].kind == "stop"
+        if first.key in _SUBORDINATORS | _PREPOSITIONS:
+            return self._past
+        if parted and run[0].key != ":":
+            return True
+        if first.key in _JOINING:
+            return True
+        return self._past and first.key in _RELATIVES
+
+    def _is_free_between(self, run: Sequence[Token], core: Sequence[Token], end: int) -> bool:
+        """An aside between two commas or in brackets, or a short phrase by a preposition."""
+        first = core[0]
+        if run[0].kind == "stop" and run[-1].kind == "stop":
+            if run[0].key == ":" or run[-1].key == ":":
+                return False
+            if run[0].key in "([" and run[-1].key in ")]":
+                return True
+            if first.key in _RELATIVES:
+                return True
+            if any(_is_verb(token) for token in core[1:]):
+                return False
+            return self._past or first.key not in _PREPOSITIONS | _SUBORDINATORS
+        if run[0].kind == "stop" or run[-1].kind == "stop":
+            return False
+        return (
+            self._past and first.key in _PREPOSITIONS and _is_phrase(core) and self._tokens[end].key not in ("of", "'s")
+        )
+
+
+def _is_phrase(core: Sequence[Token]) -> bool:
+    """A preposition and its noun, nothing else: "in May", "by the head of the guard"."""
+    behind = core[1:]
+    return bool(behind) and not any(
+        token.kind == "stop"
+        or token.key in _JOINING | _RELATIVES | _PRONOUNS
+        or (token.key in _PREPOSITIONS and token.key != "of")
+        or _is_verb(token)
+        for token in behind
+    )
+
+
+def _is_past(token: Token) -> bool:
+    return token.kind == "word" and not token.capital and (token.key in _IRREGULAR or _ends_as_past(token.key))
+
+
+def _ends_as_past(word: str) -> bool:
+    return len(word) > 4 and word.endswith("ed") and not word.endswith("eed")
+
+
+_IRREGULAR = word_set(
+    "became began bore bought broke brought built came chose cut drew drove fell felt fled fought found gave got grew"
+    " held hit kept knew laid lay led left lent lit lost made meant met overthrew paid put ran rode rose sang sank sat"
+    " saw sent set sold sought spent spoke spread stole stood struck swam swore taught threw took understood undertook"
+    " underwent went woke won wore died born beat burnt"
+)
+
+
+def _is_verb(token: Token) -> bool:
+    return token.key in _PAST | _NOT_PAST or _is_past(token)
+
+
+def _same(one: Token, other: Token) -> bool:
+    """Whether both are one word, perhaps in another number or tense; function words, numbers and signs as they are."""
+    if one.key == other.key:
+        return one.kind == other.kind
+    if one.kind != "word" or other.kind != "word" or min(len(one.key), len(other.key)) < 4:
+        return False
+    common = next((n for n, (a, b) in enumerate(zip(one.key, other.key, strict=False)) if a != b), None)
+    if common is None:
+        common = min(len(one.key), len(other.key))
+    if common < 3 or stem(one.key) != stem(other.key):
+        return False
+    doubled = one.key[common - 1]
+    ends = (_ending(one.key[common:], doubled), _ending(other.key[common:], doubled))
+    return all(end in _ENDINGS for end in ends)
+
+
+def _ending(rest: str, last: str) -> str:
+    return rest[1:] if rest[:1] == last and len(rest) > 1 else rest
