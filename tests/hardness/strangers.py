@@ -237,6 +237,7 @@ class Trials:
         if self.cells:
             self._with_cells()
         craft(self._work / "index", self._canary.folder)
+        self._canary.forget()
         self.outcome, self.said, self.lost = "right", "", []
         here = Path.cwd()
         os.chdir(self._work / "index")
@@ -245,7 +246,7 @@ class Trials:
             if "rag rebuild" in self.said:
                 problems += self._tried(self._rebuilt)
         os.chdir(here)
-        self.lost += [*dict.fromkeys(self._watch.heard), *self._canary.problems()]
+        self.lost += [*self._watch.taken(), *self._canary.problems()]
         self.lost = [f"{name}: {what}" for what in dict.fromkeys(self.lost)]
         return problems
 
