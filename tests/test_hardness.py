@@ -27,7 +27,7 @@ SOME = [
     ("disk", 3, 6),
     ("sharing", 3, 20),
     ("files", 10, 100),
-    ("strangers", 6, 40),
+    ("strangers", 7, 40),
     ("endpoints", 17, 50),
     ("keys", 6, 150),
     ("injection", 7, 150),
