@@ -79,7 +79,7 @@ def _in_one_line() -> Iterator[None]:
         else:
             complain(
                 f"unexpected {type(error).__name__}: {error}; this is a bug: please report it with what "
-                "'python -X dev -m rag.cli' prints in place of 'rag'"
+                "'python -X dev -P -m rag.cli' prints in place of 'rag'"
             )
         raise typer.Exit(ENVIRONMENT) from error
 

@@ -193,6 +193,23 @@ def test_without_weights_and_network_it_answers_in_quotes(folder: Path, monkeypa
     assert "run 'rag models pull'" in result.stdout.partition("Note: ")[2]
 
 
+def test_what_is_asked_for_with_a_fault_of_ours_runs_no_code_that_lies_in_the_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> Assistant:
+        raise ZeroDivisionError("in the middle")
+
+    monkeypatch.setattr("rag.assistant.Assistant.open", broken)
+    line = complaint(rag(*quoting(folder), "ask", ANSWERED))
+    command = re.search(r"unexpected ZeroDivisionError: in the middle; .* what 'python (.*)' prints", line)
+    assert command is not None
+    (tmp_path / "json.py").write_text("raise SystemExit('the code of the folder ran')")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    again = [sys.executable, *command[1].split(), "--help"]
+    done = subprocess.run(again, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # -- what a document may not do to a terminal --------------------------------------------------------------------------
 
 

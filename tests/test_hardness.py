@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import sqlite3
 import subprocess
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hardness import strangers
+from hardness import disk, strangers
 from hardness.canary import SECRET, Canary, Watch
 from hardness.crafted import CRAFTED
 from hardness.subject import Subject, inspect, texts_of
@@ -26,7 +27,7 @@ SOME = [
     ("disk", 3, 6),
     ("sharing", 3, 20),
     ("files", 10, 100),
-    ("strangers", 6, 40),
+    ("strangers", 7, 40),
     ("endpoints", 17, 50),
     ("keys", 6, 150),
     ("injection", 7, 150),
@@ -50,6 +51,24 @@ def test_nothing_is_lost(part: str, rows: int, tries: int) -> None:
     assert len(figures) == rows
     assert sum(int(tried) for tried, _, _ in figures) >= tries
     assert all(tried == survived and lost == "0" for tried, survived, lost in figures)
+    untried = [line for line in done.stdout.splitlines() if re.search(r"\| +0 \| +0 \|", line)]
+    assert all("(not tried: " in line for line in untried), done.stdout
+    if part == "disk":
+        assert not (untried and may_mount()), done.stdout
+
+
+def may_mount() -> bool:
+    """Whether this machine lets us; asked of the system's own command."""
+    try:
+        return subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]).returncode == 0
+    except OSError:
+        return False
+
+
+def test_where_no_disk_can_be_mounted_the_row_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_own_mounts", lambda: False)
+    row = disk.on_a_small_disk(tmp_path / "disk", random.Random(), 1)
+    assert (row.tried, row.figures, row.held) == (0, "not tried: may not mount", True)
 
 
 def test_what_is_done_outside_is_heard_and_seen(tmp_path: Path) -> None:
@@ -62,10 +81,10 @@ def test_what_is_done_outside_is_heard_and_seen(tmp_path: Path) -> None:
         (tmp_path / "inside" / "link").read_text()
         (tmp_path / "elsewhere").write_text("not ours")
     assert [line.rpartition("/")[2] for line in watch.heard] == ["link' outside was read", "elsewhere' was written"]
-    assert canary.problems() == []
+    assert canary.problems() == (["secret.txt outside was opened"] if sys.platform == "linux" else [])
     canary.paths[1].write_text("another")
     (canary.folder / "new").touch()
-    assert sorted(canary.problems()) == ["letters.txt outside was changed", "new outside was touched"]
+    assert {"letters.txt outside was changed", "new outside was touched"} <= set(canary.problems())
 
 
 def test_what_an_index_made_up_and_a_secret_that_came_out_are_seen(

@@ -420,6 +420,11 @@ CRAFTED: dict[str, Craft] = {
 }
 
 BAIT = b"import pathlib\npathlib.Path(r'OUTSIDE/ran').touch()\n"
+# What Python would run if it looked for modules in the folder that one works in.
+CODE: Craft = _and(*(file(name, BAIT) for name in (
+    "sitecustomize.py", "usercustomize.py", "rag.py", "typer.py", "faiss.py", "numpy.py", "lxml.py", "readline.py",
+    "json.py", "sqlite3.py", "conftest.py", "evil.pth", "__init__.py", "__main__.py",
+)))  # fmt: skip
 PLANTED: dict[str, Craft] = {
     **{f"a link: {name}": link(name, "OUTSIDE/secret.txt") for name in (
         "index.db", "index.db-wal", "index.db-shm", "index.db-journal", "write.lock", "feedback.db",
@@ -453,10 +458,6 @@ PLANTED: dict[str, Craft] = {
     "shared memory of anything": file("index.db-shm", ANYTHING.randbytes(32_768)),
     "a journal that names another file": journal_that_names_another,
     "a journal of anything": file("index.db-journal", bytes.fromhex("d9d505f920a163d7") + ANYTHING.randbytes(5_000)),
-    **{f"code: {name}": file(name, BAIT) for name in (
-        "sitecustomize.py", "usercustomize.py", "rag.py", "faiss.py", "numpy.py", "conftest.py", "evil.pth",
-        "__init__.py", "uploads/sqlite3.py", "json.py",
-    )},
     **{f"a pickle: {name}": file(name, b"cposix\nsystem\n(S'touch OUTSIDE/ran'\ntR.") for name in (
         "index.pkl", "docstore.pkl", "index.faiss", "default__vector_store.json", "uploads/index.pkl",
         "vectors-0.faiss",

@@ -29,17 +29,24 @@ BIG_WORDS = 12  # of 20,000 digits each: more than the free pages that older ver
 def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
     make_everything_small()
     times = 3 if few else 20
-    rows = [Row("disk full: SQLite may not grow"), Row("disk full: the vector file"), Row("disk full: a small disk")]
-    for kind, row in zip((_no_page, _no_vector_file), rows, strict=False):
+    rows = [Row("disk full: SQLite may not grow"), Row("disk full: the vector file")]
+    for kind, row in zip((_no_page, _no_vector_file), rows, strict=True):
         subject = _indexed(base / row.fault[-6:])
         for turn in range(times):
             row.add(kind(subject, turn, chance))
-    with _small_disk(base / "disk") as disk:
-        if disk:
-            subject = _indexed(disk)
-            for turn in range(times):
-                rows[2].add(_no_room(subject, turn, chance))
-    return rows
+    return [*rows, on_a_small_disk(base / "disk", chance, times)]
+
+
+def on_a_small_disk(base: Path, chance: random.Random, times: int) -> Row:
+    row = Row("disk full: a small disk")
+    with _small_disk(base) as disk:
+        if disk is None:
+            row.figures = "not tried: may not mount"
+            return row
+        subject = _indexed(disk)
+        for turn in range(times):
+            row.add(_no_room(subject, turn, chance))
+    return row
 
 
 def _indexed(base: Path) -> Subject:

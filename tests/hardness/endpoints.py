@@ -30,6 +30,7 @@ from rag.assistant import Assistant
 from rag.settings import Settings
 from rag.types import Answer
 
+from .memory import Peak
 from .table import Row
 
 TEXTS = {
@@ -472,10 +473,10 @@ def _tried(server: Endpoint, assistant: Assistant, door: str, case: Case) -> tup
     server.client_left.clear()
     server.trouble = case.does
     started = time.monotonic()
-    memory = _Peak()
+    memory = Peak()
     answer = _asked(assistant, door)
     took = time.monotonic() - started
-    found = [*wrong_with(answer, assistant, case.said, case.mode), too_late(took, assistant), memory.too_much()]
+    found = [*wrong_with(answer, assistant, case.said, case.mode), too_late(took, assistant), too_much(memory)]
     asked = len(server.requests)
     late = case.is_slow and not asked  # on a busy machine the little time can be over before it is asked
     found += [still_busy(), None if late else too_many(asked, case.requests)]
@@ -586,25 +587,6 @@ def still_busy() -> str | None:
 _grown: list[float] = []  # MB, by one question each
 
 
-class _Peak:
-    """The most memory that this process has from now on, where that can be seen."""
-
-    def __init__(self) -> None:
-        try:
-            Path("/proc/self/clear_refs").write_text("5")
-        except OSError:
-            self.started: float | None = None
-        else:
-            self.started = self._megabytes("VmRSS")
-
-    def grown(self) -> float:
-        return 0.0 if self.started is None else self._megabytes("VmHWM") - self.started
-
-    def too_much(self) -> str | None:
-        _grown.append(self.grown())
-        return f"it took {_grown[-1]:.0f} MB of memory" if _grown[-1] > MOST_MEMORY_MB else None
-
-    @staticmethod
-    def _megabytes(what: str) -> float:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return int(next(line.split()[1] for line in lines if line.startswith(what))) / 1000
+def too_much(memory: Peak) -> str | None:
+    _grown.append(memory.grown())
+    return f"it took {_grown[-1]:.0f} MB of memory" if _grown[-1] > MOST_MEMORY_MB else None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
+import ctypes
 import itertools
 import json
 import logging
@@ -15,67 +15,96 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import format_samples as samples
 import httpx
+from anyio.from_thread import start_blocking_portal
+from endpoint import eventually
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from test_uploads import HOSTILE
 
 from rag.assistant import Assistant
-from rag.errors import RagError
+from rag.documents import SUFFIXES
+from rag.errors import DocumentUnreadable, RagError
 from rag.settings import Settings
-from rag.types import IngestReport
-from rag.uploads import MAX_BYTES, ROOT
+from rag.uploads import MAX_BYTES, ROOT, checked_name
 from rag.web import serve
 from rag.web.arrivals import KEPT_SECONDS, Arrivals, arrivals
 
-from .canary import SECRET, Canary, Watch, listing
+from .canary import NAME, SECRET, Canary, Listening, Watch
 from .table import Row
+from .wire import half_an_upload
 
 HERE = Path(__file__).parents[1]
 TEXT = "The owl of the tower is called Brunhilde.\n"
 NEXT = "The heron of the pond is called Edda."
+ARRIVES_S = 20.0
 # Beside those of the tests: more devices, encodings, and names that mean something to the index or to a shell.
 NAMES = [
-    *HOSTILE, "/dev/stdin.txt", "/proc/self/environ", "file:///etc/passwd.txt", "\\\\?\\C:\\x.txt", "AUX.csv",
-    "a\r.txt",
+    "an owl.txt", *HOSTILE, "/dev/stdin.txt", "/proc/self/environ", "file:///etc/passwd.txt", "\\\\?\\C:\\x.txt",
+    "AUX.csv", "a\r.txt",
     "..%5c..%5cx.txt", "....//....//x.txt", ".new-0000000000000000-x.txt", ".removed-0000000000000000-x.txt", "*.txt",
     "uploads/../../../outside/secret.txt", "vectors-1.faiss", "feedback.db", "a" * 250 + ".txt", "\ufeffx.txt",
     "x.txt/",
 ]  # fmt: skip
 
 
+class Reply(NamedTuple):
+    """What came of a file that was sent: whether it was taken, and what was said."""
+
+    taken: bool
+    said: str
+
+
+class Outside(NamedTuple):
+    """What nobody may touch: a folder, and an address."""
+
+    folder: Path
+    url: str
+
+
+class NotTried(Exception):
+    """This machine, or who runs the tests, does not let us make it."""
+
+
+Send = Callable[[str], Sequence[Reply]]
+Make = Callable[[Path, Outside], object]
+
+
 def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
     logging.disable()  # of what is told in the reports as well
     place = Place(base)
-    rows = [Row(f"files: names, {way}") for way in ("upload", "page", "REST", "MCP")]
-    with place.opened() as assistant, serve(assistant, port=0, mcp=True) as server:
-        ways = (_uploads(assistant), _page(server.address), _rest(server.address))
-        names = NAMES[:: 4 if few else 1]
-        for row, send in zip(rows, ways, strict=False):
+    rows = []
+    names = NAMES[:: 4 if few else 1]
+    with place.opened() as assistant, serve(assistant, port=0, mcp=True) as server, _mcp(server.address) as mcp:
+        ways = {"upload": _uploads(assistant), "page": _page(server.address), "REST": _rest(server.address), "MCP": mcp}
+        for way, send in ways.items():
+            row = Row(f"files: names, {way}")
             for name in names:
                 row.check(repr(name), *place.sent(assistant, name, send), lost=place.lost())
-        for name, told in zip(names, asyncio.run(_mcp(server.address, names)), strict=True):
-            rows[3].check(repr(name), *_plain(told), lost=place.lost())
-        rows += [place.orphans(assistant, server.address)]
-    every: list[tuple[str, dict[str, Callable[[Path, Path], object]]]] = [
-        ("names in archives and collections", INSIDE),
-        ("links, pipes, devices", LINKS),
-        ("wrong types", WRONG),
-        ("bombs", BOMBS),
-    ]
-    for what, tries in every:
+            rows.append(row)
+        rows.append(place.orphans(assistant, server.address))
+    rows[-1].check("the end of the server", lost=place.lost())
+    every = {
+        "names in archives and collections": INSIDE,
+        "links, pipes, devices": LINKS,
+        "wrong types": WRONG,
+        "bombs": BOMBS,
+    }
+    for what, tries in every.items():
         row = Row(f"files: {what}")
         steps = {"links, pipes, devices": 3, "bombs": 6}.get(what, 20) if few else 1
         for name, make in itertools.islice(tries.items(), 0, None, steps):
-            row.check(name, *place.ingested(make), lost=place.lost())
+            place.tried(row, name, make)
         rows.append(row)
+    rows[-1].check("who parsed", None if place.watch.workers() else "no worker was watched: nothing was heard of them")
     return [*rows, _killed(base / "killed")]
 
 
@@ -88,62 +117,90 @@ class Place:
         self.docs.mkdir(parents=True)
         (self.docs / "a.txt").write_text("The first of all files is Alpha.\n", encoding="utf-8")
         self.canary = Canary(base / "outside")
+        self.listening = Listening()
         others = base / "matplotlib", Path(tempfile.gettempdir(), "gradio")  # what Gradio loads makes these
         os.environ["MPLCONFIGDIR"] = str(others[0])
+        os.environ["HARDNESS_SECRET"] = SECRET  # a worker has it in /proc/self/environ; this process has others
         import_module("matplotlib.font_manager")  # asks a program for the fonts, once
         ours = base / "index", self.docs, Path(os.devnull), arrivals().folder
-        self.watch = Watch([self.canary.folder], [*ours, *others])
+        self.watch = Watch([self.canary.folder], [*ours, *others], [self.docs])
         self._shown: list[str] = []
+        self._secrets = [NAME, *_of_the_machine()]
 
     @contextmanager
     def opened(self) -> Iterator[Assistant]:
         settings = Settings(
             documents=self.docs, index_dir=self.base / "index", llm="none", refuse_below=0, read_seconds=20
         )
-        with self.watch, Assistant.open(settings) as assistant:
+        with self.watch.in_workers(self.base / "workers"), self.watch, Assistant.open(settings) as assistant:
             yield assistant
 
-    def sent(self, assistant: Assistant, name: str, send: Callable[[str], str]) -> list[str]:
-        """What was wrong after a file of this name was sent."""
+    def sent(self, assistant: Assistant, name: str, send: Send) -> list[str]:
+        """What was wrong after a file of this name was sent: of all ways in, each takes the same names."""
         with self.watch:
-            said = send(name)
+            replies = send(name)
         kept = {file.name for file in (self.base / "index" / "uploads").iterdir()} - {".ragignore"}
         known = {document.source for document in assistant.documents() if document.root == ROOT}
-        return [*_plain(said), *([f"files without document: {kept ^ known}"] if kept != known else [])]
+        problems = [] if replies else ["nothing was said"]
+        problems += [why for reply in replies for why in _plain(reply.said)]
+        plain = _kept_as(name)
+        if any(reply.taken != bool(plain) for reply in replies):
+            problems.append(f"{'refused' if plain else 'taken'}: {replies}")
+        if plain and plain.casefold() not in {source.casefold() for source in known}:
+            problems.append(f"there is no {plain}")
+        return [*problems, *([f"files without document: {kept ^ known}"] if kept != known else [])]
 
     def lost(self) -> list[str]:
-        """What was read, written or quoted that is not in the folder."""
-        shown, self._shown = self._shown, []
-        quoted = ["the secret was quoted"] if any("Theodora" in each for each in shown) else []
-        heard = [*dict.fromkeys(self.watch.heard)]
-        self.watch.heard.clear()
-        return [*heard, *self.canary.problems(), *quoted]
+        """What was read, written, called or quoted that is not in the folder."""
+        shown, self._shown = "\n".join(self._shown), []
+        quoted = [f"{secret[:30]!r} was quoted" for secret in self._secrets if secret in shown]
+        with self.watch.unheard():
+            return [*self.watch.taken(), *self.canary.problems(), *self.listening.problems(), *quoted]
 
-    def ingested(self, make: Callable[[Path, Path], object]) -> list[str]:
+    def tried(self, row: Row, name: str, make: Make) -> None:
+        """One more try; where it cannot be made, the row says so."""
+        try:
+            row.check(name, *self.ingested(make), lost=self.lost())
+        except NotTried:
+            row.figures = f"{row.figures}, {name}" if row.figures else f"not tried: {name}"
+
+    def ingested(self, make: Make) -> list[str]:
         """What was wrong after something was put into the folder; the file that comes behind it is read."""
-        before = listing(self.base)
-        with suppress(PermissionError):  # no device can be made by who may not
-            make(self.docs, self.canary.folder)
+        before = self._there()
+        try:
+            with _without_the_rights_of_root():
+                make(self.docs, Outside(self.canary.folder, self.listening.url))
+                self.canary.forget()
+                problems = self._read()
+        except PermissionError as error:
+            raise NotTried from error
+        finally:
+            self._tidy()
+        return [*problems, *(f"{path.name} was left" for path in self._there() - before)]
+
+    def _there(self) -> set[Path]:
+        return {*self.base.iterdir(), *self.docs.rglob("*")} - {self.base / "index", self.base / "workers"}
+
+    def _read(self) -> list[str]:
         (self.docs / "z.txt").write_text(f"{NEXT}\n", encoding="utf-8")
-        problems = []
         try:
             with self.opened() as assistant:
-                if not any(NEXT in hit.passage.text for hit in assistant.search("heron of the pond", 3)):
-                    problems.append("the next file is not read")
+                found = any(NEXT in hit.passage.text for hit in assistant.search("heron of the pond", 3))
                 reasons = [failure.reason for failure in assistant.failed]
-                problems += [why for reason in reasons for why in _plain(reason)]
                 self._shown += [assistant.document(document.id).text for document in assistant.documents()]
                 self._shown += [str(assistant.ask("Where does the canary sleep?").to_dict()), *reasons]
         except RagError as error:
-            problems.append(f"the ingest ended: {error}")
+            return [f"the ingest ended: {error}"]
+        plain = [why for reason in reasons for why in _plain(reason)]
+        return plain if found else ["the next file is not read", *plain]
+
+    def _tidy(self) -> None:
         for path in sorted(self.docs.rglob("*"), reverse=True):
             if path.is_dir() and not path.is_symlink():
                 path.chmod(0o700)
                 path.rmdir()
             elif path.name != "a.txt":
                 path.unlink()
-        new = [name for name in listing(self.base).keys() - before.keys() if not name.startswith("index/")]
-        return [*problems, *(f"{name} was left" for name in new)]
 
     def orphans(self, assistant: Assistant, url: str) -> Row:
         """Files that were sent and never added, and those whose sending broke off: gone after an hour."""
@@ -157,8 +214,10 @@ class Place:
         def partial() -> bool:
             return any(file.name.startswith("tmp") for file in _files(folder))
 
-        row.check("half a file", None if _breaks_off(url, partial) else "it did not arrive: this tried nothing")
-        row.check("its end", None if _until(lambda: not partial()) else "half a file is still there")
+        with half_an_upload(url):
+            came = eventually(partial, ARRIVES_S)
+        row.check("half a file", None if came else "it did not arrive: this tried nothing")
+        row.check("its end", None if eventually(lambda: not partial(), ARRIVES_S) else "half a file is still there")
         arrived = _files(folder)
         later(arrivals())
         row.check("after a while", None if _files(folder) == arrived else "what may still be added is gone")
@@ -170,32 +229,69 @@ class Place:
         return row
 
 
+def _of_the_machine() -> list[str]:
+    """What could not be quoted if nobody had read the accounts, or with what this process was started."""
+    account, *_ = Path("/etc/passwd").read_text("utf-8", "replace").splitlines()
+    given = Path("/proc/self/environ")
+    return [account, *([max(given.read_text("utf-8", "replace").split("\0"), key=len)] if given.exists() else [])]
+
+
+class _Header(ctypes.Structure):
+    """Of Linux's capability.h: capabilities of this thread, in the version that has two words of each kind."""
+
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+_VERSION_3 = 0x20080522
+_OVERRIDES = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: whom no permission of a file stops
+
+
+@contextmanager
+def _without_the_rights_of_root() -> Iterator[None]:
+    """Permissions of files hold for this thread, and those that it starts, as they do for their owner."""
+    libc = ctypes.CDLL(None)
+    header, words = _Header(_VERSION_3, 0), (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; twice
+    if not hasattr(libc, "capset") or libc.capget(ctypes.byref(header), words):
+        yield
+        return
+    usual = words[0]
+    words[0] = usual & ~_OVERRIDES
+    libc.capset(ctypes.byref(header), words)
+    try:
+        yield
+    finally:
+        words[0] = usual
+        libc.capset(ctypes.byref(header), words)
+
+
 # -- the ways in -------------------------------------------------------------------------------------------------------
 
 
-def _uploads(assistant: Assistant) -> Callable[[str], str]:
-    def send(name: str) -> str:
+def _uploads(assistant: Assistant) -> Send:
+    def send(name: str) -> list[Reply]:
         with tempfile.NamedTemporaryFile(dir=arrivals().folder) as file:
             file.write(TEXT.encode())
             file.flush()
             try:
-                return _report(assistant.upload(name, file.name))
+                report = assistant.upload(name, file.name)
             except RagError as error:
-                return str(error)
+                return [Reply(False, str(error))]
+        return [_reported(report.to_dict())]
 
     return send
 
 
-def _page(url: str) -> Callable[[str], str]:
+def _page(url: str) -> Send:
     """As the page does: the file under a plain name and under its own, then the name as it is."""
     parts = httpx.get(f"{url}config").json()["components"]
     component = next(part["id"] for part in parts if part["props"].get("elem_id") == "documents")
 
-    def send(name: str) -> str:
-        sent = name.encode("utf-8", "replace").decode()
+    def send(name: str) -> list[Reply]:
+        replies = []
+        sent = _in_json(name)
         for filename in ("upload-1", sent.replace("\0", "") or "x"):
             arrived = httpx.post(f"{url}gradio_api/upload", files={"files": (filename, TEXT.encode())})
-            if arrived.status_code != 200:
+            if arrived.status_code != 200:  # a name that no form can have: the page sends none but the first
                 continue
             (path,) = arrived.json()
             body = {
@@ -205,37 +301,63 @@ def _page(url: str) -> Callable[[str], str]:
                 "data": {"name": sent, "path": path},
             }
             done = httpx.post(f"{url}gradio_api/component_server", json=body, timeout=60).json()
-        return str(done.get("says") or done.get("failed"))
+            replies.append(Reply("says" in done, done.get("says") or done.get("failed") or ""))
+        return replies
 
     return send
 
 
-def _rest(url: str) -> Callable[[str], str]:
-    def send(name: str) -> str:
-        said = "no answer"
+def _rest(url: str) -> Send:
+    def send(name: str) -> list[Reply]:
+        replies = []
         for body in ({"text": TEXT}, {"content": base64.b64encode(TEXT.encode()).decode()}):
-            name = name.encode("utf-8", "replace").decode()
-            event = httpx.post(f"{url}gradio_api/call/v2/ingest", json={"name": name, **body}).json()["event_id"]
+            sent = {"name": _in_json(name), **body}
+            event = httpx.post(f"{url}gradio_api/call/v2/ingest", json=sent).json()["event_id"]
             lines = httpx.get(f"{url}gradio_api/call/ingest/{event}", timeout=60).text.splitlines()
-            said = json.loads(lines[-1 if lines[-1] else -2].removeprefix("data: "))
-        return str(said.get("error") if isinstance(said, dict) else "added" if said else "nothing was said")
+            told = json.loads(next(line for line in reversed(lines) if line).removeprefix("data: "))
+            replies.append(_reported(told[0]) if isinstance(told, list) else Reply(False, str(told.get("error"))))
+        return replies
 
     return send
 
 
-async def _mcp(url: str, names: Sequence[str]) -> list[str]:
-    said = []
+@contextmanager
+def _mcp(url: str) -> Iterator[Send]:
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(_session(url)) as session:
+
+        def send(name: str) -> list[Reply]:
+            call = partial(session.call_tool, "ingest", {"name": _in_json(name), "text": TEXT})
+            done: Any = portal.call(call)
+            said = done.content[0].text
+            return [Reply(False, said) if done.isError else _reported(json.loads(said))]
+
+        yield send
+
+
+@asynccontextmanager
+async def _session(url: str) -> AsyncIterator[ClientSession]:
     async with streamable_http_client(f"{url}mcp") as (read, write, _), ClientSession(read, write) as session:
         await session.initialize()
-        for name in names:
-            name = name.encode("utf-8", "replace").decode()
-            done: Any = await session.call_tool("ingest", {"name": name, "text": TEXT})
-            said.append(done.content[0].text if done.isError else "added")
-    return said
+        yield session
 
 
-def _report(report: IngestReport) -> str:
-    return " ".join((*report.added, *report.updated)) or "nothing was added"
+def _reported(report: dict[str, list[str]]) -> Reply:
+    sources = report["added"] + report["updated"]
+    return Reply(bool(sources), " ".join(sources))
+
+
+def _in_json(name: str) -> str:
+    """As a client has to send it: half a character is none."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _kept_as(name: str) -> str | None:
+    """What a text of this name is kept as, or None if it is refused: for its name, or as no PDF."""
+    try:
+        plain = checked_name(name)
+    except DocumentUnreadable:
+        return None
+    return plain if SUFFIXES[Path(plain).suffix.lower()].startswith("text/") else None
 
 
 def _plain(said: str) -> list[str]:
@@ -244,28 +366,8 @@ def _plain(said: str) -> list[str]:
     return [] if fine else [f"no plain line: {said!r:.200}"]
 
 
-def _breaks_off(url: str, arrived: Callable[[], bool]) -> bool:
-    """Half a file, and then nobody any more; whether it had arrived."""
-    host, port = url.removeprefix("http://").rstrip("/").split(":")
-    head = (
-        f"POST /gradio_api/upload HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 900000\r\n"
-        "Content-Type: multipart/form-data; boundary=B\r\n\r\n"
-        '--B\r\nContent-Disposition: form-data; name="files"; filename="half"\r\n\r\n'
-    )
-    with socket.create_connection((host, int(port))) as client:
-        client.sendall(head.encode() + b"x" * 300_000)
-        return _until(arrived)
-
-
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _until(true: Callable[[], bool]) -> bool:
-    last = time.monotonic() + 20
-    while not true() and time.monotonic() < last:
-        time.sleep(0.05)
-    return true()
 
 
 def _killed(base: Path) -> Row:
@@ -305,15 +407,24 @@ def _killed(base: Path) -> Row:
 # -- what is put into the folder: (documents, outside) → --------------------------------------------------------------
 
 
-def _bytes(name: str, content: bytes | Callable[[], bytes]) -> Callable[[Path, Path], object]:
+def _bytes(name: str, content: bytes | Callable[[], bytes]) -> Make:
     return lambda docs, _: (docs / name).write_bytes(content if isinstance(content, bytes) else content())
 
 
-def _link(name: str, target: str) -> Callable[[Path, Path], object]:
-    return lambda docs, outside: (docs / name).symlink_to(target.replace("OUTSIDE", str(outside)))
+def _naming(name: str, make: Callable[[Callable[[str], str]], bytes]) -> Make:
+    """A file that names what is outside: `make` is given what puts the place and the address in."""
+    return lambda docs, outside: (docs / name).write_bytes(make(partial(_placed, outside)))
 
 
-def _socket(docs: Path, _: Path) -> None:
+def _placed(outside: Outside, text: str) -> str:
+    return text.replace("OUTSIDE", str(outside.folder)).replace("ADDRESS", outside.url)
+
+
+def _link(name: str, target: str) -> Make:
+    return lambda docs, outside: (docs / name).symlink_to(_placed(outside, target))
+
+
+def _socket(docs: Path, _: Outside) -> None:
     here = Path.cwd()
     os.chdir(docs)  # the path of a socket has 107 characters at most
     try:
@@ -323,10 +434,15 @@ def _socket(docs: Path, _: Path) -> None:
         os.chdir(here)
 
 
-def _unreadable(docs: Path, _: Path) -> None:
-    (docs / "no.txt").write_text("Nobody may read this.")
+def _unreadable(docs: Path, _: Outside) -> None:
+    (docs / "no.txt").write_text(SECRET)
     (docs / "no.txt").chmod(0)
     (docs / "nofolder").mkdir(mode=0)
+    try:
+        (docs / "no.txt").read_bytes()
+    except PermissionError:
+        return
+    raise NotTried
 
 
 HOSTILE_PARTS = (
@@ -335,15 +451,24 @@ HOSTILE_PARTS = (
 )  # fmt: skip
 PLAIN_DOCX = samples.paragraph("The stork of the roof is called Otto.")
 TARGETS = (
-    "../../../../outside/secret.txt", "file:///etc/passwd", "/etc/passwd", "\\\\host\\share", "http://127.0.0.1:9/x",
+    "../../../../outside/secret.txt", "file:///etc/passwd", "/etc/passwd", "\\\\host\\share", "ADDRESS/x", "file://OUTSIDE/secret.txt",
     "..%2f..%2fx", "",
 )  # fmt: skip
-DOCTYPE = '<!DOCTYPE x [<!ENTITY e SYSTEM "file://OUTSIDE/secret.txt">]>'
-
-
-def _external(make: Callable[[str], bytes], name: str) -> Callable[[Path, Path], object]:
-    """A file that includes one from outside."""
-    return lambda docs, outside: (docs / name).write_bytes(make(DOCTYPE.replace("OUTSIDE", str(outside))))
+ENTITIES = {
+    "a file outside": '<!DOCTYPE x [<!ENTITY e SYSTEM "file://OUTSIDE/secret.txt">]>',
+    "an address": '<!DOCTYPE x [<!ENTITY e SYSTEM "ADDRESS/e">]>',
+    "a DTD at an address": '<!DOCTYPE x SYSTEM "ADDRESS/x.dtd">',
+    "a DTD outside": '<!DOCTYPE x [<!ENTITY % p SYSTEM "file://OUTSIDE/letters.txt"> %p; <!ENTITY e "e">]>',
+}
+WITH_ENTITIES: dict[str, Callable[[str], bytes]] = {
+    "docx": lambda doctype: samples.docx(samples.paragraph("&e; stork"), doctype=doctype),
+    "epub": lambda doctype: samples.epub("<p>&e;</p>", doctype=doctype),
+    "html": lambda doctype: f"{doctype}<p>&e; stork</p>".encode(),
+}
+INCLUDING = (
+    '<link rel="stylesheet" href="ADDRESS/x.css"><script src="ADDRESS/x.js"></script><img src="ADDRESS/x.png">'
+    '<iframe src="file://OUTSIDE/secret.txt"></iframe><object data="OUTSIDE/letters.txt">x</object>'
+)
 
 
 def _relations(target: str) -> dict[str, str | bytes]:
@@ -355,7 +480,7 @@ def _lines(*lines: object) -> bytes:
     return "".join(f"{json.dumps(line)}\n" for line in lines).encode()
 
 
-INSIDE: dict[str, Callable[[Path, Path], object]] = {
+INSIDE: dict[str, Make] = {
     **{
         f"{part[:20]!r} in {kind}": _bytes(f"b.{kind}", make)
         for part in HOSTILE_PARTS
@@ -366,16 +491,26 @@ INSIDE: dict[str, Callable[[Path, Path], object]] = {
         }.items()
     },
     **{
-        f"{target!r} is a part": _bytes("b.docx", samples.docx(PLAIN_DOCX, parts=_relations(target)))
+        f"{target!r} is a part": _naming(
+            "b.docx", lambda placed, target=target: samples.docx(PLAIN_DOCX, parts=_relations(placed(target)))
+        )
         for target in TARGETS
     },
-    "an entity from outside, docx": _external(
-        lambda doctype: samples.docx(samples.paragraph("&e; stork"), doctype=doctype), "b.docx"
+    **{
+        f"an entity is {what}, {kind}": _naming(
+            f"b.{kind}", lambda placed, make=make, doctype=doctype: make(placed(doctype))
+        )
+        for what, doctype in ENTITIES.items()
+        for kind, make in WITH_ENTITIES.items()
+    },
+    "a page that includes": _naming("b.html", lambda placed: placed(INCLUDING).encode()),
+    "a chapter that includes": _naming("b.epub", lambda placed: samples.epub(f"<p>The stork</p>{placed(INCLUDING)}")),
+    "a mail that includes": _naming(
+        "b.eml", lambda placed: f"Subject: x\nContent-Type: text/html\n\n{placed(INCLUDING)}".encode()
     ),
-    "an entity from outside, epub": _external(lambda doctype: samples.epub("<p>&e;</p>", doctype=doctype), "b.epub"),
-    "an entity from outside, html": _external(lambda doctype: f"{doctype}<p>&e; stork</p>".encode(), "b.html"),
-    "a page that includes": _bytes("b.html", b'<iframe src="../outside/secret.txt"></iframe><object data="/etc/x">x'),
-    "a picture from outside": _bytes("b.md", b"![x](../outside/secret.txt) ![y](file:///etc/passwd)\n"),
+    "a picture from outside": _naming(
+        "b.md", lambda placed: placed("![x](OUTSIDE/secret.txt) ![y](ADDRESS/y.png)\n").encode()
+    ),
     "a workbook that names a file": _bytes(
         "b.xlsx", samples.xlsx("<worksheet/>", {"xl/externalLinks/_rels/e.rels": samples.relations(
             {"r1": ("externalLinkPath", "../../outside/secret.txt")})})
@@ -386,7 +521,7 @@ INSIDE: dict[str, Callable[[Path, Path], object]] = {
     },
     "a collection of paths": _bytes("b.jsonl", _lines(*({"id": f"../{n}/a.txt", "text": "x"} for n in range(9)))),
 }  # fmt: skip
-LINKS: dict[str, Callable[[Path, Path], object]] = {
+LINKS: dict[str, Make] = {
     "a file outside": _link("b.txt", "OUTSIDE/secret.txt"),
     "a file outside, relative": _link("b.txt", "../outside/secret.txt"),
     "a folder outside": _link("folder", "OUTSIDE"),
@@ -395,11 +530,16 @@ LINKS: dict[str, Callable[[Path, Path], object]] = {
     "its own folder": _link("folder", "."),
     "nothing": _link("b.txt", "nowhere.txt"),
     "the environment": _link("b.txt", "/proc/self/environ"),
+    "the environment, of a format": _link("b.html", "/proc/self/environ"),
+    "the accounts": _link("b.txt", "/etc/passwd"),
+    "the accounts, a collection": _link("b.jsonl", "/etc/passwd"),
     "the memory": _link("b.txt", "/proc/self/mem"),
     "what never ends": _link("b.txt", "/dev/zero"),
     "the terminal": _link("b.txt", "/dev/tty"),
     "the root": _link("root", "/"),
-    "a chain": lambda docs, outside: ((docs / "b.txt").symlink_to("c.txt"), (docs / "c.txt").symlink_to(outside)),
+    "a chain": lambda docs, outside: (
+        (docs / "b.txt").symlink_to("c.txt"), (docs / "c.txt").symlink_to(outside.folder)
+    ),
     "the index": _link("b.txt", "../index/index.db"),
     "names to ignore, outside": _link(".ragignore", "OUTSIDE/secret.txt"),
     "a pipe of names to ignore": lambda docs, _: ((docs / "deep").mkdir(), os.mkfifo(docs / "deep" / ".ragignore")),
@@ -423,7 +563,7 @@ ELF, PNG, GZIP = (
     b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8,
     b"\x1f\x8b\x08" + bytes(900),
 )
-WRONG: dict[str, Callable[[Path, Path], object]] = {
+WRONG: dict[str, Make] = {
     f"{kind} named .{suffix}": _bytes(f"b.{suffix}", content)
     for kind, content in {
         "ELF": ELF, "PNG": PNG, "gzip": GZIP, "HTML": b"<html><p>The stork</p></html>",
@@ -435,8 +575,8 @@ WRONG: dict[str, Callable[[Path, Path], object]] = {
 }  # fmt: skip
 
 
-def _sparse(name: str, size: int) -> Callable[[Path, Path], object]:
-    def make(docs: Path, _: Path) -> None:
+def _sparse(name: str, size: int) -> Make:
+    def make(docs: Path, _: Outside) -> None:
         with (docs / name).open("wb") as file:
             file.truncate(size)
 
@@ -454,7 +594,7 @@ def _declared(make: Callable[[], bytes], says: int) -> bytes:
 
 
 TOO_MUCH = " " * 251_000_000
-BOMBS: dict[str, Callable[[Path, Path], object]] = {
+BOMBS: dict[str, Make] = {
     "sizes that are giant": _bytes("b.docx", lambda: _declared(lambda: samples.docx(PLAIN_DOCX), 2**32 - 2)),
     "zip, docx": _bytes("b.docx", lambda: samples.docx(TOO_MUCH)),
     "zip, xlsx": _bytes("b.xlsx", lambda: samples.xlsx(TOO_MUCH)),

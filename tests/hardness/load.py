@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, NamedTuple
@@ -31,6 +31,7 @@ from rag.web.line import AT_ONCE as AT_WORK
 
 from .doors import Door, Doors, Heard, Page, doors
 from .facts import TOPICS, Place, says
+from .memory import held
 from .table import Row
 
 PATIENCE_S = (6.0, 15.0)  # of those who came in a rush
@@ -152,14 +153,6 @@ async def _ready(open_doors: Doors) -> None:
         await open_doors.some(number).ask("Hello!")
 
 
-def _memory(pid: int) -> int | None:
-    """Resident bytes of a process; None where the system does not say."""
-    with suppress(OSError):
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-        return int(status.partition("VmRSS:")[2].split()[0]) * 1024
-    return None
-
-
 # -- many people -------------------------------------------------------------------------------------------------------
 
 
@@ -202,7 +195,7 @@ class Load:
 
     async def _watch(self, pid: int, began: float) -> None:
         while True:
-            if (resident := _memory(pid)) is not None:
+            if (resident := held("VmRSS", pid)) is not None:
                 self._memory.append((time.monotonic() - began, resident))
             await asyncio.sleep(1)
 

@@ -35,7 +35,8 @@ from rag.types import Answer, Document, Hit, Passage
 from rag.uploads import ROOT
 
 from .canary import SECRET, Canary, Watch
-from .crafted import CRAFTED, PLANTED, Craft, fitted
+from .crafted import CODE, CRAFTED, PLANTED, Craft, fitted
+from .memory import Peak
 from .table import Row
 
 MOST_MEGABYTES = 200  # beside what the undamaged folder takes
@@ -44,8 +45,12 @@ _TOGETHER = 250  # tries in one process
 _CELLS_ABOVE = 20  # passages: a vector file with cells, as large indexes have
 _RUNAWAY_BYTES = 3_000_000_000  # of address space: what is beyond ends in MemoryError and not in the machine's
 
+HERONS_NAME = "Edda"
 HERON, STORKS = "What is the heron of the pond called?", "How many storks nest on the tower?"
 QUESTIONS = (HERON, STORKS, "Whta is the hreon of the pond caled?", "newts", "Who feeds the owl of the tower?")
+# How the command line is started: by its script as pip makes it, and as it asks for reports of faults.
+SCRIPT = "import sys\nfrom rag.cli import main\nsys.exit(main())\n"
+WAYS: dict[str, Sequence[str]] = {"rag": ["SCRIPT"], "python -X dev -P -m": ["-X", "dev", "-P", "-m", "rag.cli"]}
 HERE = Path(__file__).parents[1]
 Told = dict[str, Any]  # of one try: name, problems, lost, outcome, megabytes
 
@@ -73,7 +78,34 @@ def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
     for kind, row in rows.items():
         counted = ", ".join(f"{n} {what}" for what, n in sorted(outcomes[kind].items()))
         row.figures = f"{counted}; {most[kind]} MB more at most"
-    return list(rows.values())
+    return [*rows.values(), _worked_in(base / "worked in", base / "pristine", few=few)]
+
+
+def _worked_in(base: Path, pristine: Path, *, few: bool) -> Row:
+    """Somebody asks from inside a folder that a stranger handed over: no code that lies there runs."""
+    row = Row("stranger: code where one works")
+    for way in islice(WAYS, 1 if few else None):
+        for where in ("index", "docs"):
+            work = base / way / where
+            canary = Canary(work / "outside")
+            shutil.copytree(pristine, work, dirs_exist_ok=True)
+            (work / "docs" / "b.html").write_text("<p>What is parsed in a process of its own.</p>")
+            CODE(work / where, canary.folder)
+            done = asked_from(work / where, WAYS[way], settings(work))
+            problem = None if HERONS_NAME in done.stdout else f"no answer: {done.stderr:.500}"
+            row.check(f"{way}, in {where}", problem, lost=canary.problems())
+    return row
+
+
+def asked_from(folder: Path, way: Sequence[str], settings: Settings) -> subprocess.CompletedProcess[str]:
+    """The command line asks about the heron; `way` is how Python is told to start it."""
+    script = settings.index_dir.parent / "rag"
+    script.write_text(SCRIPT)
+    command = [sys.executable, *(part.replace("SCRIPT", str(script)) for part in way)]
+    command += ["--documents", str(settings.documents), "--index-dir", str(settings.index_dir), "--llm", "none"]
+    given = {"RAG_PASSAGE_WORDS": str(settings.passage_words), "RAG_REFUSE_BELOW": str(settings.refuse_below)}
+    environment = {**os.environ, **given, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1"}
+    return subprocess.run([*command, "ask", HERON], cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def tried(base: Path, tries: Sequence[tuple[str, int]], seed: int) -> Iterator[tuple[str, Told]]:
@@ -116,17 +148,16 @@ def main(base: Path, seed: int, tries: Sequence[tuple[str, int]]) -> None:
     problems = trials.problems("as it was", lambda index, outside: None)
     assert trials.outcome == "right", (trials.outcome, trials.said)
     assert not problems, problems
-    usual = _peak()
     resource.setrlimit(resource.RLIMIT_AS, (_address_space() + _RUNAWAY_BYTES,) * 2)
     with (base / "results").open("a") as results:
         for kind, number in tries:
             trials.cells, trials.heals = kind == "fitted", kind == "vectors"
             name, craft = craft_of(kind, number, seed)
+            memory = Peak()
             problems = trials.problems(name, craft)
-            more = _peak() - usual
+            more = round(memory.grown())
             if more > MOST_MEGABYTES:
                 problems.append(f"it took {more} MB more")
-                usual = _peak()  # the next one is not to blame
             told = {
                 "name": name,
                 "problems": problems,
@@ -174,11 +205,6 @@ def _mutated(kind: str, chance: random.Random, index: Path, outside: Path) -> No
     path.write_bytes(data)
     if kind == "fitted":
         fitted(index, outside)
-
-
-def _peak() -> int:
-    """Megabytes that this process has held at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
 
 
 def _address_space() -> int:
@@ -237,6 +263,7 @@ class Trials:
         if self.cells:
             self._with_cells()
         craft(self._work / "index", self._canary.folder)
+        self._canary.forget()
         self.outcome, self.said, self.lost = "right", "", []
         here = Path.cwd()
         os.chdir(self._work / "index")
@@ -245,7 +272,7 @@ class Trials:
             if "rag rebuild" in self.said:
                 problems += self._tried(self._rebuilt)
         os.chdir(here)
-        self.lost += [*dict.fromkeys(self._watch.heard), *self._canary.problems()]
+        self.lost += [*self._watch.taken(), *self._canary.problems()]
         self.lost = [f"{name}: {what}" for what in dict.fromkeys(self.lost)]
         return problems
 
@@ -282,7 +309,7 @@ class Trials:
             assistant.ingest([self._work / "docs"])
             assistant.stamp()
             assistant.listing()
-            problems += self._asked(assistant, self._disk)
+            problems += [*self._asked(assistant, self._disk), *self._all_there(assistant)]
             for document in assistant.documents():
                 if document.root == ROOT:
                     assistant.put_back(assistant.take_out(document.id))
@@ -310,7 +337,15 @@ class Trials:
     def _rebuilt(self) -> list[str]:
         Assistant.rebuild(settings(self._work))
         with Assistant.open(settings(self._work)) as assistant:
-            return self._asked(assistant, self._disk)
+            return [*self._asked(assistant, self._disk), *self._all_there(assistant)]
+
+    def _all_there(self, assistant: Assistant) -> list[str]:
+        """After an ingest, whatever was done to the index: each document of the folder is there, and is found."""
+        missing = self._disk.keys() - {document.source for document in assistant.documents()}
+        answer = assistant.ask(HERON)
+        found = not answer.refused and any(HERONS_NAME in citation.quote for citation in answer.citations)
+        problems = [f"gone without a word: {sorted(missing)}"] if missing else []
+        return problems if found else [*problems, f"the heron is not found any more: {answer.text:.200}"]
 
     def _asked(self, assistant: Assistant, disk: dict[str, str]) -> list[str]:
         """What is shown, against the text that is stored and against the file that it is of, if there is one."""

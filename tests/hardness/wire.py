@@ -6,8 +6,8 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 LOOPBACK = "127.0.0.1"
@@ -53,6 +53,18 @@ def request(
     if body and not named & {"content-length", "transfer-encoding"}:
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace") + body
+
+
+@contextmanager
+def half_an_upload(url: str) -> Iterator[None]:
+    """Half a file is sent to the page at `url`; its sender is gone when the block ends."""
+    host, port = url.removeprefix("http://").rstrip("/").split(":")
+    part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="half.txt"\r\n\r\n'
+    headers = [("Content-Type", "multipart/form-data; boundary=x"), ("Content-Length", "1000000")]
+    sent = request("POST", "/gradio_api/upload", headers, part + b"a" * 500_000, host=f"{host}:{port}")
+    with socket.create_connection((host, int(port))) as sender:
+        sender.sendall(sent)
+        yield
 
 
 def chunked(*pieces: bytes) -> bytes:

@@ -18,6 +18,8 @@ from typing import Any
 
 import httpx
 import pytest
+from endpoint import eventually
+from hardness.wire import half_an_upload
 from pydantic import SecretStr
 
 from rag.assistant import Assistant
@@ -379,21 +381,9 @@ def test_of_an_upload_that_is_refused_nothing_stays(arriving: tuple[str, Path]) 
 
 def test_of_an_upload_whose_sender_leaves_nothing_stays(arriving: tuple[str, Path]) -> None:
     url, folder = arriving
-    host, port = url.removeprefix("http://").rstrip("/").split(":")
-    head = (
-        f"POST /gradio_api/upload HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 1000000\r\n"
-        "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
-        '--x\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n\r\n'
-    )
-    with socket.create_connection((host, int(port))) as leaving:
-        leaving.sendall(head.encode() + b"a" * 500_000)
-        until = time.monotonic() + 30
-        while not files_in(folder) and time.monotonic() < until:
-            time.sleep(0.01)
-        assert files_in(folder)
-    while files_in(folder) and time.monotonic() < until:
-        time.sleep(0.01)
-    assert files_in(folder) == []
+    with half_an_upload(url):
+        assert eventually(lambda: bool(files_in(folder)), 30)
+    assert eventually(lambda: not files_in(folder), 30)
 
 
 # -- starting and stopping ---------------------------------------------------------------------------------------------
