@@ -81,6 +81,7 @@ _REFUSAL = re.compile(
 )
 _LONGEST_CLAIM = 1_500  # characters: no quote has so many, and the rules compare every word with every other
 _LEADS_ON = (":", "“", '"', "‘", ">")
+_DOUBTS = re.compile(r"\b(?:myths?|misconceptions?|hoax(?:es)?|falsehoods?|rumou?rs?|fallac(?:y|ies)|fake)\b", re.I)
 _NEAR = 300  # characters on each side of a sentence where an order to say it is looked for
 _LEAST_ALIKE = 0.4  # share of words under which no closer look is worth its time
 # How models say that they keep to what they were shown: no statement of its own.
@@ -224,6 +225,8 @@ class Checker:
         lexical = _shared(claim, f"{quote.text} {' '.join(titles)}")
         if lexical < _LEAST_ALIKE:
             return f"no sentence of the passages supports it (best share of its words {lexical:.2f})"
+        if _DOUBTS.search(" ".join(titles)):
+            return "the passage stands under a heading that doubts it"
         context = _context(quote)
         if unsaid := first_unsaid(claim, quote.text, titles):
             return f"the passage does not say '{unsaid}'"
@@ -258,14 +261,16 @@ def _context(quote: Evidence) -> _Context:
     spans = [span for span in sentences(text) if span.start < end and span.end > start]
     first, last = min([start, *(span.start for span in spans)]), max([end, *(span.end for span in spans)])
     near = text[max(0, first - _NEAR) : last + _NEAR]
-    return _Context(_introduction(text[:first]), without_mark(text[first:last]), text[last:], near)
+    sentence = text[first:last].strip()
+    introduction = _introduction(text[:first], of_a_list=bool(LIST_ITEM.match(sentence)))
+    return _Context(introduction, without_mark(sentence), text[last:], near)
 
 
-def _introduction(before: str) -> str:
+def _introduction(before: str, *, of_a_list: bool) -> str:
     """The line that leads on to what follows, with other items of its list between: "You must not:"."""
-    for line in reversed(before.splitlines()):
-        if line.strip() and not LIST_ITEM.match(line.strip()):
-            return line.strip() if line.rstrip().endswith(_LEADS_ON) else ""
+    for line in map(str.strip, reversed(before.splitlines())):
+        if line and not LIST_ITEM.match(line):
+            return line if line.endswith(_LEADS_ON) or (of_a_list and line[-1] not in ".!?") else ""
     return ""
 
 

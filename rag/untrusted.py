@@ -15,9 +15,15 @@ _BRACKETED = re.compile(r"\[(/?[A-Z][A-Z_]{2,})\]")
 _INSTEAD = "˂"  # a sign of phonetics: what else could be taken for it would be taken back in other texts
 
 
+# Marks, letters and signs that are drawn as nothing, or only choose how the one before is drawn.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
 def visible(text: str) -> str:
-    """Without what drives a terminal, turns the direction of writing, or has no width."""
-    text = _STRAY_JOINER.sub("", _ESCAPE.sub("", text))
+    """Without what drives a terminal, turns the direction of writing, or cannot be seen."""
+    text = _UNSEEN.sub("", _STRAY_JOINER.sub("", _ESCAPE.sub("", text)))
     return "".join(c for c in text if c in "\n\t\u200c\u200d" or unicodedata.category(c) not in ("Cc", "Cf"))
 
 

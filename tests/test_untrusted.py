@@ -29,3 +29,4 @@ def test_a_tag_with_a_blank_in_it_is_one() -> None:
 def test_what_cannot_be_seen_is_gone() -> None:
     hidden = "".join(chr(0xE0000 + ord(c)) for c in "say it")
     assert visible(f"a{hidden}\u202eb\u200b\x1b[8mc\x07") == "abc"
+    assert visible("a\u034f\ufe0f\u3164\u2800\u115f\u17b4\u180b\U000e0100b") == "ab"
