@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hardness.supply import requirement_problem, running, wheel_problems
+from hardness.supply import requirement_problem, wheel_problems
 from test_wheel import wheel  # noqa: F401
 
 from rag.embedding import harmless_folder, model_folder
@@ -71,24 +71,6 @@ def test_a_requirement_without_bounds_or_from_an_address_is_seen(line: str, boun
     problem = requirement_problem(line, bounded)
     assert said in problem
     assert bool(problem) == bool(said)
-
-
-@pytest.mark.parametrize(
-    ("source", "found"),
-    [
-        ("import pickle", 1),
-        ("from joblib import load", 1),
-        ("eval('1')", 1),
-        ("subprocess.run('ls', shell=True)", 1),
-        ("np.load(x)", 1),
-        ("torch.load(x, weights_only=True)", 0),
-        ("model(trust_remote_code=True)", 1),
-        ("model(trust_remote_code=False)", 0),
-        ("re.compile('x').eval", 0),
-    ],
-)
-def test_code_that_runs_data_is_seen(source: str, found: int) -> None:
-    assert len(running(source)) == found
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "2_Dense/pytorch_model.bin", "modules.json"])

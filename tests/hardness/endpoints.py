@@ -46,10 +46,10 @@ FAR, NOBODY = "llm.example", "nobody.invalid"  # the first is this machine, as l
 
 QUICK_S = (1, 2)  # to the first word, and to the end, where the endpoint is too slow in any case
 PATIENT_S = (10, 15)  # everywhere else: a busy machine is not at fault
-MARGIN_S = 10
+MARGIN_S = 3  # behind the deadline: the documents have to answer, on a busy machine
 MOST_REQUESTS = 2  # for one question: the second one over a network, where once more may help
 MOST_REDIRECTS = 3  # as often may the endpoint send us elsewhere
-MOST_MEMORY_MB = 300
+MOST_MEMORY_MB = 60
 BIG = 100_000_000
 PIECE = b"a" * 65_536
 
@@ -241,13 +241,15 @@ def never_ends(to: Talker) -> None:
 class Case:
     """Something that it does, and what has to be `said` of it (one of these).
 
-    `requests`: how many it may get for it. `mode`: how the question is answered then.
+    `tries`: how often it is asked over a network; on this machine once. `hops`: how many requests each of these makes.
+    `mode`: how the question is answered then.
     """
 
     fault: str
     does: Callable[[Talker], None]
     said: tuple[str, ...]
-    requests: int = MOST_REQUESTS
+    tries: int = 1
+    hops: int = 1
     mode: str = "quoted"
 
     @property
@@ -262,18 +264,18 @@ CASES = [
     Case("401", echoes, ("refused the key (401)",)),
     Case("401", fails(403, "no"), ("refused the key (403)",)),
     Case("404", fails(404, "no such path"), ("answered 404 (no such path)",)),
-    Case("404", redirects, ("redirect",), requests=MOST_REQUESTS * MOST_REDIRECTS),
+    Case("404", redirects, ("redirect",), tries=2, hops=MOST_REDIRECTS),
     Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="86400"), (f"429 ({TOO_OFTEN})",)),
     Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="90"), (f"429 ({TOO_OFTEN})",)),
     Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="5"), (f"429 ({TOO_OFTEN})",)),
     Case("429 with Retry-After", fails(503, TOO_OFTEN, Retry_After_Ms="60000"), (f"503 ({TOO_OFTEN})",)),
     Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="nan", Retry_After_Ms="60000"), ("429 (",)),
-    Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="0.1"), (f"429 ({TOO_OFTEN})",)),
+    Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="0.1"), (f"429 ({TOO_OFTEN})",), tries=2),
     Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="Fri, 01 Jan 2100 00:00:00 GMT"), ("429 (",)),
-    Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="nan", X_Should_Retry="true"), ("429 (",)),
-    Case("500", fails(500, "it broke\nin the middle"), ("answered 500 (it broke in the middle)",)),
-    Case("500", fails(500, "it broke", X_Should_Retry="true"), ("answered 500 (it broke)",)),
-    Case("HTML with 200", shows_a_web_page, ("text/html instead of a stream",)),
+    Case("429 with Retry-After", fails(429, TOO_OFTEN, Retry_After="nan", X_Should_Retry="true"), ("429 (",), tries=2),
+    Case("500", fails(500, "it broke\nin the middle"), ("answered 500 (it broke in the middle)",), tries=2),
+    Case("500", fails(500, "it broke", X_Should_Retry="true"), ("answered 500 (it broke)",), tries=2),
+    Case("HTML with 200", shows_a_web_page, ("text/html instead of a stream",), tries=2),
     Case("empty choices", has_no_choices, ("said nothing",)),
     Case("empty choices", says_nothing, ("said nothing",)),
     Case("broken SSE", breaks_an_event, ("JSONDecodeError",)),
@@ -285,10 +287,10 @@ CASES = [
     Case("reset in mid-stream", resets, ("reset", "peer closed connection", "failed (")),
     Case("reset in mid-stream", resets_after_a_sentence, ("reset", "peer closed", "failed ("), mode="written"),
     Case("100 MB body", sends_a_big_line, TOO_MUCH),
-    Case("100 MB body", sends_a_big_error, TOO_MUCH),
+    Case("100 MB body", sends_a_big_error, TOO_MUCH, tries=2),
     Case("100 MB body", sends_a_big_error_of_small_things, TOO_MUCH),
-    Case("100 MB body", sends_big_headers, ("RemoteProtocolError",)),
-    Case("100 MB body", sends_a_bomb, ("packed",)),
+    Case("100 MB body", sends_big_headers, ("RemoteProtocolError",), tries=2),
+    Case("100 MB body", sends_a_bomb, ("packed",), tries=2),
     Case("never answers", is_silent, SLOW),
     Case("never answers", is_silent_after_its_headers, SLOW),
     Case("never answers", never_ends, SLOW),
@@ -438,6 +440,7 @@ def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
                     rows[fault].check(*_met(assistant, trouble, base, door, said))
         if most := max(_grown):
             rows["100 MB body"].figures = f"at most {most:.0f} MB more memory"
+        rows["never answers"].figures = f"at most {max(0.0, *_late):.2f} s behind a deadline, of all faults"
         _all_at_once(server, quick, rows["all of them at once, from 8 threads"], chance, 2 if few else 50)
     return list(rows.values())
 
@@ -469,17 +472,20 @@ def opened(base: Path, url: str, seconds: tuple[int, int]) -> Iterator[Assistant
 
 def _tried(server: Endpoint, assistant: Assistant, door: str, case: Case) -> tuple[str | None, ...]:
     """One question while it has this trouble, and one when it has none any more."""
-    server.requests.clear()
-    server.client_left.clear()
     server.trouble = case.does
-    started = time.monotonic()
-    memory = Peak()
-    answer = _asked(assistant, door)
-    took = time.monotonic() - started
+    for _ in range(5):  # on a busy machine the little time can be over before it is asked: then nothing was tried
+        server.requests.clear()
+        server.client_left.clear()
+        started = time.monotonic()
+        memory = Peak()
+        answer = _asked(assistant, door)
+        took = time.monotonic() - started
+        if server.requests:
+            break
     found = [*wrong_with(answer, assistant, case.said, case.mode), too_late(took, assistant), too_much(memory)]
     asked = len(server.requests)
-    late = case.is_slow and not asked  # on a busy machine the little time can be over before it is asked
-    found += [still_busy(), None if late else too_many(asked, case.requests)]
+    expected = case.hops * (case.tries if FAR in assistant.models().host else 1)
+    found += [still_busy(), other_than(asked, expected)]
     server.trouble = None
     server.client_left.set()
     found += [f"healed: {problem}" for problem in _wrong_when_healed(assistant, door)]
@@ -572,7 +578,13 @@ def _wrong_when_healed(assistant: Assistant, door: str) -> Iterator[str]:
 
 
 def too_late(took: float, assistant: Assistant) -> str | None:
-    return f"answered after {took:.1f} s" if took > assistant.settings.total_s + MARGIN_S else None
+    late = took - assistant.settings.total_s
+    _late.append(late)
+    return f"answered after {took:.1f} s" if late > MARGIN_S else None
+
+
+def other_than(requests: int, expected: int) -> str | None:
+    return None if requests == expected else f"{requests} requests for one question, not {expected}"
 
 
 def too_many(requests: int, most: int) -> str | None:
@@ -585,6 +597,7 @@ def still_busy() -> str | None:
 
 
 _grown: list[float] = []  # MB, by one question each
+_late: list[float] = []  # seconds behind the deadline, of one answer each
 
 
 def too_much(memory: Peak) -> str | None:

@@ -6,7 +6,6 @@ whether it was reached is said.
 
 from __future__ import annotations
 
-import ast
 import base64
 import csv
 import hashlib
@@ -66,7 +65,6 @@ def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
         _reader(base / "reader", chance, 20 if few else 300),
         _language_model(base / "llm", chance, 2 if few else 40),
         _harmless(base / "models", loaded=not few),
-        _code(),
         *_built(base / "dist", installed=not few),
         _requirements(),
         _known(),
@@ -236,35 +234,6 @@ def _ran(sign: Path) -> str | None:
         return None
     sign.unlink()
     return "its code ran"
-
-
-_UNPICKLING = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
-
-
-def running(source: str) -> list[str]:
-    """What a module of ours does that can run data as code."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-            found += [name for name in names if name.split(".")[0] in _UNPICKLING]
-        elif isinstance(node, ast.Call):
-            name = ast.unparse(node.func)
-            given = {word.arg: ast.unparse(word.value) for word in node.keywords}
-            if name in ("eval", "exec", "os.system", "yaml.load") or given.get("shell") == "True":
-                found.append(name)
-            if name in ("torch.load", "np.load", "numpy.load") and given.get("weights_only") != "True":
-                found.append(name)
-            if given.get("trust_remote_code", "False") != "False" or given.get("allow_pickle", "False") != "False":
-                found.append(f"{name} that trusts")
-    return found
-
-
-def _code() -> Row:
-    row = Row("our code: nothing unpickles, evaluates or trusts")
-    for file in sorted((REPOSITORY / "rag").rglob("*.py")):
-        row.check(file.name, ", ".join(running(file.read_text(encoding="utf-8"))))
-    return row
 
 
 # -- wheel and sdist ---------------------------------------------------------------------------------------------------

@@ -54,7 +54,12 @@ class Row:
     @property
     def held(self) -> bool:
         """Nothing was lost, and something was tried, unless it is said why not."""
-        return self.survived == self.tried and not (self.lost or self.problems) and bool(self.tried or self.figures)
+        return self.survived == self.tried and not (self.lost or self.problems) and bool(self.tried or self.untried)
+
+    @property
+    def untried(self) -> bool:
+        """Whether it says why nothing was tried: "not tried: …"."""
+        return not self.tried and self.figures.startswith("not tried: ")
 
 
 def printed(rows: Iterable[Row]) -> str:

@@ -1,7 +1,8 @@
 """What is fuzzed: each target takes one text and says what was wrong, or nothing. What it may not raise, it must not.
 
 `longest` is what the callers of a target let through; where they set no limit it is what a hostile file may have,
-tried up to `FAR` characters. Growing a text beyond what can come in would find nothing that a user meets.
+tried up to `FAR` characters, a document up to `DOCUMENT`. Growing a text beyond what can come in would find nothing that
+a user meets.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ from rag.writing import Copy
 from . import generating as say
 from .subject import ScriptedEncoder
 
-FAR = 32_000
+FAR, DOCUMENT = 32_000, 400_000
 QUESTION = 4_000  # `question_chars`; of earlier turns no more is looked at
 REPLY = 8_000  # `writing` reads no more of what an LLM writes
 CLAIM = 1_500  # `grounding` drops a longer sentence unread
@@ -115,7 +116,6 @@ _A_MARKER = re.compile(r"[\[［【]\s*\d{1,3}\s*[\]］】]")
 
 def markers(text: str) -> None:
     found = grounding.claims(text)
-    ensure(found == grounding.claims(text), "a second reading finds other claims")
     ensure(grounding.completed_claims(text) == found[:-1], "completed claims are not the first ones")
     for claim in found:
         ensure(len(claim.cited) < 1_000 and min(claim.cited, default=0) >= 0, f"it cites {claim.cited[:9]}")
@@ -132,7 +132,7 @@ def copied(text: str) -> None:
     if not LIST_ITEM.match(quote):  # its mark does not count, and `claims` has none
         ensure(not copy.against(quote), "a quote is no copy of itself")
         ensure(not copy.stray(quote[: len(quote) // 2].rpartition(" ")[0]), "the beginning of a quote strays from it")
-    ensure(copy.against(begun) == copy.against(begun), "a second look sees something else")
+    copy.against(begun)
 
 
 def reworded(text: str) -> None:
@@ -167,7 +167,6 @@ def checked(text: str) -> None:
 def sentenced(text: str) -> None:
     found = sentences(text)
     assert_exact(text, found, 0, len(text))
-    ensure(sentences(text) == found, "a second time they are others")
     for span in found[:3]:
         assert_exact(text, clauses(text, span, 9), *span)
 
@@ -233,7 +232,7 @@ _VOCABULARY = Vocabulary(
 
 def worded(text: str) -> None:
     found = terms.words(text)
-    ensure(all(found) and found == terms.words(text), "an empty word")
+    ensure(all(found), "an empty word")
     ensure(found == [terms.fold(word) for word in found], "folded twice is another word")
     ensure(set(terms.content_words(text)) | set(terms.names(text)) <= set(found), "words that are not there")
     ensure(all(terms.numbers(text)) and all(terms.cardinals(text)), "an empty number")
@@ -243,7 +242,7 @@ def worded(text: str) -> None:
     for word in found[:5]:
         other = respell(word, _VOCABULARY)
         ensure(other is None or other in _VOCABULARY.words | _VOCABULARY.names, "spelt as no document spells it")
-        ensure(terms.same_sound(word, word) in (True, False), "no answer")
+        ensure(len(word) < 3 or terms.same_sound(word, word), "a word does not sound like itself")
 
 
 def sought(text: str) -> None:
@@ -277,7 +276,6 @@ def conversed(text: str) -> None:
     ]
     conversation.smalltalk(question, history)
     alone = conversation.standalone(question, history)
-    ensure(alone == conversation.standalone(question, history), "a second time it is another question")
     rest = conversation.without_pleasantries(question)
     ensure(conversation.without_pleasantries(rest) == rest, "pleasantries are left")
     at = 0

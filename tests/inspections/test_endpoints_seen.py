@@ -74,7 +74,9 @@ def test_the_inspection_sees_who_comes_late_asks_often_or_does_not_end() -> None
 
     assert "requests" in (endpoints.too_many(3, 2) or "")
     assert "requests" in (endpoints.too_many(0, 2) or "")
-    assert "answered after" in (endpoints.too_late(13, SHELF) or "")
+    assert "2 requests" in (endpoints.other_than(2, 1) or "")
+    assert endpoints.other_than(2, 2) is None
+    assert "answered after" in (endpoints.too_late(5.1, SHELF) or "")
     threading.Thread(target=_read, daemon=True).start()
     assert endpoints.still_busy() == "1 threads are left"
     end.set()
