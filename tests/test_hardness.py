@@ -30,7 +30,7 @@ SOME = [
     ("endpoints", 17, 50),
     ("keys", 6, 150),
     ("injection", 7, 150),
-    ("webserver", 14, 3000),
+    ("webserver", 15, 3000),
     ("load", 6, 40),
     ("longrun", 5, 40),
     ("fuzz", 31, 8_000),
