@@ -69,7 +69,7 @@ FULL = Size(
 )  # fmt: skip
 FEW = Size(
     3, 4, (0, 1), rushes=(1,), rush=80, patience_s=(5, 8), insists=8, first_token_s=300, written=0.5,
-    leavers=12, within_s=10, at_once=4, closings=1,
+    leavers=12, within_s=10, at_once=3, closings=1,
 )  # fmt: skip
 
 
