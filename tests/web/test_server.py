@@ -343,7 +343,7 @@ def test_what_gradio_does_not_expect_is_refused_in_a_line(url: str, route: str, 
 
 
 UNSENT: tuple[Any, ...] = (
-    None, 1, 10**100, "\ud800", [], [[]], {}, {"turn": 1, "verdict": [], "answer": {}, "note": {}},
+    None, -1, 10**100, "\ud800", [], [[]], {}, {"turn": 1, "verdict": [], "answer": {}, "note": {}},
     {"document": "x", "start": 0, "end": 1, "words": 1}, {"document": 10**100, "start": 0, "end": 1, "words": 1},
     {"document": 1, "first": [], "version": ""}, {"title": 1, "turns": 1, "format": "markdown"},
     {"name": 1, "path": []},
