@@ -21,8 +21,8 @@ from filelock import FileLock, Timeout
 
 from ..kept import once
 
-KEPT_SECONDS = 3600
 _SWEEP_SECONDS = 300
+KEPT_SECONDS = 3600 - 2 * _SWEEP_SECONDS  # so that it is gone within the hour, even if a sweep is late
 _PREFIX, _LOCK = "rag-arrived-", ".lock"
 
 
@@ -39,7 +39,7 @@ class Arrivals:
             _end(other)
 
     def sweep(self) -> None:
-        """Delete what arrived, or began to, more than an hour ago and was not added."""
+        """Delete what arrived, or began to, that long ago and was not added."""
         before = self._clock() - KEPT_SECONDS
         for folder, _, names in os.walk(self.folder, topdown=False):
             for name in names:

@@ -9,9 +9,36 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from ..errors import RagError
 from .turns import Turns, restored
 
 Sources = tuple[str, ...]
+_LARGEST = 2**63  # what SQLite takes
+
+
+class NotUnderstood(RagError, ValueError):
+    """What came is not what the page's scripts send: they are of another version, or somebody made it up."""
+
+    def __init__(self) -> None:
+        super().__init__("this page and its server do not understand each other; reload the page")
+
+
+def part(sent: Any, name: str) -> Any:
+    """What was sent under this name. Raises NotUnderstood."""
+    if not isinstance(sent, dict) or name not in sent:
+        raise NotUnderstood
+    return sent[name]
+
+
+def whole(value: Any) -> int:
+    """A number that a script sent, or the digits of one. Raises NotUnderstood."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise NotUnderstood from None
+    if not -_LARGEST <= number < _LARGEST:
+        raise NotUnderstood
+    return number
 
 
 class Asked(NamedTuple):
@@ -25,11 +52,11 @@ class Asked(NamedTuple):
     @classmethod
     def read(cls, sent: Any) -> Asked:
         """Raises ValueError, with a line to show."""
-        try:
-            only = tuple(str(source) for source in sent["only"])
-            return cls(str(sent["showing"]), restored(sent["turns"]), only, str(sent["llm"]))
-        except (KeyError, TypeError) as error:
-            raise ValueError("this page and its server do not understand each other; reload the page") from error
+        only = part(sent, "only")
+        if not isinstance(only, list):
+            raise NotUnderstood
+        sources = tuple(str(source) for source in only)
+        return cls(str(part(sent, "showing")), restored(part(sent, "turns")), sources, str(part(sent, "llm")))
 
 
 def gather(*names: str, when: str = "true") -> str:

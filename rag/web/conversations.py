@@ -14,6 +14,7 @@ from html import escape
 from typing import Any
 
 from . import markdown
+from .asked import part
 from .parts import BROKE
 from .turns import Turns, restored, well_formed
 
@@ -43,11 +44,11 @@ def keep(showing: str, turns: Turns) -> str:
 def conversation_export(sent: Any) -> dict[str, str]:
     """A conversation as a file: its `name`, `type` and `text`; or `failed`, which says what is wrong."""
     try:
-        title, turns = str(well_formed(sent["title"])), restored(sent["turns"])
+        title, turns = str(well_formed(part(sent, "title"))), restored(part(sent, "turns"))
         name = _file_name(title)
-        if sent["format"] == "markdown":
+        if part(sent, "format") == "markdown":
             return {"name": f"{name}.md", "type": "text/markdown", "text": as_markdown(title, turns)}
-        text = json.dumps(as_json(title, str(well_formed(sent["created"])), turns), ensure_ascii=False, indent=2)
+        text = json.dumps(as_json(title, str(well_formed(part(sent, "created"))), turns), ensure_ascii=False, indent=2)
         return {"name": f"{name}.json", "type": "application/json", "text": f"{text}\n"}
     except ValueError as error:
         return {"failed": str(error)}

@@ -24,6 +24,7 @@ from ..assistant import Assistant
 from ..errors import RagError
 from ..types import Answer, Failure, Listed
 from ..uploads import MAX_BYTES, ROOT, Removed
+from .asked import part, whole
 from .opening import Opening
 from .parts import BROKE, html
 
@@ -153,10 +154,10 @@ def _served(desk: Desk) -> list[Callable[[Any], Reply]]:
         return _reply(lambda: desk.listing(str(wanted or "")))
 
     def document_add(sent: Any) -> Reply:
-        return _reply(lambda: desk.add(_clean(sent["name"]), str(sent["path"])))
+        return _reply(lambda: desk.add(_clean(part(sent, "name")), str(part(sent, "path"))))
 
     def document_remove(document_id: Any) -> Reply:
-        return _reply(lambda: desk.remove(int(document_id)))
+        return _reply(lambda: desk.remove(whole(document_id)))
 
     def document_undo(token: Any) -> Reply:
         return _reply(lambda: desk.undo(str(token)))

@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import RagError
 from ..feedback import NOTE_CHARS, VERDICTS, Feedback, Judgement, answer_key
 from ..types import Answer
+from .asked import part
 from .opening import Opening
 from .parts import BROKE
 from .turns import restored, well_formed
@@ -45,7 +46,7 @@ def served(opening: Opening) -> list[Callable[[Any], Any]]:
     def judge(sent: Any) -> dict[str, str]:
         try:
             says, kept = _kept(opening, sent)
-        except RagError as error:
+        except (RagError, ValueError) as error:
             says, kept = str(error), None
         except Exception:  # the page stays usable whatever broke
             logger.exception("the feedback broke")
@@ -57,8 +58,8 @@ def served(opening: Opening) -> list[Callable[[Any], Any]]:
 
 def _kept(opening: Opening, sent: Any) -> tuple[str, Judgement | None]:
     """What is said to somebody who has judged, and what is stored."""
-    (turn,), verdict, note = restored([sent["turn"]]), sent["verdict"], sent["note"]
-    if not turn.answer or answer_key(turn.answer) != sent["answer"] or verdict not in VERDICTS:
+    (turn,), verdict, note = restored([part(sent, "turn")]), part(sent, "verdict"), part(sent, "note")
+    if not turn.answer or answer_key(turn.answer) != part(sent, "answer") or verdict not in VERDICTS:
         return "This answer is gone; ask again.", None
     said = None if note is None else str(well_formed(note))
     kept = Feedback(opening.assistant.settings.index_dir).add(turn.answer, verdict, said, turn.documents)

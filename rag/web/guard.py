@@ -32,7 +32,7 @@ Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _BODY_BYTES = {"/v1": 1_000_000, "/gradio_api/upload": MAX_BYTES + 1_000_000}  # one file, and its frame
-_OTHER_BODY_BYTES = 30_000_000  # a file of MAX_BYTES, as base64 in JSON
+OTHER_BODY_BYTES = 30_000_000  # a file of MAX_BYTES, as base64 in JSON
 
 # Routes of Gradio that we do not use: they fetch from elsewhere, or are for those who write Gradio apps.
 _CLOSED = re.compile(
@@ -222,7 +222,7 @@ def _too_large(limit: int) -> str:
 
 
 def _body_limit(path: str) -> int:
-    return next((limit for start, limit in _BODY_BYTES.items() if path.startswith(start)), _OTHER_BODY_BYTES)
+    return next((limit for start, limit in _BODY_BYTES.items() if path.startswith(start)), OTHER_BODY_BYTES)
 
 
 class _Body:

@@ -25,7 +25,7 @@ from ..errors import QuestionInvalid, RagError
 from ..types import Answer, Step
 from . import conversations, documents, feedback, models, render, standing, viewer
 from .api import Api, endpoints
-from .asked import Asked, gather
+from .asked import Asked, gather, whole
 from .examples import MadeExamples
 from .leaving import is_listened
 from .line import AT_ONCE, WAITING
@@ -65,7 +65,8 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = (), *, priva
         return await asyncio.to_thread(made.get)
 
     def top(sent: Any) -> list[Any]:
-        return [_top(opening, bench, str(sent.get("llm") or "")), gr.Timer(active=opening.status == "starting")]
+        llm = str(sent.get("llm") or "") if isinstance(sent, dict) else ""
+        return [_top(opening, bench, llm), gr.Timer(active=opening.status == "starting")]
 
     page = gr.Blocks(
         title="Ask your documents",
@@ -144,19 +145,18 @@ def _connect(
     # Async, because a stop cannot interrupt Gradio while it waits for a plain generator: a slow LLM would hold it up.
     async def ask(typed: str, sent: Any, event: gr.EventData) -> AsyncIterator[list[Any]]:
         """`event` may bring another `question`, and the number (from 1) of the `turn` in whose place it is asked."""
-        brought = event._data or {}
+        brought = event._data if isinstance(event._data, dict) else {}
         question = well_formed(str(brought.get("question", typed))).strip()
         if not question:
             yield [gr.skip() for _ in outputs]  # Gradio empties what a generator never yields
             return
-        asked = await _read(sent)
-        before = asked.turns[: max(0, int(brought["turn"]) - 1)] if "turn" in brought else asked.turns
-        earlier, waits = await _checked(opening, before), opening.status == "starting"
+        asked = await _read(sent, brought.get("turn"))
+        earlier, waits = await _checked(opening, asked.turns), opening.status == "starting"
         told: Any = kept
-        async with aclosing(_answered(opening, bench, question, asked._replace(turns=before))) as turns:
+        async with aclosing(_answered(opening, bench, question, asked)) as turns:
             async for turn in turns:
                 if waits and opening.status != "starting":
-                    earlier, waits = await _checked(opening, before), False
+                    earlier, waits = await _checked(opening, asked.turns), False
                 now = (*earlier, turn)
                 is_told = turn.running and turn.answer is told
                 to_keep = gr.skip() if is_told else conversations.keep(asked.showing, now)
@@ -184,9 +184,11 @@ def _connect(
     kept.conversation_draw(draw, kept, [chat, panel], js=gather(), queue=False, trigger_mode="multiple", **_QUIET)
 
 
-async def _read(sent: Any) -> Asked:
+async def _read(sent: Any, number: Any = None) -> Asked:
+    """What came with a question; of the turns those before `number` (from 1), where there is one."""
     try:
-        return await asyncio.to_thread(Asked.read, sent)
+        asked = await asyncio.to_thread(Asked.read, sent)
+        return asked if number is None else asked._replace(turns=asked.turns[: max(0, whole(number) - 1)])
     except ValueError as error:
         raise gr.Error(str(error), print_exception=False) from error
 

@@ -6,14 +6,22 @@ a client of itself over HTTP, without the caller's credentials.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Awaitable, Callable
+from functools import wraps
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from inspect import signature
+from typing import TYPE_CHECKING, Any
 
 from ..errors import RagError
 from .api import Api
+from .guard import OTHER_BODY_BYTES
+from .parts import BROKE
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+
+logger = logging.getLogger(__name__)
 
 PATH = "/mcp"
 _INSTRUCTIONS = (
@@ -34,6 +42,9 @@ def mcp_app(api: Api) -> Starlette:
     from mcp.server.fastmcp import FastMCP
     from mcp.server.transport_security import TransportSecuritySettings
 
+    # Newer ones refuse more than 4 MB by themselves, and a file has 20; the guard says how much a request may bring.
+    bounded = "max_request_body_size" in signature(FastMCP).parameters
+    limit: dict[str, Any] = {"max_request_body_size": OTHER_BODY_BYTES} if bounded else {}
     server = FastMCP(
         "rag-quoted",
         instructions=_INSTRUCTIONS,
@@ -42,8 +53,25 @@ def mcp_app(api: Api) -> Starlette:
         json_response=True,
         log_level="WARNING",
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the guard does it
+        **limit,
     )
     for tool in (api.ask, api.search, api.documents, api.ingest):
-        server.add_tool(tool)
+        server.add_tool(_plainly(tool))
     app: Starlette = server.streamable_http_app()
     return app
+
+
+def _plainly(tool: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """The tool; where it breaks unforeseen the terminal says what, which FastMCP would tell the client alone."""
+
+    @wraps(tool)
+    async def run(*arguments: Any, **named: Any) -> Any:
+        try:
+            return await tool(*arguments, **named)
+        except (RagError, ValueError):  # a line for the client
+            raise
+        except Exception as error:
+            logger.exception("a tool broke")
+            raise RagError(BROKE) from error
+
+    return run

@@ -17,6 +17,7 @@ from typing import Any, Self
 from ..errors import DocumentsNotFound, RagError
 from ..kept import Kept
 from ..types import Document
+from .asked import part, whole
 from .opening import Opening
 
 _BLOCK = 4000  # characters; a block ends with a line where it can
@@ -112,13 +113,13 @@ def served(opening: Opening) -> list[Callable[[dict[str, Any]], dict[str, Any]]]
 
 def _opened(read: Read, asked: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        blocks = read(int(asked["document"]))
+        start, end, words = whole(part(asked, "start")), whole(part(asked, "end")), part(asked, "words")
+        blocks = read(whole(part(asked, "document")))
     except DocumentsNotFound:
         return {"state": "gone"}
     except RagError as error:
         return {"state": "broken", "reason": str(error)}
-    start, end = int(asked["start"]), int(asked["end"])
-    if not 0 <= start < end or blocks.text[start:end] != asked["words"]:
+    if not 0 <= start < end or blocks.text[start:end] != words:
         return {"state": "changed"}
     first = max(0, blocks.at(start) - _NEAR)
     return {
@@ -134,8 +135,8 @@ def _opened(read: Read, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _followed(read: Read, asked: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        blocks = read(int(asked["document"]))
+        first, version = max(0, whole(part(asked, "first"))), part(asked, "version")
+        blocks = read(whole(part(asked, "document")))
     except RagError:
         return {"texts": []}
-    first = max(0, int(asked["first"]))
-    return {"texts": blocks.texts(first, first + _PART) if blocks.version == asked["version"] else []}
+    return {"texts": blocks.texts(first, first + _PART) if blocks.version == version else []}

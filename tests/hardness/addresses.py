@@ -21,12 +21,12 @@ def addresses(ground: Ground) -> Row:
     with Listener() as listener, _listener_of_ipv6() as other:
         before = len(ground.served.events())
         spelled = _addresses(listener.port, other.port if other else listener.port)
-        tried = ground.some([*spelled], 4)
+        tried = ground.some([*spelled], 3)
         for what in tried:
             for where, said in _brought(ground, spelled[what]):
                 row.check(f"{what} {where}", broken(said), lost=given_away(said))
-        heard = listener.heard + (other.heard if other else [])
         time.sleep(0.5)  # what is asked later is asked, too
+        heard = listener.heard + (other.heard if other else [])
         asked = [f"{kind} {what}" for kind, what in ground.served.events()[before:] if kind != "open"]
     row.check("those who listen", *(f"heard {said[:60]!r}" for said in heard))
     row.check("the network", *sorted({f"the server reached out: {line}" for line in asked}))

@@ -382,7 +382,7 @@ _resolve = socket.getaddrinfo
 _connects: Counter[int] = Counter()  # by port; or who looked for NOBODY, to connect to it
 
 
-def _named(host: Any, *arguments: Any, **options: Any) -> Any:
+def named(host: Any, *arguments: Any, **options: Any) -> Any:
     if host == NOBODY:
         _connects[arguments[0]] += 1
     return _resolve("127.0.0.1" if host in HERE else host, *arguments, **options)
@@ -419,7 +419,7 @@ def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
     sys.addaudithook(_count)
     rows = {name: Row(f"LLM endpoint: {name}") for name in FAULTS}
     with (
-        patch.object(socket, "getaddrinfo", _named),
+        patch.object(socket, "getaddrinfo", named),
         patch.dict("os.environ", {"NO_PROXY": "*", "no_proxy": "*"}),
         serving(Endpoint()) as server,
         opened(base, server.url, PATIENT_S) as patient,

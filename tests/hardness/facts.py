@@ -6,8 +6,10 @@ A document comes in editions: from one to the next all facts and all spans are o
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 _STARTS = "Bar Cor Dal Fen Grim Hol Jar Kel Lum Mor Nar Ost Pel Quin Ros Sil Tor Ulm Ver Wex Yar Zan".split()
 _ENDS = "beck combe dale ford gate holm mere ness stow wick".split()
@@ -88,3 +90,40 @@ def _made_up(number: int) -> str:
 def says(quote: str, fact: str) -> bool:
     """Whether a quote holds a fact as whole words: "Otto II" does not hold "Otto I"."""
     return re.search(rf"(?<![\w,]){re.escape(fact)}(?![\w,]*\w)", quote) is not None
+
+
+def wrong(
+    answer: Mapping[str, Any], asked: str, place: Place, topic: str, texts: Mapping[str, str], *, source: str = ""
+) -> list[str]:
+    """What is wrong with an answer: its question, its words, its quotes, their places.
+
+    `texts` are the documents by their names; the one about `place` is `source`, or has the place's own name.
+    """
+    if answer["question"] != asked:
+        return [f"an answer to {answer['question']!r}"]
+    if answer["refused"]:
+        return [f"refused: {answer['reason']}"]
+    problems = [
+        f"{c['passage']['source']}: no such words at {c['start']}" for c in answer["citations"] if _false(c, texts)
+    ]
+    fact, markers, source = place.facts[topic], {c["marker"]: c for c in answer["citations"]}, source or place.source
+    if not says(answer["text"], fact):
+        problems.append(f"'{fact}' is not in {answer['text']!r}")
+    if {int(n) for n in re.findall(r"\[(\d+)\]", answer["text"])} != set(markers):
+        problems.append(f"the markers of {answer['text']!r} are not {sorted(markers)}")
+    if not any(c["passage"]["source"] == source and says(c["quote"], fact) for c in answer["citations"]):
+        problems.append(f"{answer['text']!r} does not cite '{fact}' of {source}")
+    return problems
+
+
+def _false(citation: Mapping[str, Any], texts: Mapping[str, str]) -> bool:
+    """Whether the document does not hold the quote, or its passage, at its place."""
+    passage = citation["passage"]
+    text = texts.get(passage["source"], "")
+    return any(
+        not part or text[start:end] != part
+        for part, start, end in (
+            (citation["quote"], citation["start"], citation["end"]),
+            (passage["text"], passage["start"], passage["end"]),
+        )
+    )

@@ -11,6 +11,8 @@ import json
 import logging
 import os
 import random
+import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -32,7 +34,7 @@ from rag.feedback import Feedback
 from rag.llm import open_writer
 from rag.settings import Settings
 
-from .endpoints import CASES, MODEL, QUESTION, SENTENCE, TEXTS, Endpoint, Talker
+from .endpoints import CASES, MODEL, QUESTION, SENTENCE, TEXTS, TROUBLES, Endpoint, Talker, named
 from .table import Row
 
 CORES = {  # what each secret is known by; the rest of it is what has to be escaped somewhere
@@ -190,6 +192,7 @@ def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
         doors = {"key": server.url, "password": server.url.replace("//", f"//bob:{quote(PASSWORD, safe='')}@")}
         rows = [
             _within(base, server, doors, troubles),
+            _before_it_is_asked(base),
             _command_line(base, server, doors, troubles, few=few),
             _mistakes(base),
             _elsewhere(base, server),
@@ -241,6 +244,25 @@ def _within(base: Path, server: Endpoint, doors: dict[str, str], troubles: list[
     for file in sorted(base.joinpath("index").rglob("*")):
         if file.is_file():
             way.look(file.name, file.read_bytes())
+    return way.row
+
+
+def _before_it_is_asked(base: Path) -> Row:
+    """The errors that name an address, which has a password in it: refused, no such name, nobody takes it, TLS."""
+    way = Ways("an endpoint that cannot be reached")
+    said = _Logs()
+    with said.everything(), patch.object(socket, "getaddrinfo", named):
+        for name, trouble, _ in TROUBLES if shutil.which("openssl") else TROUBLES[:-1]:
+            folder = base / name.replace(" ", "-")
+            folder.mkdir()
+            with trouble(folder) as place:
+                settings = _settings(base, place.url.replace("//", f"//bob:{quote(PASSWORD, safe='')}@"))
+                with Assistant.open(settings) as assistant:
+                    answer = assistant.ask(QUESTION)
+                writer = open_writer(settings)
+                way.look(name, json.dumps(answer.to_dict()), None if answer.notes else "nothing was said of it")
+                way.look(f"the error of {name}", _with_values(writer))
+    way.look("the logs", "\n".join(said.lines))
     return way.row
 
 

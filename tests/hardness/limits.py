@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
+
+from endpoint import eventually
+from format_samples import docx, paragraph
 
 from .table import Row
-from .website import JSON, TOOLS, Ground, Site, as_json, broken, form, given_away, told_plainly, tool_call
+from .website import (
+    JSON,
+    QUESTION,
+    TOOLS,
+    Ground,
+    Site,
+    as_json,
+    broken,
+    form,
+    given_away,
+    taken,
+    told_plainly,
+    tool_call,
+)
 from .wire import PATIENCE, Pairs, Response, chunked, connect, request
 
+QUESTION_CHARS = 4000
 FILE_BYTES = 20_000_000
+V1_BYTES, OTHER_BYTES = 1_000_000, 30_000_000
 
 QUESTIONS: dict[str, bytes] = {
     "4,001 characters": b'"' + b"a" * 4001 + b'"',
@@ -70,6 +91,9 @@ def questions(ground: Ground) -> Row:
             said = ask(ground, question, history)
             row.check(f"{what} over {surface}", broken(said), told_plainly(said, over=over), lost=given_away(said))
         row.check(f"after {what}", ground.known.answers())
+    for surface, ask in SURFACES.items():
+        said = ask(ground, b'"' + b"a" * QUESTION_CHARS + b'"', b"null")
+        row.check(f"a question just within the limit over {surface}", broken(said), taken(said))
     return row
 
 
@@ -143,8 +167,52 @@ def uploads(ground: Ground) -> Row:
         with connect(known.port) as connection:
             connection.sendall(data)
         row.check(f"cut short: {what}", known.answers())
-    _settle(ground, before)
+    eventually(lambda: ground.state() == before)  # what is being cleared away is gone, or will not go
     return ground.unchanged(row, before)
+
+
+def within(ground: Ground) -> Row:
+    """As much as the limits allow is taken: or else a server that takes nothing would hold them all."""
+    row = Row("web: what is just within the limits")
+    before = ground.state()
+    known = ground.known
+    pairs, body = form(("files", "a.txt", WHOLE))
+    in_chunks = (*pairs, ("Transfer-Encoding", "chunked")), chunked(*_pieces(body))
+    for how, sent in (("in one piece", (pairs, body)), ("in chunks", in_chunks)):
+        said = known.ask("POST", "/gradio_api/upload", *sent)
+        row.check(f"the page: a file of 20 MB, {how}", broken(said), taken(said))
+        for path in json.loads(said.body) if said.status == 200 else ():
+            Path(path).unlink()  # as nobody adds it
+    large = docx(paragraph("What is large is taken.")).rjust(FILE_BYTES, b"\0")  # few words: to embed 20 MB takes long
+    encoded = base64.b64encode(large).decode()
+    for surface, add in {
+        "REST": lambda: known.rest("ingest", as_json({"data": [LARGE, "", encoded]})),
+        "MCP": lambda: known.tool(tool_call("ingest", name=LARGE, content=encoded)),
+    }.items():
+        said = add()
+        row.check(f"{surface}: a file of 20 MB", broken(said), taken(said), _added(ground))
+    call, listed = b'{"data": []}', b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+    question = as_json({"messages": [{"role": "user", "content": QUESTION}]})
+    for target, asked, most in (
+        ("/v1/chat/completions", question, V1_BYTES),
+        ("/mcp", listed, OTHER_BYTES),
+        ("/gradio_api/call/documents", call, OTHER_BYTES),
+    ):
+        said = known.ask("POST", target, TOOLS, asked.ljust(most))
+        row.check(f"{most / 1e6:g} MB to {target}", broken(said), taken(said))
+        said = known.ask("POST", target, TOOLS, asked.ljust(most + 1))
+        row.check(f"a byte more to {target}", None if said.status == 413 else f"{said.status}")
+    return ground.unchanged(row, before)
+
+
+def _added(ground: Ground) -> str | None:
+    """None when the file has become a document, which is removed again."""
+    listed = json.loads(re.findall("data: (.*)", ground.known.rest("documents", b'{"data": []}').text)[-1])[0]
+    (remove,) = (component for component, name in ground.known.functions if name == "document_remove")
+    found = [document["id"] for document in listed if document["source"] == LARGE]
+    for document_id in found:
+        ground.known.component(remove, "document_remove", document_id)
+    return None if found else "it is no document"
 
 
 def _pieces(body: bytes) -> Iterator[bytes]:
@@ -156,6 +224,7 @@ def _endless() -> tuple[Pairs, bytes]:
     return pairs, body[:-20]
 
 
+LARGE = "large.docx"
 WHOLE, MORE_THAN_HALF = b"a" * FILE_BYTES, b"a" * 15_000_000
 TOO_LARGE: dict[str, Callable[[], tuple[Pairs, bytes]]] = {
     "a byte too many": lambda: form(("files", "a.txt", WHOLE + b"a")),
@@ -179,13 +248,6 @@ def _cut_short(site: Site) -> Iterator[tuple[str, bytes]]:
     yield "a second file", whole[: len(whole) * 3 // 4]
     whole = request("POST", "/gradio_api/component_server", (*site.headers, *pairs), body, host=site.host)
     yield "one for a function", whole[: len(whole) * 3 // 4]
-
-
-def _settle(ground: Ground, before: object) -> None:
-    """Wait until what is being cleared away is gone, or will not go."""
-    until = time.monotonic() + 5
-    while ground.state() != before and time.monotonic() < until:
-        time.sleep(0.1)
 
 
 def slow(ground: Ground) -> Row:
@@ -222,4 +284,4 @@ def _halves(ground: Ground) -> Iterator[tuple[str, Site, bytes]]:
     yield "half an event", ground.local, joined[:-500]
 
 
-ATTACKS = (questions, uploads, slow)
+ATTACKS = (questions, uploads, within, slow)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,20 +27,21 @@ import httpx
 from endpoint import Endless, Server, serving
 
 from rag import Assistant, Settings
+from rag.embedded import embedded_weights
 from rag.web.line import AT_ONCE as AT_WORK
 
 from .doors import Door, Doors, Heard, Page, doors
-from .facts import TOPICS, Place, says
+from .facts import TOPICS, Place, wrong
 from .memory import held
 from .table import Row
 
-PATIENCE_S = (6.0, 15.0)  # of those who came in a rush
-INSISTS = 4  # one in so many of those who were told that it is full
 INSISTS_S = 600.0
 COME_AGAIN_S = 2.0  # after they were told that the line is full
 GROWTH = 0.05
 SETTLED_S = 60.0  # after which memory may not grow
 AT_ENDS_S = 30.0  # of memory, compared with each other
+WITHIN_S = 60.0  # the LLM is asked for who has a place
+ENDS_WITHIN_S = 1800.0  # a process in which some ask
 BADGE = re.compile(r"zq[a-z]{6}")
 TOO_MANY = "too many questions are waiting; ask again in a moment"
 
@@ -53,23 +54,35 @@ class Size(NamedTuple):
     pause_s: tuple[float, float]  # in which people read and type
     rushes: tuple[float, ...]  # when, in seconds
     rush: int  # who come at once then; the line holds 68
+    patience_s: tuple[float, float]  # of those who came in a rush
+    insists: int  # one in so many of those who were told that it is full
+    first_token_s: float  # the LLM's deadline
+    written: float  # of the answers are by the LLM, at least
     leavers: int
     within_s: float  # of somebody's leaving the next has the place
     at_once: int  # questions in one process
     closings: int
 
 
-FULL = Size(50, 300, (3, 30), rushes=(30, 130, 230), rush=100, leavers=100, within_s=2, at_once=20, closings=10)
-FEW = Size(8, 10, (0, 2), rushes=(2,), rush=72, leavers=18, within_s=10, at_once=4, closings=1)
+FULL = Size(
+    50, 300, (3, 30), rushes=(30, 130, 230), rush=100, patience_s=(6, 15), insists=4, first_token_s=20, written=0.1,
+    leavers=100, within_s=2, at_once=20, closings=10,
+)  # fmt: skip
+FEW = Size(
+    3, 4, (0, 1), rushes=(1,), rush=80, patience_s=(5, 8), insists=8, first_token_s=300, written=0.5,
+    leavers=12, within_s=10, at_once=3, closings=1,
+)  # fmt: skip
 
 
 def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
+    if embedded_weights(Settings()) is None:
+        return [Row("load", figures="not tried: the LLM's weights are not on this machine; run 'rag models pull'")]
     size = FEW if few else FULL
     places = [Place(number) for number in range(2 * size.users + max(size.rush, size.leavers + AT_WORK))]
     documents = _written(base / "docs", places)
     rows = Load(documents, base / "index", places, size, chance).run()
     rows.append(leaving(documents, base / "index", size.leavers, size.within_s))
-    return [*rows, *one_process(documents, base / "index", places[: size.at_once], size.closings)]
+    return [*rows, *one_process(documents, base / "index", places[: size.at_once], size.closings, size.written)]
 
 
 def _written(folder: Path, places: Sequence[Place]) -> Path:
@@ -79,39 +92,14 @@ def _written(folder: Path, places: Sequence[Place]) -> Path:
     return folder
 
 
-# -- an answer against its question ------------------------------------------------------------------------------------
+# -- what somebody was told --------------------------------------------------------------------------------------------
 
 
-def wrong(answer: dict[str, Any], asked: str, place: Place, topic: str, texts: dict[str, str]) -> list[str]:
-    """What is wrong with an answer: its question, its words, its quotes, their places."""
-    if answer["question"] != asked:
-        return [f"an answer to {answer['question']!r}"]
-    if answer["refused"]:
-        return [f"refused: {answer['reason']}"]
-    problems = [
-        f"{c['passage']['source']}: no such words at {c['start']}" for c in answer["citations"] if _false(c, texts)
-    ]
-    fact, markers = place.facts[topic], {c["marker"]: c for c in answer["citations"]}
-    if not says(answer["text"], fact):
-        problems.append(f"'{fact}' is not in {answer['text']!r}")
-    if {int(n) for n in re.findall(r"\[(\d+)\]", answer["text"])} != set(markers):
-        problems.append(f"the markers of {answer['text']!r} are not {sorted(markers)}")
-    if not any(c["passage"]["source"] == place.source and says(c["quote"], fact) for c in answer["citations"]):
-        problems.append(f"{answer['text']!r} does not cite '{fact}' of {place.source}")
-    return problems
-
-
-def _false(citation: dict[str, Any], texts: dict[str, str]) -> bool:
-    """Whether the document does not hold the quote, or its passage, at its place."""
-    passage = citation["passage"]
-    text = texts.get(passage["source"], "")
-    return any(
-        not part or text[start:end] != part
-        for part, start, end in (
-            (citation["quote"], citation["start"], citation["end"]),
-            (passage["text"], passage["start"], passage["end"]),
-        )
-    )
+def too_few_written(modes: Sequence[str], least: float) -> str | None:
+    """What is wrong with how often the LLM wrote the answer: where it never does, no load was put on it."""
+    written = modes.count("written")
+    enough = written >= max(1, least * len(modes))
+    return None if enough else f"{written} of {len(modes)} answers were written by the LLM"
 
 
 def strangers(raw: str, badge: str) -> list[str]:
@@ -173,8 +161,12 @@ class Load:
         self._memory: list[tuple[float, int]] = []
 
     def run(self) -> list[Row]:
-        with served(self._documents, self._index, "embedded") as (pid, url):
+        first_token_s = self._size.first_token_s
+        deadlines = {"RAG_FIRST_TOKEN_S": str(first_token_s), "RAG_TOTAL_S": str(3 * first_token_s)}
+        with served(self._documents, self._index, "embedded", **deadlines) as (pid, url):
             asyncio.run(self._people(pid, url))
+        modes = [heard.answer["mode"] for heard in self._heard if heard.answer]
+        self._answers.check("the LLM", too_few_written(modes, self._size.written))
         self._answers.figures = self._times()
         if not self._full.tried:
             self._full.check("the line", "it was never full")
@@ -248,13 +240,13 @@ class Load:
         badge, topic = self._badge(), self._chance.choice(TOPICS)
         said = f"My badge is {badge}. {place.question(topic)}"
         try:
-            heard = await asyncio.wait_for(_asked(door, said), self._chance.uniform(*PATIENCE_S))
+            heard = await asyncio.wait_for(_asked(door, said), self._chance.uniform(*self._size.patience_s))
         except TimeoutError:
             self._left += 1
             return
         if heard.full:
             self._full.check(said, *said_plainly(heard))
-            if number % INSISTS == 0:
+            if number % self._size.insists == 0:
                 await asyncio.sleep(COME_AGAIN_S)
                 await self._insistently(door, said, place, topic, badge)
         else:
@@ -265,11 +257,13 @@ class Load:
 
     def _times(self) -> str:
         answers = [heard for heard in self._heard if heard.answer]
-        late = sum("answered in quotes" in " ".join(heard.answer["notes"]) for heard in answers if heard.answer)
+        modes = Counter(heard.answer["mode"] for heard in answers if heard.answer)
+        late = sum("no first word" in " ".join(heard.answer["notes"]) for heard in answers if heard.answer)
         said = [
             f"whole answer {_percentiles([heard.whole_s for heard in answers])}",
             f"first words {_percentiles([heard.first_s for heard in answers if heard.first_s])}",
-            f"{late} in quotes as the LLM was late",
+            *(f"{number} {mode}" for mode, number in sorted(modes.items())),
+            f"{late} as the LLM was late",
             f"{self._left} left before their answer",
         ]
         return "; ".join(said)
@@ -330,7 +324,8 @@ def leaving(documents: Path, index: Path, leavers: int, within_s: float) -> Row:
     row = Row("load: who leaves frees the place")
     with serving(Server(Endless)) as llm, served(documents, index, "endless", RAG_LLM_BASE_URL=llm.url) as (_, url):
         seconds = asyncio.run(_leaving(url, llm, leavers, within_s, row))
-    row.figures = f"the next had it after {median(seconds):.2f} s, {max(seconds):.2f} s at most"
+    if seconds:
+        row.figures = f"the next had it after {median(seconds):.2f} s, {max(seconds):.2f} s at most"
     return row
 
 
@@ -343,8 +338,9 @@ async def _leaving(url: str, llm: Server, leavers: int, within_s: float, row: Ro
             door = open_doors.some(number)
             question = f"Visitor {number:03} asks: {Place(number).question('keeper')}"
             inside.append((door, asyncio.ensure_future(door.ask(question))))
-            while not _is_asked(llm, f"Visitor {number:03} "):
-                await asyncio.sleep(0.01)
+            if not await _asks(llm, f"Visitor {number:03} "):
+                row.check(f"visitor {number}", f"the LLM was not asked within {WITHIN_S:g} s")
+                break
             if len(inside) < AT_WORK:
                 continue
             greeting = asyncio.ensure_future(open_doors.some(5).ask("Hello!"))
@@ -373,6 +369,14 @@ async def _leave(door: Door, task: asyncio.Task[Heard], *, stops: bool) -> str:
     return f"left the {type(door).__name__}"
 
 
+async def _asks(llm: Server, name: str, within_s: float = WITHIN_S) -> bool:
+    """Whether the LLM is asked for somebody before long."""
+    until = time.monotonic() + within_s
+    while not (asked := _is_asked(llm, name)) and time.monotonic() < until:
+        await asyncio.sleep(0.01)
+    return asked
+
+
 def _is_asked(llm: Server, name: str) -> bool:
     return any(name in json.dumps(request["messages"]) for request in list(llm.requests))
 
@@ -380,24 +384,35 @@ def _is_asked(llm: Server, name: str) -> bool:
 # -- one process -------------------------------------------------------------------------------------------------------
 
 
-def one_process(documents: Path, index: Path, places: Sequence[Place], closings: int) -> list[Row]:
+def one_process(documents: Path, index: Path, places: Sequence[Place], closings: int, written: float) -> list[Row]:
     """A thread for each place asks one Assistant; and then each closes it, too, when it has its answer."""
-    many = len(places)
-    rows = [Row(f"load: {many} ask at once in one process"), Row(f"load: it is closed while {many} ask")]
+    asking = Row(f"load: {len(places)} ask at once in one process")
+    closing = Row(f"load: it is closed while {len(places)} ask")
     texts = {file.name: file.read_text(encoding="utf-8") for file in documents.iterdir()}
-    for row, closes in [(rows[0], False), *[(rows[1], True)] * closings]:
-        command = [sys.executable, "-m", "hardness.load", str(documents), str(index), *(["close"] if closes else [])]
-        done = subprocess.run(command, input="\n".join(map(_first_question, places)), capture_output=True, text=True)
-        said = done.stdout.splitlines()
-        row.check("the process", f"it ended with {done.returncode}: {done.stderr[-500:]}" if done.returncode else None)
-        row.check("the process", f"{len(said)} of {len(places)} threads ended" if len(said) != len(places) else None)
-        for line, place in zip(said, places, strict=False):
-            got = json.loads(line)
-            if isinstance(got, dict):
-                row.check(place.source, *wrong(got, _first_question(place), place, TOPICS[0], texts))
-            else:
-                row.check(place.source, None if closes and _is_closed(got) else f"it raised {got}")
-    return rows
+    for rounds in ([asking, closing], *[[closing]] * (closings - 1)):
+        command = [sys.executable, "-m", "hardness.load", str(documents), str(index)]
+        command += ["close" if row is closing else "stay" for row in rounds]
+        asked = "\n".join(map(_first_question, places))
+        done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=ENDS_WITHIN_S)
+        failed = f"it ended with {done.returncode}: {done.stderr[-500:]}" if done.returncode else None
+        said = [json.loads(line) for line in done.stdout.splitlines()]
+        for number, row in enumerate(rounds):
+            row.check("the process", failed)
+            _judged(row, said[number] if number < len(said) else [], places, texts, closes=row is closing)
+        if asking in rounds and said:
+            modes = [got["mode"] for got in said[0] if isinstance(got, dict)]
+            asking.check("the LLM", too_few_written(modes, written))
+    return [asking, closing]
+
+
+def _judged(row: Row, said: list[Any], places: Sequence[Place], texts: dict[str, str], *, closes: bool) -> None:
+    """What each thread got: its answer, or as it was closed, that it is."""
+    row.check("the process", f"{len(said)} of {len(places)} threads ended" if len(said) != len(places) else None)
+    for got, place in zip(said, places, strict=False):
+        if isinstance(got, dict):
+            row.check(place.source, *wrong(got, _first_question(place), place, TOPICS[0], texts))
+        else:
+            row.check(place.source, None if closes and _is_closed(got) else f"it raised {got}")
 
 
 def _first_question(place: Place) -> str:
@@ -433,7 +448,7 @@ def ask_at_once(documents: Path, index: Path, questions: Sequence[str], *, close
 
 
 if __name__ == "__main__":
-    _, where, of, *how = sys.argv
+    _, where, of, *rounds = sys.argv
     asked = sys.stdin.read().splitlines()
-    for each in ask_at_once(Path(where), Path(of), asked, closes=how == ["close"]):
-        print(json.dumps(each))
+    for how in rounds:
+        print(json.dumps(ask_at_once(Path(where), Path(of), asked, closes=how == "close")), flush=True)

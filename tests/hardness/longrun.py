@@ -30,7 +30,7 @@ from rag.errors import IndexLocked
 from rag.web.opening import Opening
 from rag.web.viewer import Reader
 
-from .facts import TOPICS, Place
+from .facts import TOPICS, Place, wrong
 from .subject import raw_problems
 from .table import Row
 
@@ -38,10 +38,14 @@ KILLED_AFTER_S = (0.2, 5.0)  # or sooner, where an ingest takes less
 COMPLETED = 0.25  # of the ingests are left alone
 CHANGES_S = (0.1, 1.5)  # between two changes of the documents
 COMMANDS_S = (2.0, 8.0)  # between two `rag ask`
-CHANGED = "cited words that had changed when they were opened"
+ABOUT, FOUND = "about a place that is there", "of them cite its document"
+COMPARED, ANSWERED = "facts asked for in the end", "of them answered"
+ASKED_BY_COMMAND = "questions by `rag ask`"
+OPENED, STANDS = "citations opened", "of them still there"
 ENDS_WITHIN_S = 300.0  # an ingest that is left alone
-LOOKED_FOR = 0.1  # of the questions are followed by a look at all documents
-WRITTEN = 0.03  # of the questions are answered by the embedded LLM
+KILLS_PER_S = 200 / 1800
+HERE = 0.5  # of what is cited still stands there when it is opened at once
+ENOUGH_S = 120.0  # more than the time given, on a slow machine
 PASSAGE_WORDS = 20
 LARGEST = 1_000_000
 
@@ -50,10 +54,13 @@ class Size(NamedTuple):
     seconds: float
     documents: int
     topics: tuple[str, ...]  # asked of every place at the end
+    answers: int  # at least, about places whose document is there
+    cited: float  # of them cite that document, at least, and of the questions in the end are no refusals
+    written: float  # of the questions are answered by the embedded LLM
 
 
-FULL = Size(seconds=1800, documents=120, topics=TOPICS)
-FEW = Size(seconds=12, documents=30, topics=TOPICS[:1])
+FULL = Size(seconds=1800, documents=120, topics=TOPICS, answers=500, cited=0.85, written=0.03)
+FEW = Size(seconds=8, documents=30, topics=TOPICS[1:2], answers=10, cited=0.6, written=0)
 
 
 def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
@@ -116,6 +123,12 @@ class History:
         late = oldest - max(version.until for version in told)
         return f"{citation['quote']!r} had left {passage['source']} {late:.1f} s before" if late > 0 else ""
 
+    def texts(self) -> dict[str, str]:
+        """What each source says now."""
+        with self._lock:
+            last = {source: versions[-1] for source, versions in self._versions.items() if versions}
+        return {source: version.text for source, version in last.items() if version.until == inf}
+
     def there_since(self, before: float) -> set[str]:
         """The sources that have been there from before this moment until now."""
         with self._lock:
@@ -135,6 +148,7 @@ class Library:
         self.docs, self.more = self.base / "docs", self.base / "more"
         self._editions: Counter[int] = Counter()
         self._names: dict[int, str] = {}  # of those that are files now
+        self._places: dict[int, Place] = {}  # which they are about
         self._lines: dict[str, Place] = {}  # of the collection
         self.uploads: dict[str, Place] = {}
         self.docs.mkdir()
@@ -166,6 +180,15 @@ class Library:
         self._add(number)
         return "edited" if there else "added"
 
+    def now(self) -> dict[str, Place]:
+        """What each source is about."""
+        filed = {name: self._places[number] for number, name in list(self._names.items())}
+        return {**filed, **self._lines, **self.uploads}
+
+    def source_of(self, number: int) -> str:
+        """What the document about a place is called now; "" when there is none."""
+        return next((source for source, place in self.now().items() if place.number == number), "")
+
     def is_upload(self, source: str) -> bool:
         return any(source == Place(number).source for number in self._uploaded)
 
@@ -179,11 +202,13 @@ class Library:
     def _add(self, number: int) -> None:
         """A document that was not there, or its next edition."""
         place = self._next(number)
-        name = self._names.setdefault(number, self._a_name(place))
+        name = self._names.get(number) or self._a_name(place)
         new = self.base / f"new{Path(name).suffix}"
         new.write_text(_as_file(place, new.suffix), encoding="utf-8")
         with self.history.changing(name, read_file(new, root="", source=name, max_bytes=LARGEST).text):
             new.replace(self._folder(number) / name)
+        self._places[number] = place
+        self._names[number] = name
 
     def _a_name(self, place: Place) -> str:
         suffix = (".txt", ".md", ".html")[place.number % 3]
@@ -287,16 +312,20 @@ class LongRun:
             with ThreadPoolExecutor(len(work)) as pool:
                 running = [pool.submit(each, assistant) for each in work]
                 self._over.wait(self._size.seconds)
+                until = time.monotonic() + ENOUGH_S
+                while too_little(self._did, self._size) and time.monotonic() < until and not self._over.wait(0.2):
+                    pass
                 self._over.set()
             for each in running:
                 each.result()
             self._ingest(killed_after=None)
             self._look(assistant)
-        if not all(self._did[what] for what in ("quotes compared", "kills", "ingests completed")):
-            self._answers.check("all of it", f"it tried too little: {dict(self._did)}")
-        self._answers.figures = self._figures("quotes compared", "answers with the LLM", CHANGED)
+        self._answers.check("all of it", *too_little(self._did, self._size), *too_often(self._did, self._size))
+        self._answers.figures = self._figures(
+            "quotes compared", "answers with the LLM", ABOUT, FOUND, OPENED, STANDS, "refused"
+        )
         self._ingests.figures = self._figures("kills", "ingests completed", "ingests told to wait")
-        self._end.figures = self._figures(*sorted(self._did))
+        self._end.figures = self._figures(COMPARED, ANSWERED, *sorted(self._did))
         return [self._answers, self._commands, self._there, self._ingests, self._end]
 
     def _figures(self, *names: str) -> str:
@@ -358,8 +387,9 @@ class LongRun:
         writes = embedded_weights(self._settings) is not None
         with assistant.answering_with("embedded" if writes else "none") as writing:
             while self._wait((0.0, 0.2)):
-                by_llm = writes and self._chance.random() < WRITTEN
-                who, question = writing if by_llm else assistant, self._question()
+                by_llm = writes and self._chance.random() < self._size.written
+                who, number = writing if by_llm else assistant, self._number()
+                question, source = self._question(number), self._steady(number)
                 oldest, asked = self._completed, time.monotonic()
                 try:
                     answer = who.ask(question).to_dict()
@@ -367,24 +397,38 @@ class LongRun:
                     self._answers.check(question, f"it raised {type(error).__name__}: {error}")
                     continue
                 faults = self._faults(answer, oldest, asked)
+                if source and source == self._steady(number):
+                    self._note(ABOUT)
+                    self._note(FOUND, any(c["passage"]["source"] == source for c in answer["citations"]))
+                self._note("refused", answer["refused"])
                 views = [_view(viewer, citation) for citation in answer["citations"]]
-                self._note(CHANGED, views.count("changed"))
+                self._note(OPENED, len(views))
+                self._note(STANDS, views.count("here"))
                 self._note("answers with the LLM", by_llm)
                 self._answers.check(question, *[view for view in views if view.startswith("broken")], lost=faults)
                 self._look_for_all(assistant)
 
     def _ask_by_command(self, _: Assistant) -> None:
         while self._wait(COMMANDS_S):
-            question, oldest, asked = self._question(), self._completed, time.monotonic()
+            question, oldest, asked = self._question(self._number()), self._completed, time.monotonic()
             process = self._command("ask", "--json", question)
             out, said = process.communicate()
+            self._note(ASKED_BY_COMMAND)
             if process.returncode not in (0, 1):
                 self._commands.check(question, f"it ended with {process.returncode}: {said[-300:]}")
                 continue
             self._commands.check(question, lost=self._faults(json.loads(out), oldest, asked))
 
-    def _question(self) -> str:
-        return Place(self._chance.randrange(self._size.documents)).question(self._chance.choice(TOPICS))
+    def _number(self) -> int:
+        return self._chance.randrange(self._size.documents)
+
+    def _question(self, number: int) -> str:
+        return Place(number).question(self._chance.choice(TOPICS))
+
+    def _steady(self, number: int) -> str:
+        """The document about a place, if it has been there since before the last completed ingest; else ""."""
+        source = self._library.source_of(number)
+        return source if source in self._library.history.there_since(self._completed) else ""
 
     def _faults(self, answer: dict[str, Any], completed: float, asked: float) -> list[str]:
         """Wrong or dangling citations."""
@@ -396,9 +440,7 @@ class LongRun:
         return [fault for fault in faults if fault]
 
     def _look_for_all(self, assistant: Assistant) -> None:
-        """Now and then: what has been in the folder since before the last completed ingest is in the index."""
-        if self._chance.random() > LOOKED_FOR or self._completed == -inf:
-            return
+        """What has been in the folder since before the last completed ingest is in the index."""
         before = self._library.history.there_since(self._completed)
         listed = {document.source for document in assistant.documents()}
         still = self._library.history.there_since(self._completed)
@@ -427,8 +469,20 @@ class LongRun:
             for number in range(self._size.documents):
                 for topic in self._size.topics:
                     question = Place(number).question(topic)
-                    answers = [_essence(each.ask(question).to_dict()) for each in (assistant, fresh)]
-                    row.check(question, None if answers[0] == answers[1] else f"{answers[0]} against {answers[1]}")
+                    ours, theirs = (each.ask(question).to_dict() for each in (assistant, fresh))
+                    row.check(question, *self._wrong(ours, number, topic), differing(ours, theirs))
+
+    def _wrong(self, answer: dict[str, Any], number: int, topic: str) -> list[str]:
+        """What is wrong with an answer in the end: the fact is that of the place's edition of now."""
+        source = self._library.source_of(number)
+        if not source:
+            return []
+        self._note(COMPARED)
+        if answer["refused"]:
+            return []  # which may be, but not often
+        self._note(ANSWERED)
+        place, texts = self._library.now()[source], self._library.history.texts()
+        return wrong(answer, place.question(topic), place, topic, texts, source=source)
 
 
 def _view(viewer: Reader, citation: Mapping[str, Any]) -> str:
@@ -440,6 +494,33 @@ def _view(viewer: Reader, citation: Mapping[str, Any]) -> str:
         shown = "".join(view["texts"])[at:][: len(citation["quote"])]
         return "here" if shown == citation["quote"] else f"broken: {shown!r} is marked"
     return "changed" if view["state"] in ("changed", "gone") else f"broken: {view.get('reason')}"
+
+
+def differing(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str | None:
+    """What two indexes of the same documents do not say alike."""
+    told, expected = _essence(ours), _essence(theirs)
+    return None if told == expected else f"{told} against {expected}"
+
+
+def too_little(did: Mapping[str, int], size: Size) -> list[str]:
+    """What was not done as often as it has to be to show something."""
+    least = {
+        "kills": int(KILLS_PER_S * size.seconds) + 1,
+        "ingests completed": 2,
+        "quotes compared": size.answers,
+        ABOUT: size.answers,
+        OPENED: size.answers,
+        ASKED_BY_COMMAND: 1,
+    }
+    return [f"{did.get(what, 0)} {what}, and {times} are the least" for what, times in least.items()
+            if did.get(what, 0) < times]  # fmt: skip
+
+
+def too_often(did: Mapping[str, int], size: Size) -> list[str]:
+    """What may happen, but not as often as this: refusals, answers about others, words that have changed."""
+    shares = ((FOUND, ABOUT, size.cited), (STANDS, OPENED, HERE), (ANSWERED, COMPARED, size.cited))
+    return [f"only {did.get(part, 0)} {part}: {did.get(whole, 0)} {whole}" for part, whole, share in shares
+            if did.get(part, 0) < share * did.get(whole, 0)]  # fmt: skip
 
 
 def _essence(answer: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import importlib.metadata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 from .served import CANARY, FILE, NAME, PASSWORD
 from .table import Row
-from .website import JSON, KNOWN, METHODS, NO_HTTP, QUESTION, TOOLS, Ground, as_json, basic, refused
+from .website import EVIL_TEXT, JSON, KNOWN, METHODS, NO_HTTP, QUESTION, TOOLS, Ground, as_json, basic, refused
 from .wire import LOOPBACK, Pairs, Response, chunked, request
 
+ENDS_WITHIN_S = 10.0  # a frame that is no HTTP
 CHANGING = ("POST", "PUT", "DELETE", "PATCH")
 WEBSOCKET: Pairs = (
     ("Connection", "Upgrade, close"),
@@ -22,7 +23,7 @@ WEBSOCKET: Pairs = (
 )
 
 # What an open server would do: add a document. It is a valid request to REST, MCP and the page at once.
-EVIL_NAME, EVIL_TEXT = "evil.txt", "An evil sentence."
+EVIL_NAME = "evil.txt"
 EVIL = {
     "data": [EVIL_NAME, EVIL_TEXT, ""], "name": EVIL_NAME, "text": EVIL_TEXT, "fn_index": 3, "session_hash": "evil",
     "jsonrpc": "2.0", "id": 1, "method": "tools/call",
@@ -126,14 +127,19 @@ def no_http(ground: Ground) -> Row:
     before = ground.state()
     known = ground.stranger.ask("GET", "/health").body
     for what, data in _frames(ground.stranger.host):
-        responses = ground.stranger.send(data, patience=1.0)
-        row.check(what, *(refused(each, known) for each in responses))
+        responses, is_closed = ground.stranger.exchange(data, patience=ENDS_WITHIN_S)
+        row.check(what, unanswered(responses, is_closed=is_closed), *(refused(each, known) for each in responses))
     # What somebody has shown on a connection that a proxy shares does not open it for the next one.
     first = request("GET", "/health", (*KNOWN, ("Connection", "keep-alive")))
     shown, *others = ground.stranger.send(first + request("GET", "/health"))
     row.check("behind somebody known", *(refused(each, known) for each in others or [shown]))
     row.check("it goes on", ground.known.answers())
     return ground.unchanged(row, before)
+
+
+def unanswered(responses: Sequence[Response], *, is_closed: bool) -> str | None:
+    """None when something came back, or the connection was closed: else nobody knows what became of a frame."""
+    return None if responses or is_closed else f"neither a response nor a close within {ENDS_WITHIN_S:g} s"
 
 
 def logins(ground: Ground) -> Row:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -87,6 +88,7 @@ def main(base: Path) -> None:
     from rag.web import serve
     from rag.web.guard import Users
 
+    logging.getLogger("rag").addHandler(logging.StreamHandler())  # whatever MCP makes of logs, tracebacks are plain
     settings = Settings(documents=base / "documents", index_dir=base / "index", llm="none")
     users = Users(SecretStr(f"{NAME}:{PASSWORD}"))
     with (

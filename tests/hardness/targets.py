@@ -1,8 +1,8 @@
 """What is fuzzed: each target takes one text and says what was wrong, or nothing. What it may not raise, it must not.
 
-`longest` is what the callers of a target let through; where they set no limit it is what a hostile file may have,
-tried up to `FAR` characters, a document up to `DOCUMENT`. Growing a text beyond what can come in would find nothing that
-a user meets.
+`longest` is what the callers of a target let through; where they set no limit it is what a hostile file may have, tried
+up to `FAR` characters, a document up to `DOCUMENT`. Growing a text beyond what can come in would find nothing that a
+user meets.
 """
 
 from __future__ import annotations

@@ -13,9 +13,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import rag
+
 from .served import CANARY, NAME, OUTSIDE_TEXT, PASSWORD, Served
 from .table import Row
 from .wire import GLANCE, LOOPBACK, PATIENCE, Pairs, Response, exchange, request
+
+OURS = Path(rag.__file__).parent
 
 QUESTION = "Where does the walrus Herbert sleep?"
 
@@ -43,6 +47,19 @@ HEADERS = {
 }
 UNWANTED = ("server", "x-powered-by", "access-control-allow-origin")
 NO_HTTP = b"Invalid HTTP request received."  # uvicorn's word, before there is a request
+BROKE = b"something broke"  # our own word, on the page, over REST and MCP, and in an event of /v1
+FRAME = re.compile(r'^[ |]*File "(?P<file>[^"]+)", line \d+, in (?P<function>\S+)\n[ |]*(?P<line>.*)$', re.MULTILINE)
+# By these lines a request is handed to what is not ours, or refused: what is raised below them is not our fault.
+HANDED_ON = (
+    "await self._app(",
+    "await refusal(",
+    "await self._serve(",
+    "await self._send(",
+    "await _Watched(receive, send).run(",
+    "await self._work",
+    "form = await super().parse()",
+    'raise ValueError("files are sent, not fetched from an address")',
+)
 
 
 def basic(name: str, password: str) -> Pairs:
@@ -77,12 +94,30 @@ def header_problem(response: Response) -> str | None:
 
 
 def broken(response: Response) -> str | None:
-    """A server that broke, or that shows how it is made."""
+    """A server that broke, that said nothing, or that shows how it is made."""
+    if response.status == 0:
+        return f"no response: {response.text[:100]}"
+    if BROKE in response.body:
+        return f"its own code broke: {response.text[:100]}"
     if response.status >= 500 and response.status != 503:
         return f"{response.status}: {response.text[:100]}"
     if any(words in response.body for words in (b"Traceback", b'File "', b"site-packages")):
         return f"it shows how it is made: {response.text[:100]}"
     return None
+
+
+def crashed(said: str) -> list[str]:
+    """Where our own code broke, by the tracebacks in what a server said in its terminal.
+
+    Gradio, and MCP, break over requests that they do not expect, which is a 400 to who asks: so a break of ours would
+    be seen nowhere else.
+    """
+    found = set()
+    for trace in said.split("Traceback (most recent call last):")[1:]:
+        ours = [frame for frame in FRAME.finditer(trace) if OURS in Path(frame["file"]).parents]
+        if at := [frame for frame in ours if not frame["line"].startswith(HANDED_ON)]:
+            found.add(f"{Path(at[-1]['file']).relative_to(OURS)}, in {at[-1]['function']}: {at[-1]['line']}")
+    return sorted(found)
 
 
 def given_away(response: Response) -> list[str]:
@@ -99,12 +134,27 @@ def told_plainly(response: Response, *, over: bool) -> str | None:
     text = response.text
     wrong = response.status >= 400 or "event: error" in text or '"isError":true' in text.replace(" ", "")
     if over:
-        limits = ("at most 4,000", "larger than", "send less", "too large", "exceeded", "parsing the body")
-        said = response.status == 413 or any(words in text for words in limits)
-        return None if said else f"nothing says that it is over the limit ({response.status}): {text[-150:]}"
+        return (
+            None
+            if _over_a_limit(response)
+            else f"nothing says that it is over the limit ({response.status}): {text[-150:]}"
+        )
     if wrong and ("data: null" in text or 'data: {"error": null' in text or '"error":null' in text):
         return f"it does not say what is wrong: {text[-150:]}"
     return None if text.strip() else f"{response.status} without a word"
+
+
+def taken(response: Response) -> str | None:
+    """None when it was let through and is an answer: what is just within a limit has to be."""
+    text = response.text
+    is_error = "event: error" in text or '"isError":true' in text.replace(" ", "") or '"success":false' in text
+    fine = response.status == 200 and text.strip() and not is_error and not _over_a_limit(response)
+    return None if fine else f"within the limit, and not taken ({response.status}): {text[-150:]}"
+
+
+def _over_a_limit(response: Response) -> bool:
+    limits = ("at most 4,000", "larger than", "send less", "too large", "exceeded", "parsing the body")
+    return response.status == 413 or any(words in response.text for words in limits)
 
 
 def refused(response: Response, known: bytes) -> str | None:
@@ -152,9 +202,15 @@ class Site:
     def send(
         self, data: bytes, *, source: str = LOOPBACK, glance: float = GLANCE, patience: float = PATIENCE
     ) -> list[Response]:
-        responses = exchange(self.port, data, source=source, glance=glance, patience=patience)
+        return self.exchange(data, source=source, glance=glance, patience=patience)[0]
+
+    def exchange(
+        self, data: bytes, *, source: str = LOOPBACK, glance: float = GLANCE, patience: float = PATIENCE
+    ) -> tuple[list[Response], bool]:
+        """The responses, and whether the server then closed the connection."""
+        responses, is_closed = exchange(self.port, data, source=source, glance=glance, patience=patience)
         self.seen.note(data, responses)
-        return responses
+        return responses, is_closed
 
     def ask(
         self, method: str, target: str, headers: Pairs = (), body: bytes = b"", *, source: str = LOOPBACK,

@@ -79,30 +79,37 @@ def connect(port: int, source: str = LOOPBACK) -> socket.socket:
 
 def exchange(
     port: int, data: bytes, *, source: str = LOOPBACK, glance: float = GLANCE, patience: float = PATIENCE
-) -> list[Response]:
-    """All responses to `data`, until the server closes the connection, or says nothing for as long as one waits."""
+) -> tuple[list[Response], bool]:
+    """All responses to `data`, until the server closes the connection, or says nothing for as long as one waits.
+
+    And whether it closed the connection.
+    """
     with connect(port, source) as connection:
         with suppress(ConnectionError):  # it may refuse before it has heard all
             connection.sendall(data)
-        received = _received(connection, glance, patience)
+        received, is_closed = _received(connection, glance, patience)
     is_head = data.startswith(b"HEAD ")
     found = []
     while received:
         response, received = _parsed(received, is_head=is_head)
         found.append(response)
-    return found
+    return found, is_closed
 
 
-def _received(connection: socket.socket, glance: float, patience: float) -> bytes:
+def _received(connection: socket.socket, glance: float, patience: float) -> tuple[bytes, bool]:
     received = bytearray()
     until = time.monotonic() + PATIENCE
-    with suppress(TimeoutError, ConnectionError):
+    try:
         while time.monotonic() < until:
             connection.settimeout(glance if _is_stream(received) else patience)
             if not (piece := connection.recv(1 << 20)):
-                break
+                return bytes(received), True
             received += piece
-    return bytes(received)
+    except ConnectionError:
+        return bytes(received), True
+    except TimeoutError:
+        pass
+    return bytes(received), False
 
 
 def _is_stream(received: bytearray) -> bool:

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from endpoint import Endless, Server
 from hardness.doors import Heard
-from hardness.facts import Place
-from hardness.load import ends, grown, said_plainly, strangers, wrong
-from hardness.longrun import History, alive, held
+from hardness.facts import Place, wrong
+from hardness.load import _asks, ends, grown, said_plainly, strangers, too_few_written
+from hardness.longrun import (
+    ABOUT,
+    ANSWERED,
+    ASKED_BY_COMMAND,
+    COMPARED,
+    FEW,
+    FOUND,
+    FULL,
+    HERE,
+    OPENED,
+    STANDS,
+    History,
+    Library,
+    alive,
+    differing,
+    held,
+    too_little,
+    too_often,
+)
 from hardness.subject import Subject, texts_of
 
 HERE_AND_THERE = [Place(3), Place(4)]
@@ -57,21 +79,35 @@ def test_a_wrong_answer_is_called_wrong(given: dict[str, Any], said: str) -> Non
     assert said in wrong_with(given)
 
 
+def test_an_llm_that_writes_nothing_is_seen() -> None:
+    assert too_few_written(["written", "quoted", "smalltalk"], 0.1) is None
+    assert too_few_written(["quoted"] * 100, 0.1) == "0 of 100 answers were written by the LLM"
+    assert too_few_written(["written"] + ["quoted"] * 10, 0.5) == "1 of 11 answers were written by the LLM"
+    assert too_few_written([], 0.1) == "0 of 0 answers were written by the LLM"
+
+
+def test_an_llm_that_is_never_asked_is_not_waited_for_for_ever() -> None:
+    with Server(Endless) as llm:
+        llm.requests.append({"messages": [{"content": "Visitor 001 asks"}]})
+        assert asyncio.run(_asks(llm, "Visitor 001 "))
+        assert not asyncio.run(_asks(llm, "Visitor 002 ", within_s=0.1))
+
+
 def test_the_badge_of_somebody_else_is_seen() -> None:
     assert strangers("My badge is zqabcdef. Who is it?", "zqabcdef") == []
     assert strangers("My badge is zqabcdef. And zqghijkl?", "zqabcdef") == ["zqghijkl"]
 
 
-FULL = "Too many questions are waiting; ask again in a moment."
+IS_FULL = "Too many questions are waiting; ask again in a moment."
 
 
 @pytest.mark.parametrize(
     ("heard", "said"),
     [
-        (Heard(full=True, line=FULL), ""),
-        (Heard(full=True, line=FULL, status=503, retry_after="2"), ""),
-        (Heard(full=True, line=FULL, status=503), "Retry-After ''"),
-        (Heard(full=True, line=FULL, status=500, retry_after="2"), "status 500"),
+        (Heard(full=True, line=IS_FULL), ""),
+        (Heard(full=True, line=IS_FULL, status=503, retry_after="2"), ""),
+        (Heard(full=True, line=IS_FULL, status=503), "Retry-After ''"),
+        (Heard(full=True, line=IS_FULL, status=500, retry_after="2"), "status 500"),
         (Heard(full=True, line="Queue is full. Max size is 64.", status=503, retry_after="2"), "not a plain line"),
     ],
 )
@@ -107,6 +143,47 @@ def test_a_quote_is_compared_with_the_version_that_was_there() -> None:
         pass
     assert history.there_since(changed) == set()
     assert "had left" in history.fault(new, time.monotonic())
+
+
+ENOUGH = {
+    "kills": 201, "ingests completed": 60, "quotes compared": 900, ABOUT: 800, FOUND: 790, OPENED: 900, STANDS: 850,
+    ASKED_BY_COMMAND: 300, COMPARED: 400, ANSWERED: 380,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ["kills", "ingests completed", "quotes compared", ABOUT, OPENED, ASKED_BY_COMMAND])
+def test_a_long_run_that_does_too_little_is_seen(what: str) -> None:
+    assert too_little(ENOUGH, FULL) == []
+    assert [line.partition(",")[0] for line in too_little({**ENOUGH, what: 0}, FULL)] == [f"0 {what}"]
+    assert len(too_little({**ENOUGH, what: 0}, FEW)) == 1
+
+
+def test_kills_come_every_few_seconds() -> None:
+    assert too_little({**ENOUGH, "kills": 200}, FULL) == ["200 kills, and 201 are the least"]
+
+
+@pytest.mark.parametrize(("part", "least"), [(FOUND, 680), (STANDS, int(HERE * 900)), (ANSWERED, 340)])
+def test_refusals_and_answers_about_others_and_words_that_changed_are_counted(part: str, least: int) -> None:
+    assert too_often(ENOUGH, FULL) == too_often({**ENOUGH, part: least}, FULL) == []
+    assert too_often({**ENOUGH, part: least - 1}, FULL)[0].startswith(f"only {least - 1} {part}")
+    assert len(too_often({**ENOUGH, part: 0}, FULL)) == 1
+
+
+def test_two_indexes_that_do_not_answer_alike_are_seen() -> None:
+    assert differing(answer(), answer()) is None
+    assert "against" in (differing(answer(), answer(refused=True)) or "")
+
+
+def test_the_library_knows_what_each_document_says_now(tmp_path: Path) -> None:
+    library = Library(tmp_path, 30, random.Random(1))
+    index: Any = SimpleNamespace(upload=lambda *_: None, remove=lambda *_: None)  # it takes everything
+    for _ in range(200):
+        library.change(index)
+    texts = library.history.texts()
+    assert library.now().keys() == texts.keys()
+    for source, place in library.now().items():
+        assert library.source_of(place.number) == source
+        assert all(fact in texts[source] for fact in place.facts.values())
 
 
 def test_a_process_that_is_left_behind_is_seen() -> None:

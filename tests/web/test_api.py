@@ -28,6 +28,7 @@ from rag.types import Answer, Citation, Passage, Sentence
 from rag.web import serve
 from rag.web.completions import cited
 from rag.web.guard import Users
+from rag.web.parts import BROKE
 
 WHO = "Who is the head of the Counter-Terrorism Service?"
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "answer.schema.json").read_text(encoding="utf-8"))
@@ -403,6 +404,39 @@ def test_without_the_extra_it_says_how_to_get_it(seed_assistant: Assistant, monk
     monkeypatch.setitem(sys.modules, "mcp", None)
     with pytest.raises(RagError, match=r"pip install 'rag-quoted\[mcp\]'"):
         serve(seed_assistant, port=0, mcp=True)
+
+
+CALL_HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+
+
+def called(url: str, tool: str, **arguments: Any) -> Any:
+    """What a tool of MCP said."""
+    sent = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+    answer = httpx.post(f"{url}mcp", json=sent, headers=CALL_HEADERS, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["result"]
+
+
+def test_mcp_takes_a_file_of_20_mb_as_the_others_do(url: str) -> None:
+    content = base64.b64encode(b"a" * 20_000_000).decode()
+    said = called(url, "ingest", name="/not/plain.txt", content=content)  # its name is looked at after its bytes
+    assert "plain.txt" in said["content"][0]["text"]
+    assert "larger" not in said["content"][0]["text"]
+
+
+def test_what_breaks_in_a_tool_is_told_in_the_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Double):
+        model = "none"
+
+        def documents(self) -> Any:
+            raise LookupError("an inner secret")
+
+    with serve(Broken(), port=0, mcp=True) as server:  # type: ignore[arg-type]
+        said = called(server.address, "documents")
+    assert said["isError"]
+    assert BROKE in said["content"][0]["text"]
+    assert "inner secret" not in said["content"][0]["text"]
+    assert "inner secret" in caplog.text
 
 
 def test_an_mcp_client_asks(url: str, seed_assistant: Assistant) -> None:

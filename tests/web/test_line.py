@@ -76,6 +76,35 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
+def test_who_comes_and_leaves_piles_up_no_more_than_sixteen_threads() -> None:
+    go_on, lock = threading.Event(), threading.Lock()
+    at_work: list[str] = []
+
+    def step() -> None:
+        with lock:
+            at_work.append(threading.current_thread().name)
+        assert go_on.wait(60)
+
+    async def main() -> None:
+        line = Line()
+        try:
+            for came in range(1, 41):
+                task = asyncio.ensure_future(line.run(step))
+                while len(at_work) < min(came, 16):  # as far as there are threads, it is at work
+                    await asyncio.sleep(0.001)
+                await settled()
+                task.cancel()  # its client has left; its step goes on
+                with suppress(asyncio.CancelledError):
+                    await task
+            await asyncio.sleep(0.1)
+            assert len(set(at_work)) == len(at_work) == 16
+            assert line.free == AT_ONCE
+        finally:
+            go_on.set()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
 def test_a_few_are_at_work_and_the_others_follow_in_order() -> None:
     async def work(line: Line, number: int, came: list[int], go_on: asyncio.Event) -> None:
         async with line.place():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import signal
@@ -28,10 +29,12 @@ from rag.settings import Settings
 from rag.web import Opening, Server, UsersNeeded, serve, users_for
 from rag.web.arrivals import Arrivals
 from rag.web.guard import Users
+from rag.web.parts import BROKE
 
 WHO = "Who is the head of the Counter-Terrorism Service?"
 READY = {"status": "ready", "documents": 2, "passages": 41}  # the seeds
 ADA, BOB = ("ada", "correct: horse"), ("bob", "päss")
+AS_JSON = {"Content-Type": "application/json"}
 USERS = SecretStr(f"{':'.join(ADA)}, {':'.join(BOB)}")
 
 # What a visitor could try without a name: the page, Gradio's own routes, ours, schemas and files.
@@ -339,6 +342,33 @@ def test_what_gradio_does_not_expect_is_refused_in_a_line(url: str, route: str, 
     assert answer.status_code == 400
     assert set(answer.json()) <= {"error", "detail"}
     assert "Error" not in answer.text
+
+
+UNSENT: tuple[Any, ...] = (
+    None, -1, 10**100, "\ud800", [], [[]], {}, {"turn": 1, "verdict": [], "answer": {}, "note": {}},
+    {"document": "x", "start": 0, "end": 1, "words": 1}, {"document": 10**100, "start": 0, "end": 1, "words": 1},
+    {"document": 1, "first": [], "version": ""}, {"title": 1, "turns": 1, "format": "markdown"},
+    {"name": 1, "path": []},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("sent", UNSENT, ids=lambda sent: str(sent)[:40])
+def test_what_no_script_of_the_page_sends_breaks_nothing(
+    url: str, sent: Any, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = httpx.get(f"{url}config").json()
+    for component in config["components"]:
+        for name in component["props"].get("server_fns") or ():
+            asked = {"data": sent, "component_id": component["id"], "session_hash": "s", "fn_name": name}
+            said = httpx.post(f"{url}gradio_api/component_server", content=json.dumps(asked), headers=AS_JSON)
+            assert said.status_code == 200, name
+            assert BROKE not in said.text, name
+    for event in config["dependencies"]:
+        if any(name in ("conversation_draw", "ask_anew", "documents_changed") for _, name in event["targets"]):
+            asked = {"fn_index": event["id"], "data": [sent] * len(event["inputs"]), "event_data": sent}
+            httpx.post(f"{url}gradio_api/run/predict", content=json.dumps(asked), headers=AS_JSON)
+    assert "broke" not in caplog.text
+    assert not re.search(r'rag/web/(page|viewer)\.py", line', capfd.readouterr().err)
 
 
 def test_the_plain_line_of_a_call_stays(url: str) -> None:
