@@ -39,7 +39,7 @@ from .targets import TARGETS, Target
 
 _SECONDS = 5.0
 _OF_A_CASE = 32_000  # characters: a longer text may take as much longer
-_STEEPEST = 1.35
+_STEEPEST = 1.5
 _NOTICED = 0.02  # seconds: below that, time is noise and nobody waits
 _SLOWEST = 4  # cases of each target that are grown
 

@@ -631,9 +631,9 @@ TARGETS = (
     Target(
         "the checker", checked, (*_PAIRED, *say.MARKERS), (_NOTE + say.PAIR + _NOTE, _LIST), FAR, share=0.5, each=400
     ),
-    Target("sentences and clauses", sentenced, _DOCUMENT, (_NOTE, _LIST), share=1.5),
-    Target("passages and headings", split, _DOCUMENT, (_NOTE, _LIST, f"# A\n\n{_NOTE}## B\n{_LIST}")),
-    Target("what can be quoted", united, _DOCUMENT, (_NOTE, _LIST), share=0.8),
+    Target("sentences and clauses", sentenced, _DOCUMENT, (_NOTE, _LIST), DOCUMENT, share=1.5),
+    Target("passages and headings", split, _DOCUMENT, (_NOTE, _LIST, f"# A\n\n{_NOTE}## B\n{_LIST}"), DOCUMENT),
+    Target("what can be quoted", united, _DOCUMENT, (_NOTE, _LIST), DOCUMENT, share=0.8),
     Target("the choice of quotes", quoted, _DOCUMENT, (_NOTE, _LIST), share=0.6),
     Target(
         "example questions", asked_from, _DOCUMENT, ("The Tarn bridge was built by Edgar Voss in 1902.",), share=1.2
@@ -648,8 +648,8 @@ TARGETS = (
     _json("JSON in a model's reply", replied, _GOLD[1:], share=0.8),
     Target("bars", bars, (*_TOML, *say.BREAKING), ('[[bar]]\nmetric = "f1"\nleast = 0.5\n',), share=0.5),
     Target("answers compared", compared, (*_PAIRED, *say.MARKERS), ("the Tarn" + say.PAIR + "Tarn",)),
-    _json("JSONL collections", collection, (_LINE,), share=1.2),
-    Target("text and Markdown files", read, _DOCUMENT, (f"# A\n{_NOTE}",), share=0.8),
+    _json("JSONL collections", collection, (_LINE,), longest=DOCUMENT, share=1.2),
+    Target("text and Markdown files", read, _DOCUMENT, (f"# A\n{_NOTE}",), DOCUMENT, share=0.8),
     Target(
         "ignore files",
         ignored,
