@@ -48,10 +48,12 @@ def test_nothing_is_lost(part: str, rows: int, tries: int) -> None:
     done = subprocess.run(command, cwd=HERE.parent, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     figures = re.findall(r"\| +(\d+) \| +(\d+) \| +(\d+)(?: |$)", done.stdout, re.MULTILINE)
+    untried = [line for line in done.stdout.splitlines() if re.search(r"\| +0 \| +0 \|", line)]
+    if any("its weights are not on this machine" in line for line in untried):
+        pytest.skip(untried[0])
     assert len(figures) == rows
     assert sum(int(tried) for tried, _, _ in figures) >= tries
     assert all(tried == survived and lost == "0" for tried, survived, lost in figures)
-    untried = [line for line in done.stdout.splitlines() if re.search(r"\| +0 \| +0 \|", line)]
     assert all("(not tried: " in line for line in untried), done.stdout
     if part == "disk":
         assert not (untried and may_mount()), done.stdout

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 import gradio as gr
 import uvicorn
@@ -99,7 +101,7 @@ def run(
     mcp: bool = False,
     announce: Callable[[str], None],
 ) -> None:
-    """Serve the page over `settings.documents` until Ctrl-C; `announce` gets the line that says where.
+    """Serve the page over `settings.documents` until Ctrl-C or SIGTERM; `announce` gets the line that says where.
 
     `users` are those of `users_for`, which asks for them where they are needed. The index opens meanwhile. Raises
     RagError as `serve` does.
@@ -107,12 +109,19 @@ def run(
     if mcp:
         need_mcp()
     bound = _bind(host, port)  # what cannot be served need not be opened
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end)
     with (
         Opening(lambda report: Assistant.open(settings, report=report)) as opening,
         _served(opening, example_questions(settings.documents), bound, users, mcp) as server,
     ):
         announce(f"Ask your documents at {server.address} (Ctrl-C stops)")
         server.wait()
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    """What service managers and containers send: an end like any other, so that all is put away."""
+    raise SystemExit(0)
 
 
 def users_for(settings: Settings, host: str = LOCAL, *, no_auth: bool = False) -> Users | None:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -544,7 +545,11 @@ def test_serve_says_in_one_line_why_it_does_not(
     assert err.count("\n") == 1
 
 
-def test_serve_asks_for_a_name_and_stops_on_ctrl_c(seed_assistant: Assistant) -> None:
+@pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_serve_asks_for_a_name_and_puts_all_away_when_it_is_stopped(
+    seed_assistant: Assistant, ending: signal.Signals, code: int
+) -> None:
+    before = set(Path(tempfile.gettempdir()).glob("rag-arrived-*"))
     with rag(seed_assistant, "--host", "0.0.0.0", "--port", "0", RAG_AUTH="ada:horse") as child:
         assert child.stdout is not None
         assert child.stderr is not None
@@ -556,9 +561,11 @@ def test_serve_asks_for_a_name_and_stops_on_ctrl_c(seed_assistant: Assistant) ->
         while (health := httpx.get(url, auth=("ada", "horse")).json())["status"] == "starting":
             time.sleep(0.1)
         assert health == READY
-        child.send_signal(signal.SIGINT)
-        assert child.wait(120) == 130
+        assert set(Path(tempfile.gettempdir()).glob("rag-arrived-*")) - before
+        child.send_signal(ending)
+        assert child.wait(120) == code
         assert child.stderr.read() == ""
+    assert not set(Path(tempfile.gettempdir()).glob("rag-arrived-*")) - before
 
 
 def test_an_address_in_a_request_is_not_fetched(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
