@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     llm_base_url: str | None = Field(default=None, description="an OpenAI-compatible endpoint, for example …/v1")
     llm_api_key: SecretStr | None = Field(default=None, description="its key")
     auth: SecretStr | None = Field(default=None, description="who may use the page: name:password,name2:password2")
+    proxy: str = Field(default="", description="address of a proxy in front of the page, which says who asks")
     rerank_model: None = Field(default=None, description="reserved for a cross-encoder; not read yet")
     top_k: int = Field(default=8, ge=1, le=100, description="passages the answer is made from")
     refuse_below: float = Field(default=0.5, ge=0, le=1, description="refuse when confidence is lower")

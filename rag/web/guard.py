@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
+import socket
 import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -42,6 +43,8 @@ _CLOSED = re.compile(
 )
 
 _CALLS = "/gradio_api/call/"  # a program's; the page itself says that it is full
+
+_NEAR = (".local", ".localhost", ".lan", ".internal", ".home.arpa")  # nobody can register a name below these
 
 _FAILURES = 10  # logins of one address
 _SECONDS = 60.0  # within which they count
@@ -98,8 +101,8 @@ class Users:
 class Guard:
     """The app behind the door.
 
-    `users` None lets everybody in; then, and when `local`, only requests that were addressed to this machine by its
-    own name are served: a website whose name suddenly points here (DNS rebinding) is not.
+    `users` None lets everybody in; then only requests that were addressed to this machine by a name of its own are
+    served (`is_own_name`; None: a proxy sees to it): a website whose name suddenly points here (DNS rebinding) is not.
     """
 
     def __init__(
@@ -107,12 +110,12 @@ class Guard:
         app: App,
         users: Users | None = None,
         *,
-        local: bool = True,
+        is_own_name: Callable[[str], bool] | None = None,
         is_full: Callable[[], bool] = lambda: False,
     ) -> None:
         self._app = app
         self._users = users
-        self._local = local
+        self._is_own_name = is_own_name
         self._is_full = is_full  # nobody more can even wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,8 +136,9 @@ class Guard:
         await self._app(scope, _Body(receive, limit), send)
 
     def _refusal(self, scope: Scope, headers: Headers, limit: int) -> Response | None:
-        if self._local and not self._users and not is_loopback(_hostname(headers.get("host", ""))):
-            return _refused(421, "this page is served to this machine only; see RAG_AUTH for others")
+        named = _hostname(headers.get("host", ""))
+        if self._is_own_name and not self._users and not self._is_own_name(named):
+            return _refused(421, "this page is not served under that name; see RAG_AUTH and RAG_PROXY")
         if not _is_own_origin(headers):
             return _refused(403, "another website asked for this; it is served to its own page only")
         if self._users and (refusal := _login(self._users, headers, scope)):
@@ -156,6 +160,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def is_near(host: str) -> bool:
+    """Whether no website elsewhere can have that name: an address, a local network's name, or this machine's own."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        name = host.lower().rstrip(".")
+        return bool(name) and ("." not in name or name.endswith(_NEAR) or name == socket.gethostname().lower())
+    return True
 
 
 def _hostname(netloc: str) -> str:

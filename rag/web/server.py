@@ -28,7 +28,7 @@ from .arrivals import arrivals
 from .completions import add_completions
 from .examples import example_questions
 from .gradios import Plain, restrain
-from .guard import Guard, Users, is_loopback
+from .guard import Guard, Users, is_loopback, is_near
 from .leaving import EndsWithClient
 from .opening import Opening
 from .page import build, look
@@ -47,7 +47,7 @@ class UsersNeeded(ValueError):
 class Server:
     """A page that is being served, until it is closed."""
 
-    def __init__(self, page: gr.Blocks, app: Guard, bound: socket.socket) -> None:
+    def __init__(self, page: gr.Blocks, app: Guard, bound: socket.socket, proxy: str) -> None:
         self._page = page
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -56,7 +56,8 @@ class Server:
                 ws="none",
                 log_level="warning",
                 server_header=False,
-                proxy_headers=False,  # anybody on this machine could name another address at each failed login
+                proxy_headers=bool(proxy),  # else anybody could name another address at each failed login
+                forwarded_allow_ips=proxy,
                 timeout_graceful_shutdown=_STOP_SECONDS,
             )
         )
@@ -113,7 +114,7 @@ def run(
         signal.signal(signal.SIGTERM, _end)
     with (
         Opening(lambda report: Assistant.open(settings, report=report)) as opening,
-        _served(opening, example_questions(settings.documents), bound, users, mcp) as server,
+        _served(opening, example_questions(settings.documents), bound, users, mcp, settings.proxy) as server,
     ):
         announce(f"Ask your documents at {server.address} (Ctrl-C stops)")
         server.wait()
@@ -146,12 +147,13 @@ def serve(
     users: Users | None = None,
     no_auth: bool = False,
     mcp: bool = False,
+    proxy: str = "",
 ) -> Server:
     """Serve the page, /health, /v1 and, with `mcp`, /mcp, in threads of their own.
 
     `port` None is 7860 (or GRADIO_SERVER_PORT), or the next that is free; 0 is any that is free. Raises RagError when
     none is, or when the extra for MCP is not installed, and UsersNeeded when others can reach `host` and neither
-    `users` nor `no_auth` says who may come in.
+    `users` nor `no_auth` says who may come in. `proxy`: the address of one in front, whose X-Forwarded-For is believed.
     """
     if not (users or no_auth or is_loopback(host)):
         raise UsersNeeded(
@@ -159,15 +161,18 @@ def serve(
         )
     if mcp:
         need_mcp()
-    return _served(Opening.of(assistant), examples, _bind(host, port), users, mcp)
+    return _served(Opening.of(assistant), examples, _bind(host, port), users, mcp, proxy)
 
 
-def _served(opening: Opening, examples: Sequence[str], bound: socket.socket, users: Users | None, mcp: bool) -> Server:
+def _served(
+    opening: Opening, examples: Sequence[str], bound: socket.socket, users: Users | None, mcp: bool, proxy: str
+) -> Server:
     local = is_loopback(bound.getsockname()[0])
     page = build(opening, examples, private=local and users is None)
     app = EndsWithClient(_app(opening, page, mcp=mcp), ("/v1/", PATH))
-    guard = Guard(app, users, local=local, is_full=lambda: opening.queue.is_full)
-    return Server(page, guard, bound)
+    is_own_name = is_loopback if local else is_near
+    guard = Guard(app, users, is_own_name=None if proxy else is_own_name, is_full=lambda: opening.queue.is_full)
+    return Server(page, guard, bound, proxy)
 
 
 def _app(opening: Opening, page: gr.Blocks, *, mcp: bool) -> FastAPI:

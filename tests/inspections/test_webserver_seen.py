@@ -102,9 +102,9 @@ def test_a_crash_of_ours_is_seen_in_the_terminal_and_one_of_others_is_not() -> N
 
     scope = {"type": "http", "path": "/", "method": "GET", "headers": [], "client": ("127.0.0.1", 1)}
     with suppress(LookupError):
-        asyncio.run(Guard(breaks, local=False)(scope, breaks, breaks))
+        asyncio.run(Guard(breaks)(scope, breaks, breaks))
     try:
-        asyncio.run(Guard(breaks, local=False)(scope, breaks, breaks))
+        asyncio.run(Guard(breaks)(scope, breaks, breaks))
     except LookupError:
         theirs = traceback.format_exc()
     try:

@@ -208,6 +208,26 @@ def test_a_name_that_was_pointed_at_this_machine_is_refused(url: str, host: str)
     assert httpx.get(f"{url}v1/models", headers={"Host": host}).status_code == 421
 
 
+def test_who_lets_all_in_is_found_by_no_name_that_a_website_could_have(seed_assistant: Assistant) -> None:
+    with serve(seed_assistant, host="0.0.0.0", port=0, no_auth=True) as server:
+        url = f"{server.address.replace('0.0.0.0', '127.0.0.1')}v1/models"
+        for host in ("192.168.1.5:7860", "[::1]", "docs", "docs.local", socket.gethostname()):
+            assert httpx.get(url, headers={"Host": host}).status_code == 200, host
+        for host in ("evil.example", "docs.local.evil.example", "192.168.1.5.evil.example", ""):
+            assert httpx.get(url, headers={"Host": host}).status_code == 421, host
+
+
+@pytest.mark.parametrize(("proxy", "code"), [("127.0.0.1", 200), ("10.9.8.7", 429), ("", 429)])
+def test_behind_a_proxy_nobody_locks_out_another(seed_assistant: Assistant, proxy: str, code: int) -> None:
+    with serve(seed_assistant, port=0, users=Users(USERS), proxy=proxy) as server:
+        for _ in range(11):
+            headers = {"X-Forwarded-For": "203.0.113.9"}
+            refused = httpx.get(f"{server.address}health", auth=("ada", "wrong"), headers=headers)
+        assert refused.status_code == 429
+        other = {"X-Forwarded-For": "1.2.3.4, 203.0.113.7", "Host": "docs.example.org"}  # the first is what it claims
+        assert httpx.get(f"{server.address}health", auth=ADA, headers=other).status_code == code
+
+
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1", "http://127.0.0.1:1", "x", ""])
 def test_another_website_is_refused(url: str, origin: str) -> None:
     for route in ("gradio_api/upload", "v1/chat/completions", "gradio_api/call/ask"):
