@@ -199,9 +199,12 @@ def _counted_as(address: str) -> str:
 
 
 def _credentials(authorization: str) -> str:
+    """The "name:password" of an Authorization header; "" when it is of another kind, and no password is."""
     scheme, _, value = authorization.strip().partition(" ")
-    if scheme.lower() != "basic":
+    if scheme.lower() == "bearer":
         return value.strip()
+    if scheme.lower() != "basic":
+        return ""
     try:
         return base64.b64decode(value, validate=True).decode()
     except ValueError:
