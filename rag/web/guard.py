@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse, Response
 from ..errors import SettingsError
 from ..uploads import MAX_BYTES
 from .line import Busy
+from .turns import MOST_BYTES
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -31,8 +32,22 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_BODY_BYTES = {"/v1": 1_000_000, "/gradio_api/upload": MAX_BYTES + 1_000_000}  # one file, and its frame
-_OTHER_BODY_BYTES = 30_000_000  # a file of MAX_BYTES, as base64 in JSON
+# How much a request may bring, by the start of its path; the first that fits. Gradio reads and keeps all of it.
+_WITH_FILE = 30_000_000  # a file of MAX_BYTES, as base64 in JSON
+_BODY_BYTES = {
+    "/v1": 1_000_000,
+    "/mcp": _WITH_FILE,
+    "/gradio_api/upload": MAX_BYTES + 1_000_000,  # one file, and its frame
+    "/gradio_api/call/ingest": _WITH_FILE,
+    "/gradio_api/call/v2/ingest": _WITH_FILE,
+    "/gradio_api/call/": 1_000_000,
+    # Gradio's own clients ingest by these, too, and the page asks with its whole conversation:
+    "/gradio_api/queue/join": _WITH_FILE,
+    "/gradio_api/run/": _WITH_FILE,
+    "/gradio_api/api/": _WITH_FILE,
+    "/gradio_api/component_server": MOST_BYTES + 1_000_000,  # a conversation to export
+}
+_OTHER_BODY_BYTES = 100_000
 
 # Routes of Gradio that we do not use: they fetch from elsewhere, or are for those who write Gradio apps.
 _CLOSED = re.compile(
@@ -221,7 +236,7 @@ def _refused(status: int, line: str, retry_after: int | None = None) -> Response
 
 
 def _too_large(limit: int) -> str:
-    return f"the request is larger than {limit / 1e6:.0f} MB; send less"
+    return f"the request is larger than {limit / 1e6:g} MB; send less"
 
 
 def _body_limit(path: str) -> int:
