@@ -45,12 +45,12 @@ def row(answer: Answer) -> str:
 def served(opening: Opening) -> list[Callable[[Any], Awaitable[Any]]]:
     """The function that feedback.js calls with `answer` (its key), its `turn`, `verdict`, `note` and `visitor`.
 
-    It takes a place in the line: sentences are checked again.
+    It takes a place aside: sentences are checked again.
     """
 
     async def judge(sent: Any) -> dict[str, str]:
         try:
-            says, kept = await opening.queue.run(lambda: _kept(opening, sent))
+            says, kept = await opening.aside.run(lambda: _kept(opening, sent))
         except RagError as error:
             says, kept = str(error), None
         except Exception:  # the page stays usable whatever broke
