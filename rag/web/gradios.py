@@ -10,13 +10,14 @@ from typing import Annotated
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from gradio import data_classes, processing_utils, route_utils, routes
+from gradio import data_classes, processing_utils, queueing, route_utils, routes
 from pydantic import StringConstraints
 from starlette.datastructures import FormData, QueryParams, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse, Response
 
 from .guard import App, Event, Receive, Scope, Send
+from .unread import Mailbox
 
 _TOLD_CHARS = 300
 _NOT_UNDERSTOOD = "the server cannot make sense of this request; its terminal says why"
@@ -65,12 +66,13 @@ _BODIES = (PredictBody, SimplePredictBody, CancelBody, ComponentServerJSONBody, 
 def restrain() -> None:
     """Let Gradio, in this whole process, fetch nothing from elsewhere and keep nothing of uploads that failed.
 
-    And let it know sessions by short names only.
+    And let it know sessions by short names only, and hold little for those who do not listen.
     """
     # Before it looks at an argument's type, Gradio would download what a request names by address.
     processing_utils.async_ssrf_protected_download = _not_fetched
     for module in (route_utils, routes):  # both know it by name
         vars(module)["GradioMultiPartParser"] = Parser
+    vars(queueing)["AsyncQueue"] = Mailbox
     for body in _BODIES:
         vars(routes)[body.__name__] = body
 
