@@ -10,7 +10,7 @@ from typing import Annotated
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from gradio import data_classes, processing_utils, queueing, route_utils, routes
+from gradio import data_classes, processing_utils, queueing, route_utils, routes, state_holder
 from pydantic import StringConstraints
 from starlette.datastructures import FormData, QueryParams, UploadFile
 from starlette.formparsers import MultiPartException
@@ -66,13 +66,15 @@ _BODIES = (PredictBody, SimplePredictBody, CancelBody, ComponentServerJSONBody, 
 def restrain() -> None:
     """Let Gradio, in this whole process, fetch nothing from elsewhere and keep nothing of uploads that failed.
 
-    And let it know sessions by short names only, and hold little for those who do not listen.
+    And let it know sessions by short names only, hold little for those who do not listen, and remember nothing of what
+    was asked and answered.
     """
     # Before it looks at an argument's type, Gradio would download what a request names by address.
     processing_utils.async_ssrf_protected_download = _not_fetched
     for module in (route_utils, routes):  # both know it by name
         vars(module)["GradioMultiPartParser"] = Parser
     vars(queueing)["AsyncQueue"] = Mailbox
+    state_holder.SessionState._update_value_in_config = _not_kept  # type: ignore[method-assign]
     for body in _BODIES:
         vars(routes)[body.__name__] = body
 
@@ -86,6 +88,10 @@ def limit(app: FastAPI) -> None:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][:4])
         return JSONResponse({"error": f"{where}: {first['msg']}"[:_TOLD_CHARS]}, 400)
+
+
+def _not_kept(self: state_holder.SessionState, key: int, value: object) -> None:
+    """For deep links, which are closed, Gradio would keep the last conversation of every session."""
 
 
 async def _not_fetched(url: str, cache_dir: str) -> str:

@@ -38,6 +38,22 @@ def test_what_has_lain_longest_goes() -> None:
     assert unread.total == 0
 
 
+def test_gradio_remembers_no_conversation() -> None:
+    page = build(Double())  # type: ignore[arg-type]
+    app = _app(Opening.of(Double()), page, mcp=False)  # type: ignore[arg-type]
+    (draw,) = (fn for fn in page.fns.values() if any(event == "conversation_draw" for _, event in fn.targets))
+    sent = {"showing": "1", "turns": [{"question": "Who is Alice?"}], "only": [], "llm": ""}
+
+    async def drawn() -> Any:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            call = {"fn_index": draw._id, "data": [sent], "session_hash": "s"}
+            return await client.post("/gradio_api/run/predict", json=call)
+
+    assert "Who is Alice?" in asyncio.run(drawn()).text
+    held = page.state_holder.session_data["s"]  # type: ignore[attr-defined]
+    assert "Alice" not in repr(held.config_values) + repr(held.state_data)
+
+
 def test_gradio_puts_what_it_makes_into_them() -> None:
     page = build(Double())  # type: ignore[arg-type]
     app = _app(Opening.of(Double()), page, mcp=False)  # type: ignore[arg-type]
