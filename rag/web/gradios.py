@@ -23,7 +23,7 @@ _TOLD_CHARS = 300
 _NOT_UNDERSTOOD = "the server cannot make sense of this request; its terminal says why"
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SESSION_IN_PATH = re.compile(r"/gradio_api/(?:heartbeat|stream)/([^/]*)")
-_NO_SESSION = "a session is named by at most 64 letters and digits; reload the page"
+_NO_SESSION = "sessions and uploads are named by at most 64 letters and digits; reload the page"
 _SESSIONS = 1000  # whose state Gradio keeps, 50 KB each; the page relies on none of it
 
 # Gradio keeps sessions by the names that requests give them, however long these are.
@@ -146,9 +146,9 @@ class Plain:
 
 
 def _sessions_in(scope: Scope) -> list[str]:
-    """The sessions that a request's address names."""
-    named = QueryParams(scope.get("query_string", b"")).getlist("session_hash")
-    return [*named, *_SESSION_IN_PATH.findall(scope["path"])]
+    """The sessions that a request's address names, and the uploads whose progress is asked for: kept by name, too."""
+    query = QueryParams(scope.get("query_string", b""))
+    return [*query.getlist("session_hash"), *query.getlist("upload_id"), *_SESSION_IN_PATH.findall(scope["path"])]
 
 
 class _Answering:

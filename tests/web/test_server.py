@@ -379,6 +379,8 @@ def test_a_session_has_a_short_plain_name(seed_assistant: Assistant, name: str) 
         assert client.post("/gradio_api/component_server", data=form, files={"a": b"a"}).status_code == 400
         if "\n" not in name:
             assert client.get("/gradio_api/queue/data", params={"session_hash": name}).status_code == 400
+            told = client.post("/gradio_api/upload", params={"upload_id": name}).json()["error"]
+            assert told.startswith("sessions and uploads are named by at most 64")
         if name == LONG:
             assert client.get(f"/gradio_api/heartbeat/{name}").status_code == 400
     assert not page.state_holder.session_data  # type: ignore[attr-defined]
