@@ -45,7 +45,7 @@ _BODY_BYTES = {
     "/gradio_api/queue/join": _WITH_FILE,
     "/gradio_api/run/": _WITH_FILE,
     "/gradio_api/api/": _WITH_FILE,
-    "/gradio_api/component_server": MOST_BYTES + 1_000_000,  # a conversation to export
+    "/gradio_api/component_server": 2 * MOST_BYTES + 1_000_000,  # a conversation to export, with letters as escapes
 }
 _OTHER_BODY_BYTES = 100_000
 

@@ -264,7 +264,7 @@ def test_no_answer_names_the_software_behind_it(url: str) -> None:
         ("gradio_api/call/v2/ask", 2),
         ("gradio_api/call/v2/ingest", 31),
         ("gradio_api/queue/join", 31),
-        ("gradio_api/component_server", 7),
+        ("gradio_api/component_server", 12),
         ("gradio_api/cancel", 1),
         ("login", 1),
         ("nothing", 1),
