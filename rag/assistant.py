@@ -16,11 +16,12 @@ from typing import Any, get_args
 from pydantic import SecretStr
 
 from . import conversation
+from .backing import is_backed, passages_of
 from .confidence import Features
 from .embedding import Encoder, open_encoder
 from .errors import DocumentsNotFound, EmbeddingUnavailable, IndexLocked, LLMUnavailable, ModelMissing
 from .evidence import EvidenceFinder
-from .grounding import Composer
+from .grounding import Checker, Composer
 from .ingest import Ingester, Report
 from .llm import Writer, open_writer
 from .pipeline import embedded_text
@@ -211,6 +212,15 @@ class Assistant:
             self.search("What is this about?", 1)  # a question: what only names a topic is not read
         if self._writer and not self._writer.capable:
             self._writer.test()
+
+    def backs(self, answer: Answer) -> bool:
+        """Whether the index backs what this answer shows, whoever made it: its quotes to the character, each sentence.
+
+        Not whether it answers its question. Raises RagError when the index is broken.
+        """
+        stored = self._store.passages([passage.id for passage in passages_of(answer)])
+        self._store.verify_quotable(stored)
+        return is_backed(answer, stored, lambda passages: Checker(passages, self._finder, self._encoder))
 
     def features(self, question: str, *, history: Sequence[Message] = (), exclude: Collection[str] = ()) -> Features:
         """What the confidence in an answer is computed from; `rag.confidence.confidence` does it."""

@@ -22,7 +22,7 @@ from typer.core import TyperGroup
 from .errors import ModelDownloadFailed, QuestionInvalid, RagError
 from .progress import progress
 from .terminal import Screen, WarningLines, complain, print_json, typed_lines, waiting
-from .types import Answer, Listed, Message, SearchMode
+from .types import UPLOADS_ROOT, Answer, Listed, Message, SearchMode
 
 if TYPE_CHECKING:
     from .assistant import Assistant
@@ -309,8 +309,13 @@ def documents(context: typer.Context, json: Json = False) -> None:
     if json:
         print_json([_facts(each) for each in found])
     else:
-        rows = [(each.document.title or "–", each.document.source, f"{each.characters:,}") for each in found]
-        Screen().rows(("title", "source", "characters"), rows)
+        Screen().rows(("title", "source", "characters", ""), [_row(each) for each in found])
+
+
+def _row(listed: Listed) -> tuple[str, ...]:
+    document = listed.document
+    uploaded = "uploaded" if document.root == UPLOADS_ROOT else ""
+    return document.title or "–", document.source, f"{listed.characters:,}", uploaded
 
 
 def _facts(listed: Listed) -> dict[str, Any]:

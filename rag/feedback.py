@@ -1,6 +1,6 @@
 """What people said about answers, kept in `feedback.db` in the index folder: a file of its own, as an index is remade.
 
-Kept are question, answer, verdict, note and time; nothing about who said it.
+Kept are question, answer, verdict, note and time; nothing about who said it: not even which of them are one person's.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from .types import Answer
 Verdict = Literal["up", "down", "wrong evidence"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 NOTE_CHARS = 1000
+_MOST = 10_000  # judgements
+_MOST_CHARS = 200_000  # of an answer as JSON, which has some 20,000
+_MOST_BYTES = 200_000_000  # of the file
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS judgement (
@@ -47,7 +50,7 @@ RETURNING *
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What somebody said about an answer; `answer` is `Answer.to_dict()`, `key` that of `answer_key`."""
+    """What somebody said about an answer; `answer` is `Answer.to_dict()`, `key` is of the answer and of who said it."""
 
     key: str
     time: str
@@ -92,22 +95,36 @@ def answer_key(answer: Answer) -> str:
     return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:16]
 
 
+def _key(answer: Answer, visitor: str) -> str:
+    """Another one for each visitor; nobody who reads it learns who that was, or what else they judged."""
+    key = answer_key(answer)
+    return hashlib.sha256(f"{visitor}\0{key}".encode()).hexdigest()[:16] if visitor else key
+
+
 class Feedback:
     """The judgements of one index folder. Every method raises RagError, none of SQLite's errors."""
 
-    def __init__(self, index_dir: Path) -> None:
+    def __init__(self, index_dir: Path, most: int = _MOST) -> None:
         self.path = index_dir.absolute() / "feedback.db"
+        self._most = most
 
     def add(
-        self, answer: Answer, verdict: Verdict, note: str | None = None, documents: Sequence[str] = ()
+        self,
+        answer: Answer,
+        verdict: Verdict,
+        note: str | None = None,
+        documents: Sequence[str] = (),
+        *,
+        visitor: str = "",
     ) -> Judgement:
-        """Keep a verdict, and return what is kept; a later one about the same answer takes its place.
+        """Keep a verdict, and return what is kept; a later one of the same visitor about the same answer replaces it.
 
         A note is cut after 1000 characters; None leaves the one that is there. `documents` are the sources that were
-        asked, if not all were.
+        asked, if not all were. `visitor` is a name that only they know. Raises RagError for too large an answer, and
+        when nothing more is kept.
         """
         row = (
-            answer_key(answer),
+            _key(answer, visitor),
             datetime.now(UTC).isoformat(timespec="seconds"),
             verdict,
             (note or "").strip()[:NOTE_CHARS],
@@ -116,8 +133,11 @@ class Feedback:
             json.dumps(answer.to_dict()),
             json.dumps(list(documents)),
         )
+        if sum(map(len, row)) > _MOST_CHARS:
+            raise RagError("this answer is too large to be kept; ask for less at once")
         values = [part.encode(errors="replace").decode() for part in row]
         with self._connected() as connection:
+            self._check_room(connection, values[0])
             (stored,) = connection.execute(_PUT, (*values, note is None)).fetchall()
         return self._judgement(stored)
 
@@ -150,6 +170,16 @@ class Feedback:
             raise RagError(
                 f"{self.path}: {reason_of(error)}; make it writable, or move it away to begin a new one"
             ) from error
+
+    def _check_room(self, connection: sqlite3.Connection, key: str) -> None:
+        """Raises RagError when it is full, unless the judgement with this key is there to be replaced."""
+        held = "SELECT count(*), coalesce(sum(answer_key = ?), 0) FROM judgement"
+        number, known = connection.execute(held, (key,)).fetchone()
+        (size,) = connection.execute(
+            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        ).fetchone()
+        if size > _MOST_BYTES or (number >= self._most and not known):
+            raise RagError("no more feedback is kept; 'rag feedback export' saves it, deleting feedback.db makes room")
 
     def _check_file(self) -> None:
         try:

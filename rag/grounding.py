@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -313,11 +313,11 @@ class Composer:
 
     def quoted(self, quote: Evidence) -> None:
         """Add the document's own words as a sentence."""
-        self.sentences.append(Sentence(f"“{shown(quote.text)}”", (self._cite(quote),), 1.0, "quoted"))
+        self.sentences.append(Sentence(as_quote(quote.text), (self._cite(quote),), 1.0, "quoted"))
 
     @property
     def text(self) -> str:
-        return " ".join(s.text + " " + "".join(f"[{n}]" for n in s.citations) for s in self.sentences)
+        return text_of(self.sentences)
 
     def _cite(self, quote: Evidence) -> int:
         for citation in self.citations:
@@ -326,6 +326,16 @@ class Composer:
         marker = len(self.citations) + 1
         self.citations.append(Citation(marker, quote.passage, quote.start, quote.end, quote.text))
         return marker
+
+
+def text_of(sentences: Iterable[Sentence]) -> str:
+    """An answer's text: its sentences, each with its markers behind it."""
+    return " ".join(s.text + " " + "".join(f"[{n}]" for n in s.citations) for s in sentences)
+
+
+def as_quote(quote: str) -> str:
+    """A document's own words as a sentence of an answer."""
+    return f"“{shown(quote)}”"
 
 
 def shown(text: str) -> str:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from .errors import DocumentsNotFound, DocumentUnreadable, IndexDamaged
 from .fulltext import WordCounts
 from .schema import PASSAGES_OF_SOURCES, are
-from .types import Chunk, Document, Listed, Passage
+from .types import UPLOADS_ROOT, Chunk, Document, Listed, Passage
 
 FloatArray = npt.NDArray[np.float32]
 _STORED = np.dtype("<f2")  # of a component of a vector
@@ -25,13 +25,13 @@ _SAMPLE = 256  # vectors that a mean is taken of
 _HASHES = 2**32
 _FIBONACCI = 2_654_435_769  # 2³² divided by the golden ratio
 
-# Columns in the order of `Passage` and, with `text` behind them, of `to_document`.
-PASSAGE = """
-    SELECT passage.id, document_id, source, title, start, stop, passage.text, page, heading
+# Columns in the order of `Passage` (the last one as 0 or 1) and, with `text` behind them, of `to_document`.
+PASSAGE = f"""
+    SELECT passage.id, document_id, source, title, start, stop, passage.text, page, heading, root = '{UPLOADS_ROOT}'
     FROM passage JOIN document ON document.id = document_id
 """
 DOCUMENT = "id, root, source, title, media_type, sha256, pages"
-_PASSAGE_TYPES = (int, int, str, str, int, int, str, int | None, str)
+_PASSAGE_TYPES = (int, int, str, str, int, int, str, int | None, str, int)
 _DOCUMENT_TYPES = (int, str, str, str, str, str, str, str)
 # The keys in `meta` under which it stands when a document was stored, and how long its text is: for that alone, SQLite
 # would read all texts.
@@ -51,7 +51,8 @@ def to_passage(*row: Any) -> Passage:
     """A row of `PASSAGE` as a value; IndexDamaged for one that no program of ours has written."""
     if not (are(row, _PASSAGE_TYPES) and 0 <= row[4] < row[5]):
         raise _damaged(f"passage {row[0]}")
-    return Passage(*row)
+    values = (*row[:-1], bool(row[-1]))
+    return Passage(*values)
 
 
 def chunks_of(connection: sqlite3.Connection, document_id: int) -> list[Chunk]:

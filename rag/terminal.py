@@ -205,9 +205,13 @@ class Screen:
 
 
 def place(passage: Passage, document: _Lookup, start: int | None = None) -> str:
-    """Where `start` (else the passage) stands: "title — source, line 3", or the page where there are pages."""
+    """Where `start` (else the passage) stands: "title — source, line 3", or the page where there are pages.
+
+    An uploaded document is said to be one, whatever it calls itself.
+    """
     start = passage.start if start is None else start
     name = " — ".join(dict.fromkeys(one_line(part) for part in (passage.title, passage.source) if part))
+    name = f"{name}, uploaded" if passage.uploaded else name
     try:
         found = document(passage.document_id)
     except RagError:  # replaced or removed by another process since it was searched

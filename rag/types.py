@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any, Final, Literal, NamedTuple, TypedDict
+
+UPLOADS_ROOT: Final = "uploads:"  # the root of documents that somebody sent; it is no path
 
 Mode = Literal["written", "quoted", "refused", "smalltalk"]
 SearchMode = Literal["hybrid", "dense", "keyword"]
@@ -106,7 +108,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A stored chunk: `text == document.text[start:end]`. `id` is never used twice."""
+    """A stored chunk: `text == document.text[start:end]`. `id` is never used twice.
+
+    `uploaded`: of a document that somebody sent, perhaps under the name of one of the folder's.
+    """
 
     id: int
     document_id: int
@@ -117,6 +122,7 @@ class Passage:
     text: str
     page: int | None = None
     heading: str = ""
+    uploaded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,4 +265,5 @@ def _passage(p: Passage) -> dict[str, Any]:
         "text": p.text,
         "page": p.page,
         "heading": p.heading,
+        "uploaded": p.uploaded,
     }

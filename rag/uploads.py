@@ -29,11 +29,11 @@ from .folders import IGNORE_FILE
 from .foreign import is_plain
 from .ingest import Ingester
 from .store import Store, TakenOut
-from .types import Document, IngestReport
+from .types import UPLOADS_ROOT, Document, IngestReport
 
 logger = logging.getLogger(__name__)
 
-ROOT: Final = "uploads:"
+ROOT: Final = UPLOADS_ROOT
 MAX_BYTES: Final = 20_000_000
 _NAME_BYTES = 200  # file systems take 255; what is put in front of a name that is being written has room
 _SEPARATORS = re.compile(r"[/\\]")

@@ -47,6 +47,7 @@ LAYERS = [
     {"quoting", "grounding"},
     {"confidence"},
     {"writing", "turn"},
+    {"backing"},
     {"assistant"},
     {"oneshot", "adapters", "web", "doctor", "terminal"},
     {"progress"},

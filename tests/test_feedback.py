@@ -69,6 +69,28 @@ def test_a_note_stays_until_another_is_given(feedback: Feedback) -> None:
     assert [judgement.note for judgement in feedback.judgements()] == [""]
 
 
+def test_each_visitor_has_a_verdict_and_a_note_of_their_own(feedback: Feedback) -> None:
+    feedback.add(ANSWER, "down", "I am Alice", visitor="alice")
+    other = feedback.add(ANSWER, "up", visitor="bob")
+    assert (other.verdict, other.note) == ("up", "")
+    assert {(j.verdict, j.note) for j in feedback.judgements()} == {("down", "I am Alice"), ("up", "")}
+    assert feedback.add(ANSWER, "wrong evidence", visitor="alice").note == "I am Alice"
+    assert len({j.gold()["id"] for j in feedback.judgements()}) == 2
+    assert b"alice" not in feedback.path.read_bytes()  # nobody reads there whose it is
+
+
+def test_what_is_kept_has_bounds(tmp_path: Path) -> None:
+    feedback = Feedback(tmp_path, most=2)
+    with pytest.raises(RagError, match="too large to be kept; ask for less at once"):
+        feedback.add(replace(ANSWER, reason="x" * 200_000), "up")
+    for visitor in ("a", "b"):
+        feedback.add(ANSWER, "up", visitor=visitor)
+    with pytest.raises(RagError, match="no more feedback is kept; 'rag feedback export' saves it"):
+        feedback.add(ANSWER, "up", visitor="c")
+    assert feedback.add(ANSWER, "down", visitor="a").verdict == "down"
+    assert len(feedback.judgements()) == 2
+
+
 def test_a_rebuilt_index_loses_none_and_nothing_is_said_of_the_person(feedback: Feedback) -> None:
     feedback.add(ANSWER, "up")
     columns = [row[1] for row in sqlite3.connect(feedback.path).execute("PRAGMA table_info(judgement)")]

@@ -12,7 +12,13 @@ import pytest
 from rag.assistant import Assistant
 from rag.errors import DocumentsNotFound, DocumentUnreadable, RagError
 from rag.settings import Settings
+from rag.terminal import Screen
 from rag.uploads import MAX_BYTES, ROOT, checked_name
+from rag.web.completions import cited
+from rag.web.markdown import as_markdown
+from rag.web.place import place
+from rag.web.sources import sources
+from rag.web.turns import Turn
 
 HOSTILE = [
     "../up.txt", "../../../../etc/passwd", "..", ".", "...", "", " ", "/", "/etc/passwd.txt", "C:\\Windows\\a.txt",
@@ -49,6 +55,32 @@ def owl(tmp_path: Path) -> Path:
     file = tmp_path / "incoming"
     file.write_text("The owl of the tower is called Brunhilde.\n")
     return file
+
+
+def test_an_upload_cannot_pass_for_a_document_of_the_folder(
+    assistant: Assistant, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lie = tmp_path / "lie"
+    lie.write_text("The heron of the pond is called Judas.\n")
+    assistant.upload("heron.txt", lie)
+    answer = assistant.quote("What is the heron of the pond called?")
+    by_name = {citation.quote.split()[-1]: citation.passage for citation in answer.citations}
+    ours, theirs = by_name["Edda."], by_name["Judas."]
+    assert (ours.source, ours.uploaded) == (theirs.source, False) == ("heron.txt", False)
+    assert theirs.uploaded
+    listed = [(passage["source"], passage["uploaded"]) for passage in answer.to_dict()["passages"]]
+    assert sorted(listed) == [("heron.txt", False), ("heron.txt", True)]
+    assert place(ours) == ["heron.txt"]
+    assert place(theirs, 1) == ["heron.txt", "uploaded", "line 1"]
+    Screen().answer(answer, assistant.document)
+    shown = (
+        capsys.readouterr().out,
+        cited(answer),
+        as_markdown(answer).replace("\\", ""),
+        sources((Turn("q", answer),)),
+    )
+    assert [text.count("heron.txt") for text in shown] == [2, 2, 2, 2]
+    assert [text.count("uploaded") for text in shown] == [1, 1, 1, 1]
 
 
 def files(folder: Path) -> set[str]:

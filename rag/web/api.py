@@ -22,7 +22,7 @@ from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no 
 
 from ..assistant import Assistant
 from ..errors import RagError
-from ..types import Answer, Hit, IngestReport, SearchMode
+from ..types import UPLOADS_ROOT, Answer, Hit, IngestReport, SearchMode
 from ..uploads import MAX_BYTES
 from .arrivals import arrivals
 from .leaving import while_listened
@@ -52,6 +52,7 @@ class Facts(TypedDict):
     media_type: str
     sha256: str
     pages: int
+    uploaded: bool
 
 
 class Api:
@@ -124,7 +125,15 @@ class Api:
     async def documents(self) -> list[Facts]:
         """List the documents of the index, sorted by their `source`, without their text."""
         return [
-            Facts(id=d.id, source=d.source, title=d.title, media_type=d.media_type, sha256=d.sha256, pages=len(d.pages))
+            Facts(
+                id=d.id,
+                source=d.source,
+                title=d.title,
+                media_type=d.media_type,
+                sha256=d.sha256,
+                pages=len(d.pages),
+                uploaded=d.root == UPLOADS_ROOT,
+            )
             for d in await self._queue.run(self._opening.assistant.documents)
         ]
 

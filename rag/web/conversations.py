@@ -10,11 +10,15 @@ import json
 import logging
 import re
 import unicodedata
+from collections.abc import Awaitable, Callable
+from functools import wraps
 from html import escape
 from typing import Any
 
 from . import markdown
 from .asked import part
+from .line import Busy
+from .opening import Opening
 from .parts import BROKE
 from .turns import Turns, restored, well_formed
 
@@ -55,6 +59,19 @@ def conversation_export(sent: Any) -> dict[str, str]:
     except Exception:  # the page stays usable whatever broke
         logger.exception("the export broke")
         return {"failed": BROKE}
+
+
+def served(opening: Opening) -> list[Callable[[Any], Awaitable[dict[str, str]]]]:
+    """The function that conversations.js calls, with a place aside."""
+
+    @wraps(conversation_export)
+    async def export(sent: Any) -> dict[str, str]:
+        try:
+            return await opening.aside.run(lambda: conversation_export(sent))
+        except Busy as error:
+            return {"failed": str(error)}
+
+    return [export]
 
 
 def as_markdown(title: str, turns: Turns) -> str:

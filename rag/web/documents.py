@@ -11,7 +11,7 @@ import logging
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from html import escape
@@ -25,6 +25,7 @@ from ..errors import RagError
 from ..types import Answer, Failure, Listed
 from ..uploads import MAX_BYTES, ROOT, Removed
 from .asked import part, whole
+from .line import Line
 from .opening import Opening
 from .parts import BROKE, html
 
@@ -126,7 +127,7 @@ class Desk:
 def place(page: gr.Blocks, opening: Opening, script: str) -> gr.HTML:
     """The button that opens the panel, and the panel. Its event `documents_changed` says that there are others now."""
     desk = Desk(opening, page.upload_file_set)
-    return html("documents", _panel(), js=script, serves=_served(desk))
+    return html("documents", _panel(), js=script, serves=_served(desk, opening))
 
 
 def scoped(answer: Answer, only: Sequence[str]) -> Answer:
@@ -144,30 +145,33 @@ def _named(sources: Sequence[str]) -> str:
 # -- between the browser and the desk ----------------------------------------------------------------------------------
 
 
-def _served(desk: Desk) -> list[Callable[[Any], Reply]]:
-    """The functions that `documents.js` calls. Each takes one value and always replies; `failed` says what is wrong."""
+def _served(desk: Desk, opening: Opening) -> list[Callable[[Any], Awaitable[Reply]]]:
+    """The functions that `documents.js` calls. Each takes one value and always replies; `failed` says what is wrong.
 
-    def document_stamp(_: Any) -> Reply:
-        return _reply(desk.stamp)
+    What changes the index takes a place in the line, as over REST: it waits for who else is writing.
+    """
 
-    def document_list(wanted: Any) -> Reply:
-        return _reply(lambda: desk.listing(str(wanted or "")))
+    async def document_stamp(_: Any) -> Reply:
+        return await _reply(opening.aside, desk.stamp)
 
-    def document_add(sent: Any) -> Reply:
-        return _reply(lambda: desk.add(_clean(part(sent, "name")), str(part(sent, "path"))))
+    async def document_list(wanted: Any) -> Reply:
+        return await _reply(opening.aside, lambda: desk.listing(str(wanted or "")))
 
-    def document_remove(document_id: Any) -> Reply:
-        return _reply(lambda: desk.remove(whole(document_id)))
+    async def document_add(sent: Any) -> Reply:
+        return await _reply(opening.queue, lambda: desk.add(_clean(part(sent, "name")), str(part(sent, "path"))))
 
-    def document_undo(token: Any) -> Reply:
-        return _reply(lambda: desk.undo(str(token)))
+    async def document_remove(document_id: Any) -> Reply:
+        return await _reply(opening.queue, lambda: desk.remove(whole(document_id)))
+
+    async def document_undo(token: Any) -> Reply:
+        return await _reply(opening.queue, lambda: desk.undo(str(token)))
 
     return [document_stamp, document_list, document_add, document_remove, document_undo]
 
 
-def _reply(do: Callable[[], Reply]) -> Reply:
+async def _reply(line: Line, do: Callable[[], Reply]) -> Reply:
     try:
-        return do()
+        return await line.run(do)
     except RagError as error:
         return {"failed": str(error)}
     except Exception:  # the page stays usable whatever broke

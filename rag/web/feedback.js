@@ -3,10 +3,22 @@
 // server has stored, `draft` a note that was typed and not sent.
 
 const judged = new Map();
+const visitor = named();
 const redrawn = new MutationObserver(showAll);
 let watched = null;
 let typing = null; // where the cursor is, as a note that is drawn anew loses it: { answer, start, end }
 let count = 0;
+
+// By this random name the server tells what this browser said from what others said of the same answer.
+function named() {
+  const random = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  try {
+    if (!localStorage.getItem("judging")) localStorage.setItem("judging", random);
+    return localStorage.getItem("judging");
+  } catch {
+    return random; // this browser keeps nothing
+  }
+}
 
 function show(row) {
   const { verdict, kept, waiting, draft, said } = judged.get(row.dataset.answer) ?? {};
@@ -49,7 +61,7 @@ function send(row, verdict) {
   judged.set(answer, said);
   watchOver(row.closest("#chat"));
   show(row);
-  const sent = { answer, turn, verdict, note: said.draft ?? null }; // null: the note stays as it is
+  const sent = { answer, turn, verdict, visitor, note: said.draft ?? null }; // null: the note stays as it is
   const nothing = { says: "The server does not answer; try again." }; // then Gradio hands on no reply
   sending = sending.then(() => server.judge(sent)).then((reply) => hear(answer, said.waiting, reply ?? nothing));
 }

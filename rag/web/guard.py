@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse, Response
 from ..errors import SettingsError
 from ..uploads import MAX_BYTES
 from .line import Busy
+from .turns import MOST_BYTES
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -32,8 +33,22 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_BODY_BYTES = {"/v1": 1_000_000, "/gradio_api/upload": MAX_BYTES + 1_000_000}  # one file, and its frame
-OTHER_BODY_BYTES = 30_000_000  # a file of MAX_BYTES, as base64 in JSON
+# How much a request may bring, by the start of its path; the first that fits. Gradio reads and keeps all of it.
+WITH_FILE_BYTES = 30_000_000  # a file of MAX_BYTES, as base64 in JSON
+_BODY_BYTES = {
+    "/v1": 1_000_000,
+    "/mcp": WITH_FILE_BYTES,
+    "/gradio_api/upload": MAX_BYTES + 1_000_000,  # one file, and its frame
+    "/gradio_api/call/ingest": WITH_FILE_BYTES,
+    "/gradio_api/call/v2/ingest": WITH_FILE_BYTES,
+    "/gradio_api/call/": 1_000_000,
+    # Gradio's own clients ingest by these, too, and the page asks with its whole conversation:
+    "/gradio_api/queue/join": WITH_FILE_BYTES,
+    "/gradio_api/run/": WITH_FILE_BYTES,
+    "/gradio_api/api/": WITH_FILE_BYTES,
+    "/gradio_api/component_server": 2 * MOST_BYTES + 1_000_000,  # a conversation to export, with letters as escapes
+}
+_OTHER_BODY_BYTES = 100_000
 
 # Routes of Gradio that we do not use: they fetch from elsewhere, or are for those who write Gradio apps.
 _CLOSED = re.compile(
@@ -213,9 +228,12 @@ def _counted_as(address: str) -> str:
 
 
 def _credentials(authorization: str) -> str:
+    """The "name:password" of an Authorization header; "" when it is of another kind, and no password is."""
     scheme, _, value = authorization.strip().partition(" ")
-    if scheme.lower() != "basic":
+    if scheme.lower() == "bearer":
         return value.strip()
+    if scheme.lower() != "basic":
+        return ""
     try:
         return base64.b64decode(value, validate=True).decode()
     except ValueError:
@@ -232,11 +250,11 @@ def _refused(status: int, line: str, retry_after: int | None = None) -> Response
 
 
 def _too_large(limit: int) -> str:
-    return f"the request is larger than {limit / 1e6:.0f} MB; send less"
+    return f"the request is larger than {limit / 1e6:g} MB; send less"
 
 
 def _body_limit(path: str) -> int:
-    return next((limit for start, limit in _BODY_BYTES.items() if path.startswith(start)), OTHER_BODY_BYTES)
+    return next((limit for start, limit in _BODY_BYTES.items() if path.startswith(start)), _OTHER_BODY_BYTES)
 
 
 class _Body:

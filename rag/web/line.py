@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 AT_ONCE = 4  # at work side by side
 WAITING = 64  # and in line behind them
+# Of what a page asks for beside answers. One at a time: each is quick, and takes its time from all answers.
+ASIDE_AT_ONCE, ASIDE_WAITING = 1, 32
 
 
 class Busy(RagError):

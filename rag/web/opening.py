@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import RagError
-from .line import Line
+from .line import ASIDE_AT_ONCE, ASIDE_WAITING, Line
 
 if TYPE_CHECKING:
     from ..assistant import Assistant
@@ -36,7 +36,8 @@ class _State:
 class Opening:
     """Holds an Assistant that is being opened, is open, or could not be opened. Safe between threads.
 
-    `queue` is the line in which all wait who want something of it.
+    `queue` is the line in which all wait who want something of it; `aside` one for what a page does beside answers:
+    reading, drawing and exporting a conversation, judging. That takes moments, and waits for no LLM.
 
     >>> with Opening(lambda report: Assistant.open(settings, report=report)) as opening:
     ...     opening.wait()
@@ -44,7 +45,7 @@ class Opening:
     """
 
     def __init__(self, opener: Opener) -> None:
-        self.queue = Line()
+        self.queue, self.aside = Line(), Line(ASIDE_AT_ONCE, ASIDE_WAITING)
         self._state = _State("starting", "the index is being opened")
         self._lock = threading.Lock()
         self._closing = False
@@ -59,7 +60,7 @@ class Opening:
         if isinstance(assistant, cls):
             return assistant
         opening = cls.__new__(cls)
-        opening.queue = Line()
+        opening.queue, opening.aside = Line(), Line(ASIDE_AT_ONCE, ASIDE_WAITING)
         opening._state = _State("ready", assistant=assistant)  # type: ignore[arg-type]
         opening._thread = None
         return opening

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 
@@ -28,7 +28,7 @@ from .api import Api, endpoints
 from .asked import Asked, gather, whole
 from .examples import MadeExamples
 from .leaving import is_listened
-from .line import AT_ONCE, WAITING
+from .line import AT_ONCE, WAITING, Busy
 from .opening import Opening
 from .parts import BROKE, html, packaged
 from .sources import VIEWER, sources
@@ -36,6 +36,8 @@ from .theme import theme
 from .turns import Turn, Turns, history, well_formed
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _SHOWN_CHARS = 1000  # of a question that is too long
 _TICK_SECONDS = 0.5  # between two looks at an index that is being opened
@@ -98,9 +100,7 @@ def build(assistant: Assistant | Opening, examples: Sequence[str] = (), *, priva
             with gr.Column(elem_id="beside", scale=2):
                 panel = html("sources", sources(()), js=packaged("sources.js"))
                 html("viewer", VIEWER, js=packaged("viewer.js"), serves=viewer.served(opening))
-        kept = html(
-            "kept", "", js=packaged("conversations.js"), serves=[conversations.conversation_export], visible="hidden"
-        )
+        kept = html("kept", "", js=packaged("conversations.js"), serves=conversations.served(opening), visible="hidden")
         html("judged", "", js=packaged("feedback.js"), serves=feedback.served(opening), visible="hidden")
         endpoints(Api(opening))  # before the page's own events, which would take their names
         _connect(opening, bench, chat, panel, box, kept, examples)
@@ -150,22 +150,27 @@ def _connect(
         if not question:
             yield [gr.skip() for _ in outputs]  # Gradio empties what a generator never yields
             return
-        asked = await _read(sent, brought.get("turn"))
-        earlier, waits = await _checked(opening, asked.turns), opening.status == "starting"
+        asked = await _aside(opening, lambda: _before(Asked.read(sent), brought.get("turn")))
+        checked = partial(_checked, opening, asked.turns)
+        earlier, waits = await _aside(opening, checked), opening.status == "starting"
         told: Any = kept
         async with aclosing(_answered(opening, bench, question, asked)) as turns:
             async for turn in turns:
                 if waits and opening.status != "starting":
-                    earlier, waits = await _checked(opening, asked.turns), False
+                    earlier, waits = await _aside(opening, checked), False
                 now = (*earlier, turn)
                 is_told = turn.running and turn.answer is told
                 to_keep = gr.skip() if is_told else conversations.keep(asked.showing, now)
                 told = turn.answer
-                yield [*_shown(now, examples, asked.showing), _BUSY if turn.running else gr.skip(), to_keep]
+                shown = await _aside(opening, partial(_shown, now, examples, asked.showing))
+                yield [*shown, _BUSY if turn.running else gr.skip(), to_keep]
 
     async def draw(sent: Any) -> list[Any]:
-        asked = await _read(sent)
-        return _shown(await _checked(opening, asked.turns), examples, asked.showing)
+        def drawn() -> list[Any]:
+            asked = Asked.read(sent)
+            return _shown(_checked(opening, asked.turns), examples, asked.showing)
+
+        return await _aside(opening, drawn)
 
     async def settle(sent: Any) -> list[Any]:
         """What still runs when its event is over was stopped: it is drawn as the browser holds it."""
@@ -184,19 +189,23 @@ def _connect(
     kept.conversation_draw(draw, kept, [chat, panel], js=gather(), queue=False, trigger_mode="multiple", **_QUIET)
 
 
-async def _read(sent: Any, number: Any = None) -> Asked:
+def _before(asked: Asked, number: Any) -> Asked:
     """What came with a question; of the turns those before `number` (from 1), where there is one."""
+    return asked if number is None else asked._replace(turns=asked.turns[: max(0, whole(number) - 1)])
+
+
+async def _aside(opening: Opening, do: Callable[[], T]) -> T:
+    """What `do` returns: it takes the longer the longer a conversation is, and must not hold up who serves all."""
     try:
-        asked = await asyncio.to_thread(Asked.read, sent)
-        return asked if number is None else asked._replace(turns=asked.turns[: max(0, whole(number) - 1)])
-    except ValueError as error:
+        return await opening.aside.run(do)
+    except (Busy, ValueError) as error:
         raise gr.Error(str(error), print_exception=False) from error
 
 
-async def _checked(opening: Opening, turns: Turns) -> Turns:
+def _checked(opening: Opening, turns: Turns) -> Turns:
     """The turns, with the quotes named that the documents do not hold any more; as they are while there is no index."""
     with suppress(RagError):
-        return await asyncio.to_thread(standing.checked, opening.assistant.document, turns)
+        return standing.checked(opening.assistant.document, turns)
     return turns
 
 

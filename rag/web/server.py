@@ -27,7 +27,7 @@ from .api import Api
 from .arrivals import arrivals
 from .completions import add_completions
 from .examples import example_questions
-from .gradios import Plain, restrain
+from .gradios import Plain, limit, restrain
 from .guard import Guard, Users, is_loopback, is_near
 from .leaving import EndsWithClient
 from .opening import Opening
@@ -227,6 +227,7 @@ def _mount(app: FastAPI, page: gr.Blocks) -> FastAPI:
     )
     mounted: Any = app.routes[-1]
     page.app = mounted.app
+    limit(page.app)
     mounted.app = Plain(mounted.app)
     page.app.uploaded_file_dir = str(arrivals().folder)
     # What launch() would have set:

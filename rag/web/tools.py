@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RagError
 from .api import Api
-from .guard import OTHER_BODY_BYTES
+from .guard import WITH_FILE_BYTES
 from .parts import BROKE
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def mcp_app(api: Api) -> Starlette:
 
     # Newer ones refuse more than 4 MB by themselves, and a file has 20; the guard says how much a request may bring.
     bounded = "max_request_body_size" in signature(FastMCP).parameters
-    limit: dict[str, Any] = {"max_request_body_size": OTHER_BODY_BYTES} if bounded else {}
+    limit: dict[str, Any] = {"max_request_body_size": WITH_FILE_BYTES} if bounded else {}
     server = FastMCP(
         "rag-quoted",
         instructions=_INSTRUCTIONS,

@@ -42,7 +42,9 @@ class Turn:
 
 
 Turns = tuple[Turn, ...]
-MOST_TURNS = 5000  # of a conversation: all are checked and drawn with each question
+# Of a conversation: all of it is checked and drawn with each question. A question and its answer have some 15 KB.
+MOST_TURNS = 5000
+MOST_BYTES = 5_000_000
 _TURN = TypeAdapter(Turn)
 
 
@@ -61,10 +63,13 @@ def restored(kept: Any) -> Turns:
 def well_formed(kept: Any) -> Any:
     """JSON without the halves of characters that no file and no response can hold.
 
-    Raises ValueError for what is nested too deeply.
+    Raises ValueError for what is nested too deeply, or too large.
     """
     try:
-        return json.loads(json.dumps(kept, ensure_ascii=False).encode(errors="replace"))
+        encoded = json.dumps(kept, ensure_ascii=False).encode(errors="replace")
+        if len(encoded) > MOST_BYTES:
+            raise ValueError(f"this conversation is larger than {MOST_BYTES / 1e6:g} MB; start a new one")
+        return json.loads(encoded)
     except RecursionError as error:
         raise ValueError("this conversation cannot be read; it is nested too deeply") from error
 

@@ -159,6 +159,8 @@ def test_a_text_is_ingested_asked_about_and_replaced(own: Assistant) -> None:
         with pytest.raises(AppError, match=r"^broken\.pdf"):
             client.predict("broken.pdf", "", PDF, api_name="/ingest")
         assert not (own.settings.index_dir / "uploads" / "broken.pdf").exists()
+        listed = client.predict(api_name="/documents")
+        assert [(each["source"], each["uploaded"]) for each in listed] == [("keeper.md", True), ("walrus.txt", False)]
         client.close()
     assert [each.source for each in own.documents()] == ["keeper.md", "walrus.txt"]
 

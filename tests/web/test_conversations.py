@@ -581,6 +581,8 @@ def test_a_long_conversation_can_be_read_whole() -> None:
     assert len(restored([{"question": str(number)} for number in range(1500)])) == 1500
     with pytest.raises(ValueError, match="more than 5,000 questions; start a new one"):
         restored([{"question": "a"}] * 5001)
+    with pytest.raises(ValueError, match="larger than 5 MB; start a new one"):
+        restored([{"question": "ä" * 2_500_000}])
 
 
 def test_half_an_emoji_can_be_exported_and_shown() -> None:

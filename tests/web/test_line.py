@@ -261,6 +261,48 @@ def test_all_doors_lead_to_one_line(url: str, opening: Opening, slow: Slow) -> N
     assert slow.most == 2
 
 
+def called(url: str, name: str, data: Any) -> Any:
+    """What one of the page's own functions replies."""
+    components = httpx.get(f"{url}config").json()["components"]
+    (component,) = (each["id"] for each in components if name in (each["props"].get("server_fns") or ()))
+    sent = {"session_hash": "s", "component_id": component, "fn_name": name, "data": data}
+    return httpx.post(f"{url}gradio_api/component_server", json=sent, timeout=60).json()
+
+
+def test_what_pages_do_beside_answers_holds_nobody_up(url: str, opening: Opening, slow: Slow) -> None:
+    opening.aside = Line(at_once=1, waiting=0)
+    slow.go_on.set()
+    done = threading.Event()
+    export = {"title": "t", "turns": [{"question": "q"}], "created": "", "format": "markdown"}
+    events = httpx.get(f"{url}config").json()["dependencies"]
+    (draw,) = (each for each in events if any(name == "conversation_draw" for _, name in each["targets"]))
+    sent = {"fn_index": draw["id"], "data": [{"showing": "1", "turns": [], "only": [], "llm": ""}]}
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(asyncio.run, opening.aside.run(done.wait))
+        until(lambda: opening.aside.free == 0)
+        assert called(url, "conversation_export", export) == {"failed": BUSY}
+        assert called(url, "document_list", "") == {"failed": BUSY}
+        assert called(url, "judge", {}) == {"says": BUSY}
+        drawn = httpx.post(f"{url}gradio_api/run/predict", json=sent, timeout=60)
+        assert (drawn.status_code, drawn.json()["error"]) == (400, BUSY)
+        assert by_v1(url) == DONE.text
+        done.set()
+        assert held.result(60)
+    assert "q" in called(url, "conversation_export", export)["text"]
+
+
+def test_to_add_a_document_takes_a_place_in_the_line(url: str, opening: Opening, slow: Slow) -> None:
+    opening.queue = Line(at_once=1, waiting=0)
+    done = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(asyncio.run, opening.queue.run(done.wait))
+        until(lambda: opening.queue.free == 0)
+        for name, data in (("document_add", {"name": "a.txt", "path": "a"}), ("document_remove", 1)):
+            assert called(url, name, data) == {"failed": BUSY}
+        done.set()
+        assert held.result(60)
+
+
 def test_more_calls_than_the_line_holds_are_refused_with_503(slow: Slow) -> None:
     with serve(slow, port=0) as server, httpx.Client(base_url=server.address) as client:  # type: ignore[arg-type]
         full = next(
