@@ -31,7 +31,7 @@ LAYERS = [
     {"types", "errors"},
     {"foreign", "layout"},
     {"settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
-    {"roles", "embedded"},
+    {"roles", "embedded", "operators"},
     {"clauses", "spelling", "answertype", "dictation", "disagreement"},
     {"prompts", "embedding", "llm", "conversation", "schema"},
     {"templates"},
