@@ -192,7 +192,7 @@ def united(text: str) -> None:
     for passage in _passages(text, 120):
         within = Span(passage.start, passage.end)
         for unit in units_of(passage):
-            spans = [unit.span, *unit.items]
+            spans = [unit.span, unit.core, *unit.items, *unit.leads]
             ensure(all(within.start <= a < b <= within.end for a, b in spans), "a quote outside its passage")
             if unit.items:
                 quotes = listed(passage, unit.span.start, unit.items, ANSWER_WORDS)
@@ -202,7 +202,17 @@ def united(text: str) -> None:
 
 def quoted(text: str) -> None:
     found = [
-        Evidence(passage, *unit.span, 0.5, 0.5, 1.0 - 0.05 * i, unit.context, unit.items, _answering(unit.span, i))
+        Evidence(
+            passage,
+            *unit.span,
+            0.5,
+            0.5,
+            1.0 - 0.05 * i,
+            unit.context,
+            unit.items,
+            _answering(unit.span, i),
+            leads=unit.leads,
+        )
         for passage in _passages(text, 60)[:4]
         for i, unit in enumerate(units_of(passage))
     ]

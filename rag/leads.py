@@ -1,0 +1,281 @@
+"""What stands beside a sentence on the page and turns what it says: what a quote has to show besides its own words.
+
+"- drive a car" under "Do not:", "No, never." under "May children take it?", a claim in front of "That is a myth.": each
+is exact to the character, and alone it says what its document does not. Pure functions; spans are offsets of the text.
+Where it is not sure how far such words reach, they reach further.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .operators import FALSEHOODS, NEGATIONS, TRUTHS
+from .scope import introduces, operates
+from .sentences import LIST_ITEM, word_set
+from .terms import words
+from .types import Span
+
+_HEADING = re.compile(r"#{1,6}\s")
+_EMPHASIS = " \t*_`\"'“”‘’«»"
+_FINAL = ".!?…;,|؟۔。！？"
+_LABEL_WORDS = 8  # of a line that stands alone, and of what stands before a colon
+_LABELLED = re.compile(r"[^\n:]{1,80}:(?=[\s*_\"“‘'])[*_]*")
+_BETWEEN_ITEMS = 4  # sentences that may stand between two items of one list
+# A question mark with what may close the sentence behind it: quotation marks, emphasis, the address of a link.
+_ASKED = re.compile(r"[?？؟][\s*_`”’\"')\]]*(?:\([^\s()]*\))?[\s*_`]*$")
+_QUOTED = re.compile(r"[\W_]*[\"“”‘'«»]")
+_ASKING = word_set(
+    "who whom whose what which when where why how is are am was were do does did can could may might must shall should"
+    " will would has have had isnt arent wasnt werent dont doesnt didnt cant couldnt shouldnt wont wouldnt"
+)
+_BEFORE_QUESTION = re.compile(r"[\W_\d]*(?:(?:q|question|faq)\s*\d*\s*[.:)–-]+)?", re.I)
+_FRAGMENT = 4  # words of a question that has no verb: "And children?"
+_NO_ANSWER_YET = re.compile(r"\W*(?:a|ans|answers?|reply|response)?[\W\d]*", re.I)
+_BACK = word_set(
+    "this that these those it they both neither none such all nothing claim claims statement statements story stories"
+    " idea view assertion theory"
+)
+_SEVERAL = word_set("these those they both neither none all claims statements stories")
+_POINTING = word_set("this that these those it they such both")
+_REVERSED = word_set("opposite reverse contrary")
+_NO_MORE = word_set("so longer exist exists existed apply applies applied applicable happen")
+_RETRACTION, _BARE_RETRACTION = 15, 4  # words, at most
+
+
+class Beside(NamedTuple):
+    """What a sentence needs beside it: `leads` in front, in order, and all up to `end`, where it is taken back.
+
+    A sentence that `asks` says nothing by itself: it leads to its answer.
+    """
+
+    leads: tuple[Span, ...]
+    end: int
+    asks: bool
+
+
+class _Piece(NamedTuple):
+    """A sentence, and how it stands on the page."""
+
+    span: Span
+    text: str
+    begins: bool  # a line
+    blank: bool  # comes behind an empty line
+    column: int  # of its line
+    item: bool
+    heading: bool
+    asks: bool
+
+
+class _Lead(NamedTuple):
+    """Words that may turn what follows them: the introduction of a list, a label, "Myth:"."""
+
+    span: Span
+    turns: bool
+    at: int  # the sentence that it ends with or stands in
+    last: int  # the last sentence that it reached
+    column: int
+    item: bool
+    inline: bool  # reaches no further than its paragraph
+
+
+def all_beside(text: str, sentences: Sequence[Span], title: str = "") -> list[Beside]:
+    """For each sentence what it needs beside it. A title leads only to an answer: it is shown with every quote."""
+    pieces = [_piece(text, sentences, i) for i in range(len(sentences))]
+    named = words(title)
+    found = zip(
+        _headings(pieces, named),
+        _introductions(text, pieces, named),
+        _questions(pieces),
+        _taken_back(pieces),
+        _ends(pieces),
+        strict=True,
+    )
+    return [
+        Beside(_merged(text, [span for lead in leads for span in lead]), end, piece.asks)
+        for piece, (*leads, end) in zip(pieces, found, strict=True)
+    ]
+
+
+def _piece(text: str, sentences: Sequence[Span], i: int) -> _Piece:
+    span = sentences[i]
+    said = text[span.start : span.end]
+    between = text[sentences[i - 1].end : span.start] if i else "\n\n"
+    line = text.rfind("\n", 0, span.start) + 1
+    column = len(text[line : span.start]) - len(text[line : span.start].lstrip())
+    return _Piece(
+        span,
+        said,
+        begins="\n" in between,
+        blank=between.count("\n") > 1,
+        column=column,
+        item=LIST_ITEM.match(said) is not None,
+        heading=_HEADING.match(said) is not None,
+        asks=_asks(said),
+    )
+
+
+def _asks(text: str) -> bool:
+    """Whether a sentence is a question: neither one that tells of a question, nor one that ends with a title.
+
+    "He asked: “May they?”" and "She hosted Who Wants to Be a Millionaire?" say something.
+    """
+    asked = _ASKED.search(text)
+    if asked is None or (set(asked.group()) & set('”"»') and not _QUOTED.match(text)):
+        return False
+    said = text[_BEFORE_QUESTION.match(text).end() : asked.start()].split()  # type: ignore[union-attr]
+    opening = words(" ".join(said))
+    named = bool(said) and said[-1].lstrip(_EMPHASIS)[:1].isupper()
+    return bool(opening) and (opening[0] in _ASKING or len(opening) <= _FRAGMENT or not named)
+
+
+# -- headings and introductions ----------------------------------------------------------------------------------------
+
+
+def _headings(pieces: Sequence[_Piece], title: list[str]) -> list[tuple[Span, ...]]:
+    """For each sentence the heading above it, where that turns what it says: "Myths"."""
+    found: list[tuple[Span, ...]] = []
+    above: tuple[Span, ...] = ()
+    for piece in pieces:
+        if piece.heading:
+            above = ()
+        found.append(above)
+        if piece.heading and not piece.asks and words(piece.text) != title and operates(piece.text):
+            above = (piece.span,)
+    return found
+
+
+def _introductions(text: str, pieces: Sequence[_Piece], title: list[str]) -> list[tuple[Span, ...]]:
+    """For each sentence the introductions that reach it, outermost first."""
+    found = []
+    leads: list[_Lead] = []
+    for i, piece in enumerate(pieces):
+        own = _lead(text, pieces, i) if words(piece.text) != title or piece.asks else None
+        leads = [lead for lead in leads if not _closed(lead, piece, i, own)]
+        over = [lead for lead in leads if _reaches(lead, piece, i)]
+        found.append(tuple(lead.span for lead in over))
+        leads = [lead._replace(last=i) if lead in over else lead for lead in leads]
+        # Between two items, a paragraph may be a part of the upper one or begin another list: then both are shown.
+        if own and (own.turns or (piece.blank and len(over) < len(leads))):
+            leads.append(own)
+    return found
+
+
+def _lead(text: str, pieces: Sequence[_Piece], i: int) -> _Lead | None:
+    """What sentence `i` introduces: a list, the paragraph behind its colon, or the rest of its own."""
+    piece = pieces[i]
+    following = pieces[i + 1] if i + 1 < len(pieces) else None
+    said = piece.text.rstrip(_EMPHASIS)
+    span = piece.span
+    inline = False
+    before_items = following is not None and following.item and not piece.item
+    if piece.asks:
+        turns = before_items and not pieces[i + 1].asks
+    elif said.endswith(":") or before_items:
+        if i and not pieces[i - 1].item and _POINTING.intersection(words(said)[:2]):  # "They are forbidden:"
+            span = Span(pieces[i - 1].span.start, span.end)
+        turns = introduces(said)
+    elif _is_label(piece, following):
+        turns = operates(said)
+    elif (label := _LABELLED.match(piece.text)) and len(label.group().split()) <= _LABEL_WORDS:
+        span = Span(span.start, span.start + label.end())
+        turns, inline = operates(label.group()), True
+    else:
+        return None
+    return _Lead(span, turns, i, i, piece.column, piece.item, inline)
+
+
+def _is_label(piece: _Piece, following: _Piece | None) -> bool:
+    """Whether it is a short line of its own that is no sentence: "Myth"."""
+    alone = piece.begins and not piece.item and following is not None and following.begins
+    return alone and piece.text.rstrip(_EMPHASIS + ")]")[-1:] not in _FINAL and len(piece.text.split()) <= _LABEL_WORDS
+
+
+def _closed(lead: _Lead, piece: _Piece, i: int, own: _Lead | None) -> bool:
+    """Whether a lead reaches nothing from sentence `i` on."""
+    if piece.heading or i - lead.last > _BETWEEN_ITEMS:
+        return True
+    if piece.item:
+        return lead.inline or (lead.item and lead.column >= piece.column)
+    if lead.inline:
+        return piece.blank or (piece.begins and own is not None)
+    introduces = own is not None and (piece.text.rstrip(_EMPHASIS)[-1:] not in _FINAL or own.inline)
+    return introduces and piece.begins and lead.last > lead.at and lead.column >= piece.column
+
+
+def _reaches(lead: _Lead, piece: _Piece, i: int) -> bool:
+    """Items, and what goes on behind a sentence that it reached; a new paragraph only if it is the first, or deeper."""
+    if piece.item or lead.last == lead.at:
+        return True
+    return piece.column > lead.column if piece.blank else lead.last == i - 1
+
+
+# -- questions ---------------------------------------------------------------------------------------------------------
+
+
+def _questions(pieces: Sequence[_Piece]) -> list[tuple[Span, ...]]:
+    """For each sentence the question that it answers: it is the first behind it that asks nothing."""
+    found: list[tuple[Span, ...]] = []
+    asked: Span | None = None
+    for piece in pieces:
+        answers = asked is not None and not piece.asks and not _NO_ANSWER_YET.fullmatch(piece.text)
+        found.append((asked,) if asked and answers else ())
+        if piece.asks and (asked is None or piece.begins):
+            asked = piece.span
+        elif asked:
+            asked = None if answers else Span(asked.start, piece.span.end)
+    return found
+
+
+# -- what takes back ---------------------------------------------------------------------------------------------------
+
+
+def _ends(pieces: Sequence[_Piece]) -> list[int]:
+    """For each sentence where it ends, or what takes it back: "That is a myth."."""
+    ends = [piece.span.end for piece in pieces]
+    for i in range(len(pieces) - 1, 0, -1):
+        if _takes_back(pieces, i):
+            several = not _SEVERAL.isdisjoint(words(pieces[i].text))
+            first = _first_of_block(pieces, i - 1) if several else i - 1
+            ends[first:i] = [max(end, ends[i]) for end in ends[first:i]]
+    return ends
+
+
+def _taken_back(pieces: Sequence[_Piece]) -> list[tuple[Span, ...]]:
+    """For each sentence that takes something back the one before it."""
+    return [(pieces[i - 1].span,) if i and _takes_back(pieces, i) else () for i in range(len(pieces))]
+
+
+def _takes_back(pieces: Sequence[_Piece], i: int) -> bool:
+    """Whether a short sentence says of what stands before it that it is false, or true no longer."""
+    piece, following = pieces[i], pieces[i + 1] if i + 1 < len(pieces) else None
+    said = set(words(piece.text))
+    count = len(piece.text.split())
+    if piece.asks or piece.heading or count > _RETRACTION or _is_label(piece, following):
+        return False
+    if piece.text.rstrip(_EMPHASIS).endswith(":"):
+        return False
+    denies = bool(
+        said & FALSEHOODS or (said & NEGATIONS and said & (TRUTHS | _NO_MORE)) or (said & _REVERSED and said & TRUTHS)
+    )
+    return denies and bool(said & (_BACK | _REVERSED) or count <= _BARE_RETRACTION)
+
+
+def _first_of_block(pieces: Sequence[_Piece], i: int) -> int:
+    """The first sentence of the paragraph of sentence `i`, or of the list that it belongs to."""
+    items = pieces[i].item
+    while i > 0 and (pieces[i - 1].item if items else not pieces[i].blank):
+        i -= 1
+    return i
+
+
+def _merged(text: str, spans: Sequence[Span]) -> tuple[Span, ...]:
+    """In the order of the text; those with only white space between them as one."""
+    merged: list[Span] = []
+    for span in sorted(set(spans)):
+        if merged and not text[merged[-1].end : span.start].strip():
+            merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
+        else:
+            merged.append(span)
+    return tuple(merged)
