@@ -47,12 +47,14 @@ _RETRACTION, _BARE_RETRACTION = 15, 4  # words, at most
 class Beside(NamedTuple):
     """What a sentence needs beside it: `leads` in front, in order, and all up to `end`, where it is taken back.
 
-    A sentence that `asks` says nothing by itself: it leads to its answer.
+    A sentence that `asks` says nothing by itself: it leads to its answer. One that is `lost` needs words outside of the
+    text.
     """
 
     leads: tuple[Span, ...]
     end: int
     asks: bool
+    lost: bool
 
 
 class _Piece(NamedTuple):
@@ -80,22 +82,42 @@ class _Lead(NamedTuple):
     inline: bool  # reaches no further than its paragraph
 
 
-def all_beside(text: str, sentences: Sequence[Span], title: str = "") -> list[Beside]:
-    """For each sentence what it needs beside it. A title leads only to an answer: it is shown with every quote."""
+_OUTSIDE = _Lead(Span(-1, -1), turns=True, at=-1, last=-1, column=0, item=False, inline=False)
+
+
+def all_beside(text: str, sentences: Sequence[Span], title: str = "", above: str = "") -> list[Beside]:
+    """For each sentence what it needs beside it. A title leads only to an answer: it is shown with every quote.
+
+    `above` is the last heading or introduction in front of the text, which may go on with its list.
+    """
     pieces = [_piece(text, sentences, i) for i in range(len(sentences))]
     named = words(title)
+    outside = [_OUTSIDE] if pieces and _goes_on(pieces, above) else []
     found = zip(
         _headings(pieces, named),
-        _introductions(text, pieces, named),
+        _introductions(text, pieces, named, outside),
         _questions(pieces),
         _taken_back(pieces),
         _ends(pieces),
         strict=True,
     )
     return [
-        Beside(_merged(text, [span for lead in leads for span in lead]), end, piece.asks)
+        Beside(
+            _merged(text, [span for lead in leads for span in lead if span != _OUTSIDE.span]),
+            end,
+            piece.asks,
+            lost=any(_OUTSIDE.span in lead for lead in leads),
+        )
         for piece, (*leads, end) in zip(pieces, found, strict=True)
     ]
+
+
+def _goes_on(pieces: Sequence[_Piece], above: str) -> bool:
+    """Whether the text begins in the middle of a list whose introduction turns it, and stands outside."""
+    inside = any(words(piece.text) == words(above) for piece in pieces)
+    introduction = above.endswith(":")
+    turns = introduces(above) if introduction else operates(above)
+    return turns and not inside and (introduction or pieces[0].item)
 
 
 def _piece(text: str, sentences: Sequence[Span], i: int) -> _Piece:
@@ -112,11 +134,11 @@ def _piece(text: str, sentences: Sequence[Span], i: int) -> _Piece:
         column=column,
         item=LIST_ITEM.match(said) is not None,
         heading=_HEADING.match(said) is not None,
-        asks=_asks(said),
+        asks=asks(said),
     )
 
 
-def _asks(text: str) -> bool:
+def asks(text: str) -> bool:
     """Whether a sentence is a question: neither one that tells of a question, nor one that ends with a title.
 
     "He asked: “May they?”" and "She hosted Who Wants to Be a Millionaire?" say something.
@@ -146,10 +168,12 @@ def _headings(pieces: Sequence[_Piece], title: list[str]) -> list[tuple[Span, ..
     return found
 
 
-def _introductions(text: str, pieces: Sequence[_Piece], title: list[str]) -> list[tuple[Span, ...]]:
+def _introductions(
+    text: str, pieces: Sequence[_Piece], title: list[str], outside: Sequence[_Lead]
+) -> list[tuple[Span, ...]]:
     """For each sentence the introductions that reach it, outermost first."""
     found = []
-    leads: list[_Lead] = []
+    leads = list(outside)
     for i, piece in enumerate(pieces):
         own = _lead(text, pieces, i) if words(piece.text) != title or piece.asks else None
         leads = [lead for lead in leads if not _closed(lead, piece, i, own)]
@@ -248,13 +272,15 @@ def _taken_back(pieces: Sequence[_Piece]) -> list[tuple[Span, ...]]:
 
 
 def _takes_back(pieces: Sequence[_Piece], i: int) -> bool:
+    label = _is_label(pieces[i], pieces[i + 1] if i + 1 < len(pieces) else None)
+    return not label and not pieces[i].heading and takes_back(pieces[i].text)
+
+
+def takes_back(text: str) -> bool:
     """Whether a short sentence says of what stands before it that it is false, or true no longer."""
-    piece, following = pieces[i], pieces[i + 1] if i + 1 < len(pieces) else None
-    said = set(words(piece.text))
-    count = len(piece.text.split())
-    if piece.asks or piece.heading or count > _RETRACTION or _is_label(piece, following):
-        return False
-    if piece.text.rstrip(_EMPHASIS).endswith(":"):
+    said = set(words(text))
+    count = len(text.split())
+    if count > _RETRACTION or asks(text) or text.rstrip(_EMPHASIS).endswith(":"):
         return False
     denies = bool(
         said & FALSEHOODS or (said & NEGATIONS and said & (TRUTHS | _NO_MORE)) or (said & _REVERSED and said & TRUTHS)

@@ -77,9 +77,12 @@ def _pieces(passage: Passage) -> list[_Piece]:
     """The clauses of a passage, each with what must be shown with it."""
     text = passage.text
     found = []
+    above = passage.heading.rpartition(" > ")[2]
     groups = _unspliced(text, sentences(text))
     unspliced = [Span(parts[0].start, parts[-1].end) for parts in groups]
-    for parts, beside in zip(groups, all_beside(text, unspliced, passage.title), strict=True):
+    for parts, beside in zip(groups, all_beside(text, unspliced, passage.title, above), strict=True):
+        if beside.lost:
+            continue
         cores = [clause for part in parts for clause in _clauses(text, part)]
         for core, run in zip(cores, whole_clauses(text, cores), strict=True):
             span = Span(run.start, beside.end) if beside.end > parts[-1].end else run

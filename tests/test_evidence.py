@@ -15,7 +15,7 @@ from rag.retrieval import Query, informativeness, topicality
 from rag.store import centre_of
 from rag.terms import content_words, stem
 from rag.types import Hit, Passage
-from rag.units import ANSWER_WORDS, QUOTE_WORDS, units_of
+from rag.units import ANSWER_WORDS, QUOTE_WORDS, cut, units_of
 
 FORCES = (
     "He was backed by several forces, the most important of which were:\n\n"
@@ -195,6 +195,12 @@ def test_what_no_answer_can_show_with_what_turns_it_is_no_evidence(encoder: Pack
     middle = ", ".join(f"as the report on bridge number {i} of the river tells" for i in range(12))
     text = f"It is not true, {middle}, that the mayor Ann Lee had stolen the relief money. The sun shines."
     assert [e.text for e in find("Who stole the relief money?", [text], encoder)] == ["The sun shines."]
+
+
+def test_an_item_whose_introduction_is_in_another_passage_is_no_quote() -> None:
+    text = "- take the tablets with milk\n- drive a car\n\nThe sun shines."
+    above = replace(passage(text), heading="Leaflet > While you use the tablets, do not:")
+    assert [cut(above, unit.span) for unit in units_of(above)] == ["The sun shines."]
 
 
 def test_a_long_list_keeps_an_introduction_that_turns_it(encoder: PackagedEncoder) -> None:

@@ -148,6 +148,14 @@ def test_what_takes_nothing_back(text: str) -> None:
     assert beside_each(f"The sun shines.\n\n{text}\n\nIt rains in York today.")["The sun shines."][1] == ""
 
 
+def test_items_whose_introduction_stands_outside_are_lost() -> None:
+    text = "- drive. It is far.\n- swim\n\nThe sun shines."
+    for above, lost in (("Do not:", [True, True, True, False]), ("The guards:", [False] * 4), ("", [False] * 4)):
+        assert [beside.lost for beside in all_beside(text, sentences(text), above=above)] == lost
+    inside = f"Do not:\n{text}"
+    assert not any(beside.lost for beside in all_beside(inside, sentences(inside), above="Do not:"))
+
+
 @given(
     st.lists(st.sampled_from(["Do not:", "- a b", "Why?", "No.", "It is false.", "## Myth", "\n", "x y"]), max_size=9)
 )
