@@ -41,7 +41,9 @@ _SEVERAL = word_set("these those they both neither none all claims statements st
 _POINTING = word_set("this that these those it they such both")
 _REVERSED = word_set("opposite reverse contrary")
 _NO_MORE = word_set("so longer exist exists existed apply applies applied applicable happen")
-_RETRACTION, _BARE_RETRACTION = 15, 4  # words, at most
+_RESTRICTING = word_set("but however except unless not only never")  # "Not under twelve."
+_RETRACTION, _RESTRICTION, _BARE_RETRACTION = 15, 8, 4  # words, at most
+_BARE_ANSWER = 3  # words that another sentence explains: "Yes."
 
 
 class Beside(NamedTuple):
@@ -98,7 +100,7 @@ def all_beside(text: str, sentences: Sequence[Span], title: str = "", above: str
         _introductions(text, pieces, named, outside),
         _questions(pieces),
         _taken_back(pieces),
-        _ends(pieces),
+        _explained(pieces, _ends(pieces)),
         strict=True,
     )
     return [
@@ -266,6 +268,17 @@ def _ends(pieces: Sequence[_Piece]) -> list[int]:
     return ends
 
 
+def _explained(pieces: Sequence[_Piece], ends: Sequence[int]) -> list[int]:
+    """The ends; that of a bare answer ("Yes.") is the end of the sentence that goes on in its paragraph."""
+    found = list(ends)
+    for i, answers in enumerate(_questions(pieces)[:-1]):
+        following = pieces[i + 1]
+        goes_on = not (following.blank or following.item or following.heading or following.asks)
+        if answers and goes_on and len(pieces[i].text.split()) <= _BARE_ANSWER:
+            found[i] = max(found[i], ends[i + 1])
+    return found
+
+
 def _taken_back(pieces: Sequence[_Piece]) -> list[tuple[Span, ...]]:
     """For each sentence that takes something back the one before it."""
     return [(pieces[i - 1].span,) if i and _takes_back(pieces, i) else () for i in range(len(pieces))]
@@ -277,11 +290,13 @@ def _takes_back(pieces: Sequence[_Piece], i: int) -> bool:
 
 
 def takes_back(text: str) -> bool:
-    """Whether a short sentence says of what stands before it that it is false, or true no longer."""
-    said = set(words(text))
-    count = len(text.split())
+    """Whether a short sentence says of what stands before it that it is false, true no longer, or not always true."""
+    spoken = words(text)
+    said, count = set(spoken), len(text.split())
     if count > _RETRACTION or asks(text) or text.rstrip(_EMPHASIS).endswith(":"):
         return False
+    if count <= _RESTRICTION and not _RESTRICTING.isdisjoint(spoken[:1]) and operates(text):
+        return True
     denies = bool(
         said & FALSEHOODS or (said & NEGATIONS and said & (TRUTHS | _NO_MORE)) or (said & _REVERSED and said & TRUTHS)
     )

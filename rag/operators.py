@@ -28,7 +28,7 @@ DOUBTS = word_set(
 )
 TELLING = word_set(
     "say says said saying tell tells told claim claims claimed claiming argue argues argued arguing allege alleges"
-    " alleging allegation allegations assert asserts asserted insist insists insisted contend contends contended"
+    " alleged alleging allegation allegations assert asserts asserted insist insists insisted contend contends contended"
     " declare declares declared announce announces announced stated believe believes believed belief beliefs"
     " think thinks thought suggest suggests suggested propose proposes proposed predict predicts predicted speculate"
     " speculates speculated assume assumes assumed suspect suspects imagine imagines imagined pretend pretends"

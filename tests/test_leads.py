@@ -138,6 +138,19 @@ def test_what_is_taken_back_at_once_is_shown_so(retraction: str, gap: str) -> No
     assert found["The sun shines."] == ([], "", False)
 
 
+@pytest.mark.parametrize(
+    "restriction", ["But not on Sundays.", "Except in May.", "Unless it rains.", "Not for children."]
+)
+def test_what_restricts_a_sentence_is_shown_with_it(restriction: str) -> None:
+    assert beside_each(f"The gate is open. {restriction} The sun shines.")["The gate is open."][1] == restriction
+
+
+def test_a_bare_answer_goes_on_to_what_explains_it() -> None:
+    assert beside_each("May they?\n\nYes. They need a doctor.")["Yes."][1] == "They need a doctor."
+    assert beside_each("May they?\n\nYes.\n\nThe sun shines.")["Yes."][1] == ""
+    assert beside_each("Q: May they?\nA: No.\nQ: May we?\nA: Yes.")["A: No."][1] == ""
+
+
 def test_several_are_taken_back_together() -> None:
     found = beside_each("They say:\n\n- Ann stole.\n- Bo fled.\n\nAll of these statements are false.")
     assert found["- Ann stole."][1] == "- Bo fled.\n\nAll of these statements are false."

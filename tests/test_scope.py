@@ -26,6 +26,7 @@ AS = "as the whole report of the committee of the parliament on the affairs of t
         f"The mayor Ann Lee takes the relief money of the flood, {AS}, unless the dam of the lake holds.",
         f"The mayor Ann Lee had stolen the relief money of the flood, {AS}, which is a lie of the papers.",
         f"The mayor Ann Lee has stolen the relief money of the flood, {AS}, or so Bo Dahl claims in the papers.",
+        f"The mayor Ann Lee has stolen the relief money of the flood, {AS}, the enemies of the mayor alleged.",
         f"That the mayor Ann Lee had stolen the relief money, {AS}, has never been shown by anybody at all.",
         f"All of the money of the flood was given back in that year, {AS}, except for what the mayor took.",
     ],
