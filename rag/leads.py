@@ -11,38 +11,20 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .operators import FALSEHOODS, NEGATIONS, TRUTHS
 from .scope import introduces, operates
 from .sentences import LIST_ITEM, word_set
+from .speechacts import EMPHASIS, asks, takes_back
 from .terms import words
 from .types import Span
 
 _HEADING = re.compile(r"#{1,6}\s")
-_EMPHASIS = " \t*_`\"'“”‘’«»"
 _FINAL = ".!?…;,|؟۔。！？"
 _LABEL_WORDS = 8  # of a line that stands alone, and of what stands before a colon
 _LABELLED = re.compile(r"[^\n:]{1,80}:(?=[\s*_\"“‘'])[*_]*")
 _BETWEEN_ITEMS = 4  # sentences that may stand between two items of one list
-# A question mark with what may close the sentence behind it: quotation marks, emphasis, the address of a link.
-_ASKED = re.compile(r"[?？؟][\s*_`”’\"')\]]*(?:\([^\s()]*\))?[\s*_`]*$")
-_QUOTED = re.compile(r"[\W_]*[\"“”‘'«»]")
-_ASKING = word_set(
-    "who whom whose what which when where why how is are am was were do does did can could may might must shall should"
-    " will would has have had isnt arent wasnt werent dont doesnt didnt cant couldnt shouldnt wont wouldnt"
-)
-_BEFORE_QUESTION = re.compile(r"[\W_\d]*(?:(?:q|question|faq)\s*\d*\s*[.:)–-]+)?", re.I)
-_FRAGMENT = 4  # words of a question that has no verb: "And children?"
-_NO_ANSWER_YET = re.compile(r"\W*(?:a|ans|answers?|reply|response)?[\W\d]*", re.I)
-_BACK = word_set(
-    "this that these those it they both neither none such all nothing claim claims statement statements story stories"
-    " idea view assertion theory"
-)
+_NO_ANSWER_YET = re.compile(r"\W*+(?:a|ans|answers?|reply|response)?[\W\d]*+", re.I)
 _SEVERAL = word_set("these those they both neither none all claims statements stories")
 _POINTING = word_set("this that these those it they such both")
-_REVERSED = word_set("opposite reverse contrary")
-_NO_MORE = word_set("so longer exist exists existed apply applies applied applicable happen")
-_RESTRICTING = word_set("but however except unless not only never")  # "Not under twelve."
-_RETRACTION, _RESTRICTION, _BARE_RETRACTION = 15, 8, 4  # words, at most
 _BARE_ANSWER = 3  # words that another sentence explains: "Yes."
 
 
@@ -140,20 +122,6 @@ def _piece(text: str, sentences: Sequence[Span], i: int) -> _Piece:
     )
 
 
-def asks(text: str) -> bool:
-    """Whether a sentence is a question: neither one that tells of a question, nor one that ends with a title.
-
-    "He asked: “May they?”" and "She hosted Who Wants to Be a Millionaire?" say something.
-    """
-    asked = _ASKED.search(text)
-    if asked is None or (set(asked.group()) & set('”"»') and not _QUOTED.match(text)):
-        return False
-    said = text[_BEFORE_QUESTION.match(text).end() : asked.start()].split()  # type: ignore[union-attr]
-    opening = words(" ".join(said))
-    named = bool(said) and said[-1].lstrip(_EMPHASIS)[:1].isupper()
-    return bool(opening) and (opening[0] in _ASKING or len(opening) <= _FRAGMENT or not named)
-
-
 # -- headings and introductions ----------------------------------------------------------------------------------------
 
 
@@ -192,7 +160,7 @@ def _lead(text: str, pieces: Sequence[_Piece], i: int) -> _Lead | None:
     """What sentence `i` introduces: a list, the paragraph behind its colon, or the rest of its own."""
     piece = pieces[i]
     following = pieces[i + 1] if i + 1 < len(pieces) else None
-    said = piece.text.rstrip(_EMPHASIS)
+    said = piece.text.rstrip(EMPHASIS)
     span = piece.span
     inline = False
     before_items = following is not None and following.item and not piece.item
@@ -215,7 +183,7 @@ def _lead(text: str, pieces: Sequence[_Piece], i: int) -> _Lead | None:
 def _is_label(piece: _Piece, following: _Piece | None) -> bool:
     """Whether it is a short line of its own that is no sentence: "Myth"."""
     alone = piece.begins and not piece.item and following is not None and following.begins
-    return alone and piece.text.rstrip(_EMPHASIS + ")]")[-1:] not in _FINAL and len(piece.text.split()) <= _LABEL_WORDS
+    return alone and piece.text.rstrip(EMPHASIS + ")]")[-1:] not in _FINAL and len(piece.text.split()) <= _LABEL_WORDS
 
 
 def _closed(lead: _Lead, piece: _Piece, i: int, own: _Lead | None) -> bool:
@@ -226,7 +194,7 @@ def _closed(lead: _Lead, piece: _Piece, i: int, own: _Lead | None) -> bool:
         return lead.inline or (lead.item and lead.column >= piece.column)
     if lead.inline:
         return piece.blank or (piece.begins and own is not None)
-    introduces = own is not None and (piece.text.rstrip(_EMPHASIS)[-1:] not in _FINAL or own.inline)
+    introduces = own is not None and (piece.text.rstrip(EMPHASIS)[-1:] not in _FINAL or own.inline)
     return introduces and piece.begins and lead.last > lead.at and lead.column >= piece.column
 
 
@@ -287,20 +255,6 @@ def _taken_back(pieces: Sequence[_Piece]) -> list[tuple[Span, ...]]:
 def _takes_back(pieces: Sequence[_Piece], i: int) -> bool:
     label = _is_label(pieces[i], pieces[i + 1] if i + 1 < len(pieces) else None)
     return not label and not pieces[i].heading and takes_back(pieces[i].text)
-
-
-def takes_back(text: str) -> bool:
-    """Whether a short sentence says of what stands before it that it is false, true no longer, or not always true."""
-    spoken = words(text)
-    said, count = set(spoken), len(text.split())
-    if count > _RETRACTION or asks(text) or text.rstrip(_EMPHASIS).endswith(":"):
-        return False
-    if count <= _RESTRICTION and not _RESTRICTING.isdisjoint(spoken[:1]) and operates(text):
-        return True
-    denies = bool(
-        said & FALSEHOODS or (said & NEGATIONS and said & (TRUTHS | _NO_MORE)) or (said & _REVERSED and said & TRUTHS)
-    )
-    return denies and bool(said & (_BACK | _REVERSED) or count <= _BARE_RETRACTION)
 
 
 def _first_of_block(pieces: Sequence[_Piece], i: int) -> int:

@@ -28,12 +28,12 @@ DOUBTS = word_set(
 )
 TELLING = word_set(
     "say says said saying tell tells told claim claims claimed claiming argue argues argued arguing allege alleges"
-    " alleged alleging allegation allegations assert asserts asserted insist insists insisted contend contends contended"
-    " declare declares declared announce announces announced stated believe believes believed belief beliefs"
-    " think thinks thought suggest suggests suggested propose proposes proposed predict predicts predicted speculate"
-    " speculates speculated assume assumes assumed suspect suspects imagine imagines imagined pretend pretends"
-    " pretended deny denies denied rumour rumours rumoured rumor rumors rumored accuse accuses accused reported"
-    " according warn warns warned hope hopes hoped fear fears feared"
+    " alleged alleging allegation allegations assert asserts asserted insist insists insisted contend contends"
+    " contended declare declares declared announce announces announced stated believe believes believed belief"
+    " beliefs think thinks thought suggest suggests suggested propose proposes proposed predict predicts predicted"
+    " speculate speculates speculated assume assumes assumed suspect suspects imagine imagines imagined pretend"
+    " pretends pretended deny denies denied rumour rumours rumoured rumor rumors rumored accuse accuses accused"
+    " reported according warn warns warned hope hopes hoped fear fears feared"
 )
 FALSEHOODS = word_set(
     "false falsely untrue wrong wrongly incorrect incorrectly mistaken mistakenly inaccurate misleading myth myths lie"

@@ -13,9 +13,9 @@ from itertools import pairwise
 
 from .clauses import counted_clauses
 from .formats.kinds import HEADED
-from .leads import asks, takes_back
 from .scope import introduces
 from .sentences import LIST_ITEM, OWN_LINE, lines_of, sentences
+from .speechacts import asks, takes_back
 from .types import Chunk, Span
 
 SPLITTER_VERSION = 3  # of sentences, clauses and passages together

@@ -33,7 +33,7 @@ LAYERS = [
     {"settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
     {"roles", "embedded", "operators"},
     {"clauses", "spelling", "answertype", "dictation", "disagreement", "scope"},
-    {"prompts", "embedding", "llm", "conversation", "schema"},
+    {"prompts", "embedding", "llm", "conversation", "schema", "speechacts"},
     {"templates", "leads"},
     {"splitting", "units", "feedback"},
     {"documents", "folders", "fulltext", "database"},
