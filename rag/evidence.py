@@ -14,7 +14,7 @@ from .reading import Answering, Reader, Reading, squeezed
 from .retrieval import Query, passage_stems
 from .terms import stems
 from .types import Hit, Passage, Span
-from .units import Unit, cut, units_of
+from .units import Unit, cut, showable, units_of, with_leads
 
 _KEPT = 4096  # passages
 
@@ -45,6 +45,7 @@ class Evidence:
     items: tuple[Span, ...] = ()  # of the list that it introduces
     answer: Answering | None = None  # where in it the reader sees the answer
     passage_logit: float | None = None  # the log-odds that its passage answers, by the reader
+    leads: tuple[Span, ...] = ()  # what turns what it says, and must be shown in front of it: "Do not:"
 
     @property
     def text(self) -> str:
@@ -97,17 +98,21 @@ class EvidenceFinder:
         return sorted(found, key=lambda e: (-e.score, e.passage.id, e.start))
 
     def against(self, vector: FloatArray, passages: Sequence[Passage]) -> list[Evidence]:
-        """Every sentence of `passages` with its cosine to `vector`, as score too; in document order."""
+        """Every sentence of `passages` with its cosine to `vector`, as score too; in document order.
+
+        With what turns it, from the first such word on; none where that is more than one answer may quote.
+        """
         return [
-            Evidence(passage, *unit.span, cosine, cosine, cosine, unit.context)
+            Evidence(passage, *span, cosine, cosine, cosine, unit.context)
             for passage, units in zip(passages, self._kept.get(passages, self._units), strict=True)
             for unit, cosine in zip(units.units, (units.vectors @ vector).tolist(), strict=True)
+            if (span := with_leads(passage, unit))
         ]
 
     def _units(self, passages: Sequence[Passage]) -> list[_Units]:
         units = [units_of(p) for p in passages]
         texts = [
-            [f"{unit.context} {cut(passage, unit.span)}".strip() for unit in each]
+            [f"{unit.context} {cut(passage, unit.core)}".strip() for unit in each]
             for passage, each in zip(passages, units, strict=True)
         ]
         vectors = self._encoder.documents([text for understood in texts for text in understood])
@@ -136,13 +141,26 @@ def _found_in(hit: Hit, units: _Units, reading: Reading, query: Query, asked: _A
         base + cosine + _COVERAGE * coverage(query, held) for cosine, held in zip(cosines, units.stems, strict=True)
     ]
     scores = _fitting(hit.passage, units.units, relevances, query.text, asked)
-    answers = [reading.best(unit.span) for unit in units.units]
+    answers = [reading.best(unit.core) for unit in units.units]
     logit = reading.logit if reading.tokens else None
     found = []
     for unit, cosine, relevance, score, answer in zip(units.units, cosines, relevances, scores, answers, strict=True):
+        if not showable(hit.passage, unit):
+            continue
         score += _OF_PASSAGE * (max(scores) - score) + (_READER * squeezed(answer.logit) if answer else 0.0)
         found.append(
-            Evidence(hit.passage, *unit.span, cosine, relevance, score, unit.context, unit.items, answer, logit)
+            Evidence(
+                hit.passage,
+                *unit.span,
+                cosine,
+                relevance,
+                score,
+                unit.context,
+                unit.items,
+                answer,
+                logit,
+                unit.leads,
+            )
         )
     return found
 
@@ -151,7 +169,7 @@ def _fitting(
     passage: Passage, units: Sequence[Unit], relevances: Sequence[float], question: str, asked: _Asked
 ) -> list[float]:
     """Each unit's relevance and what it gets for holding the kind of words that are asked for."""
-    texts = [cut(passage, unit.span) for unit in units]
+    texts = [cut(passage, unit.core) for unit in units]
     scores = []
     for i, unit in enumerate(units):
         fits = _TYPE[asked.kind] * holds(asked.kind, texts[i], question)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from .sentences import word_set
 from .terms import numbers, stem
 
-_MOST_TOKENS = 250  # of a sentence that is looked at: what is longer is quoted
+MOST_TOKENS = 250  # of a sentence that is looked at: what is longer is quoted
 
 _ARTICLES = word_set("the a an")
 _PRONOUNS = word_set("he she it they him them this these those his her hers its their theirs who which that")
@@ -282,7 +282,7 @@ def changed(claim: str, sentence: str, titles: Sequence[str] = (), before: str =
         return "the passage takes it back"
     if any(token.key == "?" for token in written[-3:]):
         return "the passage asks it"
-    if max(len(said), len(written)) > _MOST_TOKENS:
+    if max(len(said), len(written)) > MOST_TOKENS:
         return "it is longer than any quote"
     if any(token.key in _TURNING for token in lead):  # it says how the sentence is meant
         written = lead + written

@@ -13,12 +13,15 @@ from itertools import pairwise
 
 from .clauses import counted_clauses
 from .formats.kinds import HEADED
+from .scope import introduces
 from .sentences import LIST_ITEM, OWN_LINE, lines_of, sentences
+from .speechacts import asks, takes_back
 from .types import Chunk, Span
 
-SPLITTER_VERSION = 2  # of sentences, clauses and passages together
+SPLITTER_VERSION = 3  # of sentences, clauses and passages together
 
 _BLANK_AHEAD = re.compile(r"[^\S\n]*\n[^\S\n]*\n|\s*\Z")
+_LINE_END = re.compile(r"[^\S\n]*(?:\n|\Z)")
 _FENCE = re.compile(r"```+|~~~+")
 _FRONT_MATTER = re.compile(r"---[^\S\n]*\n[\w-]+:")
 _UNDERLINE = re.compile(r"=+|--+")
@@ -38,7 +41,8 @@ class _Piece:
     words: int
     item: bool  # opens a list item
     opens: bool  # opens a paragraph or a list item
-    leads: bool  # belongs to what follows: a heading, or "…, including:"
+    leads: bool  # belongs to what follows: a heading, a question at the end of a line, or "…, including:"
+    takes_back: bool  # belongs to what stands before it: "This is false."
     heading: str | None  # the heading path that starts here
     page: int | None  # the one it starts on, from 1
 
@@ -50,7 +54,8 @@ def chunks(text: str, media_type: str = "text/plain", max_words: int = 120, page
     place to cut than the middle of a paragraph, a Markdown heading opens a passage, and a list stays with the line
     that introduces it. Only a sentence that is too long for one passage is cut. Text without a word gives `[]`.
 
-    `heading` is the path "A > B" where the media type has Markdown headings, else "". `pages` are the offsets at which
+    `heading` is the path "A > B" where the media type has Markdown headings, else ""; where a list goes on from the
+    passage before, its introduction joins it if that turns the items ("Do not:"). `pages` are the offsets at which
     pages start: each opens a passage, so that the page of a quote is that of its passage (`page`, from 1); only a
     sentence may go on over the end of a page.
     """
@@ -64,14 +69,30 @@ def chunks(text: str, media_type: str = "text/plain", max_words: int = 120, page
             continue
         packed.append([*(_carry_over(packed[-1], piece, max_words) if same_page else []), piece])
         words = sum(each.words for each in packed[-1])
-    return list(_headed(packed))
+    return list(_headed(text, packed))
 
 
-def _headed(packed: list[list[_Piece]]) -> Iterator[Chunk]:
-    path = ""
+def _headed(text: str, packed: list[list[_Piece]]) -> Iterator[Chunk]:
+    path = introduction = ""
+    last: _Piece | None = None
     for pieces in packed:
         path = next((piece.heading for piece in reversed(pieces) if piece.heading is not None), path)
-        yield Chunk(pieces[0].span.start, pieces[-1].span.end, pieces[0].page, path)
+        goes_on = introduction if pieces[0].item or not pieces[0].opens else ""
+        heading = " > ".join(part for part in (path, goes_on) if part)
+        yield Chunk(pieces[0].span.start, pieces[-1].span.end, pieces[0].page, heading)
+        for piece in pieces:
+            introduction = _introduction(text, last, piece, introduction)
+            last = piece
+
+
+def _introduction(text: str, last: _Piece | None, piece: _Piece, before: str) -> str:
+    """The introduction of the list that `piece` belongs to, if it turns what it introduces; else ""."""
+    if not piece.item:
+        return "" if piece.opens or piece.leads else before
+    if last is None or last.item or not (last.opens or last.leads):
+        return before
+    said = _plain(" ".join(text[last.span.start : last.span.end].split()))
+    return said if last.heading is None and introduces(said) else ""
 
 
 def _pieces(text: str, paths: dict[int, str], max_words: int, pages: Sequence[int]) -> Iterator[_Piece]:
@@ -85,8 +106,11 @@ def _pieces(text: str, paths: dict[int, str], max_words: int, pages: Sequence[in
             last = text[span.end - 1]
             title = alone and words <= _TITLE_WORDS and last not in ".!?…;,؟۔。！？"
             opens = (blank or item) and span.start == sentence.start
+            asked = _LINE_END.match(text, span.end) is not None and asks(text[span.start : span.end])
+            leads = heading is not None or title or last == ":" or asked
+            back = span == sentence and takes_back(text[span.start : span.end])
             page = bisect_right(pages, span.start) or None  # the last that starts there: the ones before it are empty
-            yield _Piece(span, words, item, opens, heading is not None or title or last == ":", heading, page)
+            yield _Piece(span, words, item, opens, leads, back, heading, page)
         end = sentence.end
 
 
@@ -97,7 +121,8 @@ def _opens_passage(passage: list[_Piece], words: int, piece: _Piece, max_words: 
         return True
     if piece.heading is not None:
         return last.heading is None
-    return piece.opens and not piece.item and words >= _FULL_ENOUGH * max_words and not last.leads
+    together = piece.item or piece.takes_back or last.leads
+    return piece.opens and not together and words >= _FULL_ENOUGH * max_words
 
 
 def _lists(passage: list[_Piece]) -> bool:
@@ -108,7 +133,8 @@ def _lists(passage: list[_Piece]) -> bool:
 def _carry_over(passage: list[_Piece], piece: _Piece, max_words: int) -> list[_Piece]:
     """Takes off the end of a passage what belongs together with `piece`, if that fits and enough remains.
 
-    That is a paragraph which began late in the passage and goes on in `piece`, and lines that introduce it.
+    That is a paragraph which began late in the passage and goes on in `piece`, lines that introduce it, and the
+    sentence that it takes back.
     """
     if piece.heading is not None:
         return []
@@ -118,7 +144,9 @@ def _carry_over(passage: list[_Piece], piece: _Piece, max_words: int) -> list[_P
         begun = sum(each.words for each in passage[late:])
         if begun <= room and sum(each.words for each in passage[:late]) >= _FULL_ENOUGH * max_words:
             keep, room = late, room - begun
-    while keep and passage[keep - 1].leads and passage[keep - 1].words <= room:
+    back = piece.takes_back and keep == len(passage)
+    while keep and (passage[keep - 1].leads or back) and passage[keep - 1].words <= room:
+        back = False
         keep -= 1
         room -= passage[keep].words
     if all(each.leads for each in passage[:keep]):

@@ -139,12 +139,13 @@ class Author:
 class Copy:
     """Tells whether somebody says what a quote says: all its words and no others, in their order.
 
-    Another part may come first, as long as what stood before it follows: "in 1903 Ann Lee was heard" and "Ann Lee was
-    heard in 1903". A number in a list, case, and what parts clauses do not count.
+    Of one line, another part may come first, as long as what stood before it follows: "in 1903 Ann Lee was heard" and
+    "Ann Lee was heard in 1903". A number in a list, case, and what parts clauses do not count.
     """
 
     def __init__(self, quote: str) -> None:
         self._words = _spoken(without_mark(quote))
+        self._around = _run(self._words if "\n" in quote else self._words * 2)
         self._asks = "?" in quote
 
     def against(self, text: str) -> str:
@@ -158,9 +159,8 @@ class Copy:
     def stray(self, begun: str) -> str:
         """The word at which `begun` is no copy any more; "" while it is one."""
         said = _spoken(begun)
-        around = _run(self._words * 2)
         for count, word in enumerate(said, start=1):
-            if count > len(self._words) or _run(said[:count]) not in around:
+            if count > len(self._words) or _run(said[:count]) not in self._around:
                 return word
         return ""
 

@@ -9,12 +9,13 @@ import pytest
 from rag.confidence import confidence, features
 from rag.embedding import PackagedEncoder
 from rag.evidence import Evidence, EvidenceFinder
-from rag.quoting import choose
+from rag.quoting import choose, short_answer
+from rag.reading import Answering
 from rag.retrieval import Query, informativeness, topicality
 from rag.store import centre_of
 from rag.terms import content_words, stem
 from rag.types import Hit, Passage
-from rag.units import ANSWER_WORDS, QUOTE_WORDS, units_of
+from rag.units import ANSWER_WORDS, QUOTE_WORDS, cut, units_of
 
 FORCES = (
     "He was backed by several forces, the most important of which were:\n\n"
@@ -113,12 +114,117 @@ def test_a_list_item_is_embedded_behind_its_introduction() -> None:
 
 
 def test_long_sentences_are_quoted_by_the_clause() -> None:
-    long = (
-        "The ministry of works said that "
-        + ", and that ".join(f"bridge number {i} was closed" for i in range(40))
-        + "."
-    )
+    long = "In the spring of that year " + ", and later ".join(f"bridge number {i} was closed" for i in range(40)) + "."
     assert all(len(text.split()) <= QUOTE_WORDS for text in texts(long))
+
+
+LEAFLET = (
+    "The tablets are white.\n\nWhile you use the tablets, do not:\n\n- take the tablets with alcohol\n- drive a car\n\n"
+    "May children take the tablets?\n\nNo, never.\n\nThe tablets cost ten euros. This is no longer true."
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "shown"),
+    [
+        ("How do I take the tablets?", "While you use the tablets, do not:\n\n- take the tablets with alcohol"),
+        ("May children take the tablets?", "May children take the tablets?\n\nNo, never."),
+        ("What do the tablets cost?", "The tablets cost ten euros. This is no longer true."),
+    ],
+)
+def test_a_quote_shows_what_turns_it(encoder: PackagedEncoder, question: str, shown: str) -> None:
+    chosen = choose(find(question, [LEAFLET], encoder))
+    assert any(quote.text.startswith(shown) for quote in chosen)
+    assert all(quote.text not in ("- drive a car", "- take the tablets with alcohol") for quote in chosen)
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("Ann Lee stole it.", "Ann Lee"),
+        ("It is not true that Ann Lee stole it.", None),
+        ("Ann Lee stole it. That is a myth.", None),
+        ("Unless it rains, Ann Lee stole it.", None),
+        ("Bo Dahl never claimed this:\n\n- Ann Lee stole it.", None),
+    ],
+)
+def test_words_that_others_turn_answer_nothing_by_themselves(
+    encoder: PackagedEncoder, text: str, short: str | None
+) -> None:
+    start = 100 + text.index("Ann Lee")
+    found = [replace(e, answer=Answering(start, start + 7, 3.0)) for e in find("Who stole it?", [text], encoder)]
+    chosen = choose([e for e in found if e.start <= start and start + 7 <= e.end])
+    assert any("Ann Lee" in quote.text for quote in chosen)
+    assert short_answer("Who stole it?", chosen) == short
+
+
+def test_a_question_is_no_quote() -> None:
+    assert texts("Who are you? Why?") == []
+    assert texts("He asked: “Who are you?”") == ["He asked: “Who are you?”"]
+
+
+def test_an_introduction_far_in_front_is_a_quote_of_its_own(encoder: PackagedEncoder) -> None:
+    rules = [f"- rule {i} of the lake, of the river and of the old stone bridge" for i in range(8)]
+    text = "\n".join(["Nobody who lives here has to obey:", *rules, "- paint the boats blue", "- feed the herons"])
+    evidence = find("What about the boats and the herons?", [text], encoder)
+    boats, herons = (next(e for e in evidence if e.text == item) for item in text.splitlines()[-2:])
+    chosen = choose([replace(boats, score=2.0), replace(herons, score=1.9)])
+    assert [quote.text for quote in chosen] == [
+        "Nobody who lives here has to obey:",
+        "- paint the boats blue\n- feed the herons",
+    ]
+
+
+def test_a_second_quote_stands_behind_the_lead_that_it_shares(encoder: PackagedEncoder) -> None:
+    rules = [f"- rule {i} of the lake, of the river and of the old stone bridge" for i in range(8)]
+    text = "\n".join(["Nobody has to obey:", "- paint the boats blue", *rules, "- feed the herons"])
+    evidence = find("What about the boats and the herons?", [text, "The sun shines."], encoder)
+    first, other, second = (
+        next(e for e in evidence if e.text == said)
+        for said in ("- paint the boats blue", "The sun shines.", "- feed the herons")
+    )
+    ranked = [replace(e, score=2.0 - 0.01 * i) for i, e in enumerate((first, other, second))]
+    assert [quote.text for quote in choose(ranked)] == [
+        "Nobody has to obey:\n- paint the boats blue",
+        "- feed the herons",
+        "The sun shines.",
+    ]
+
+
+def test_what_no_answer_can_show_with_what_turns_it_is_no_evidence(encoder: PackagedEncoder) -> None:
+    middle = ", ".join(f"as the report on bridge number {i} of the river tells" for i in range(12))
+    text = f"It is not true, {middle}, that the mayor Ann Lee had stolen the relief money. The sun shines."
+    assert [e.text for e in find("Who stole the relief money?", [text], encoder)] == ["The sun shines."]
+
+
+def test_an_item_whose_introduction_is_in_another_passage_is_no_quote() -> None:
+    text = "- take the tablets with milk\n- drive a car\n\nThe sun shines."
+    above = replace(passage(text), heading="Leaflet > While you use the tablets, do not:")
+    assert [cut(above, unit.span) for unit in units_of(above)] == ["The sun shines."]
+
+
+def test_a_long_list_keeps_an_introduction_that_turns_it(encoder: PackagedEncoder) -> None:
+    text = "You must never do any of these things here:\n\n" + "\n".join(
+        f"- feed heron {i}, which is grey and old and likes to sleep near the water" for i in range(7)
+    )
+    chosen = choose(find("What must you never do here?", [text], encoder))
+    assert chosen[0].text.startswith("You must never do any of these things here:\n\n- feed heron 0")
+    assert all(quote.text.startswith("- ") for quote in chosen[1:])
+
+
+def test_an_item_is_not_cut_short_of_what_turns_it(encoder: PackagedEncoder) -> None:
+    text = "The rules are these:\n\n" + "\n".join(
+        f"- take {i} tablets a day, unless the doctor of the town or of the lake says something else" for i in range(7)
+    )
+    chosen = choose(find("Which rules are there?", [text], encoder))
+    assert all("unless" in quote.text for quote in chosen if "- take" in quote.text)
+
+
+def test_the_checker_sees_what_turns_a_sentence(encoder: PackagedEncoder) -> None:
+    vector = encoder.documents(["Take the tablets with alcohol."])[0]
+    seen = [e.text for e in EvidenceFinder(encoder).against(vector, [passage(LEAFLET)])]
+    assert not any("alcohol" in text and "do not" not in text for text in seen)
+    assert "No, never." in seen  # what answers says so alone, or nothing
 
 
 def test_a_rule_between_paragraphs_is_no_evidence() -> None:

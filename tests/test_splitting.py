@@ -467,3 +467,31 @@ def test_each_page_opens_a_passage() -> None:
 def test_only_some_media_types_have_headings() -> None:
     assert [c.heading for c in chunks("# A\n\ntext", "text/html")] == ["A"]
     assert [c.heading for c in chunks("# A\n\ntext", "application/pdf")] == [""]
+
+
+@pytest.mark.parametrize("answer", ["No, never. They may not.", "- No\n- Never"])
+def test_a_question_stays_with_its_answer(answer: str) -> None:
+    before = "The tablets are white and round and old and are made by Ann Lee in York. " * 4
+    text = f"{before}May children take the tablets?\n\n{answer} {'They are not for them. ' * 4}"
+    asked, answered = text.index("May"), text.index(answer)
+    assert any(chunk.start <= asked and answered + 4 <= chunk.end for chunk in chunks(text, max_words=60))
+
+
+def test_what_is_taken_back_stays_with_what_takes_it_back() -> None:
+    text = "The tablets are white and round and old and are made by Ann Lee. " * 6 + "That is a myth."
+    cut = [text[chunk.start : chunk.end] for chunk in chunks(text, max_words=78)]
+    assert cut[-1] == "The tablets are white and round and old and are made by Ann Lee. That is a myth."
+
+
+def test_a_list_that_goes_on_in_another_passage_keeps_an_introduction_that_turns_it() -> None:
+    items = "\n".join(f"- take {i} tablets with milk. It is white" for i in range(30))
+    text = f"You may walk.\n\nWhile you drive, do not:\n\n{items}\n\nYou may sing. {'You may walk. ' * 30}"
+    cut = chunks(text, max_words=50)
+    inside = [
+        chunk for chunk in cut if chunk.start > text.index("- take 0") and "tablets" in text[chunk.start : chunk.end]
+    ]
+    assert len(inside) > 1
+    assert {chunk.heading for chunk in inside} == {"While you drive, do not:"}
+    assert cut[-1].heading == ""
+    plain = chunks(text.replace("While you drive, do not:", "These are here:"), max_words=50)
+    assert {chunk.heading for chunk in plain} == {""}

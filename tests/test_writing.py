@@ -83,6 +83,7 @@ def test_anything_but_a_copy_leaves_the_quotes_to_answer(encoder: PackagedEncode
         ("It fell by -5 °C, or 9 %, at $ 3.", "It fell by -5 °C, or 9, at $ 3."),
         ("He met the “expert”.", "He met the expert."),
         ("He met her.", "He met her. He met her. He met"),
+        ("Never:\n- meet her", "Meet her, never."),
     ],
 )
 def test_no_copy(quote: str, reply: str) -> None:

@@ -1,0 +1,48 @@
+"""Words that turn what other words say: it is denied, doubted, told by somebody, or holds only under a condition.
+
+Closed classes of English, folded as `terms.words` gives them, with the forms in which people use them. A quote that has
+lost one of these says something else than its document, and so does a claim.
+"""
+
+from __future__ import annotations
+
+from .sentences import word_set
+
+NEGATIONS = word_set(
+    "not no never none nobody nothing nowhere neither nor without cannot cant isnt arent wasnt werent aint dont doesnt"
+    " didnt hasnt havent hadnt wont wouldnt couldnt shouldnt mustnt neednt maynt mightnt shant hardly barely scarcely"
+    " fail fails failed refuse refuses refused lack lacks lacked"
+)
+PROHIBITIONS = word_set(
+    "avoid avoids avoided avoiding forbid forbids forbidden forbade prohibit prohibits prohibited prohibiting"
+    " prohibition banned bans refrain abstain beware disallow disallowed illegal unlawful"
+)
+CONDITIONS = word_set("if unless whether provided providing suppose supposing assuming lest otherwise")
+# Of a list's introduction they say when its items hold. In a story they only tell when something was.
+CIRCUMSTANCES = word_set("when whenever while until till once before after during only")
+EXCEPTIONS = word_set("except excepting excepted exception exceptions exclude excludes excluded excluding unlike apart")
+DOUBTS = word_set(
+    "may might could possibly perhaps maybe probably likely unlikely reportedly allegedly supposedly apparently"
+    " presumably potentially purportedly seemingly alleged supposed suspected doubt doubts doubted doubtful uncertain"
+    " unclear unproven unconfirmed seem seems seemed appears hypothetical"
+)
+TELLING = word_set(
+    "say says said saying tell tells told claim claims claimed claiming argue argues argued arguing allege alleges"
+    " alleged alleging allegation allegations assert asserts asserted insist insists insisted contend contends"
+    " contended declare declares declared announce announces announced stated believe believes believed belief"
+    " beliefs think thinks thought suggest suggests suggested propose proposes proposed predict predicts predicted"
+    " speculate speculates speculated assume assumes assumed suspect suspects imagine imagines imagined pretend"
+    " pretends pretended deny denies denied rumour rumours rumoured rumor rumors rumored accuse accuses accused"
+    " reported according warn warns warned hope hopes hoped fear fears feared"
+)
+FALSEHOODS = word_set(
+    "false falsely untrue wrong wrongly incorrect incorrectly mistaken mistakenly inaccurate misleading myth myths lie"
+    " lies lied hoax hoaxes fake faked fabricated fabrication invented misconception misconceptions fallacy fallacies"
+    " debunked disproved disproven refuted retracted withdrawn outdated obsolete superseded"
+)
+# Behind a negation, what is said of something false: "not true", "never happened".
+TRUTHS = word_set(
+    "true truth correct right accurate valid case proven proved confirmed verified substantiated happened"
+)
+
+OPERATORS = NEGATIONS | PROHIBITIONS | CONDITIONS | EXCEPTIONS | DOUBTS | TELLING | FALSEHOODS
