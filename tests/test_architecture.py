@@ -29,7 +29,7 @@ PUBLIC = """
 # From the bottom up (DESIGN §3): a module may import from the rows above its own, never from its own row or below.
 LAYERS = [
     {"types", "errors"},
-    {"foreign", "layout"},
+    {"foreign", "layout", "settingsfile"},
     {"settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
     {"embedded"},
     {"clauses", "spelling", "answertype", "dictation", "rewording"},
