@@ -19,7 +19,8 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_valid
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .errors import QuestionInvalid, SettingsError
-from .settingsfile import SETTINGS_FILE, SettingsFile
+from .settingsfile import SETTINGS_FILE as SETTINGS_FILE
+from .settingsfile import SettingsFile
 
 EMBEDDED_LLM = "embedded"
 NO_LLM = "none"

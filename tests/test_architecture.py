@@ -31,7 +31,7 @@ LAYERS = [
     {"types", "errors"},
     {"foreign", "layout", "settingsfile"},
     {"settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
-    {"embedded"},
+    {"address", "embedded"},
     {"clauses", "spelling", "answertype", "dictation", "rewording"},
     {"prompts", "embedding", "llm", "conversation", "schema"},
     {"templates"},
