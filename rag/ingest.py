@@ -210,12 +210,16 @@ class Ingester:
         read = {f"{root}/{source}" for home, source in seen if home == root}
         doubled = [d for (home, _), d in stored.items() if home != root and _full_name(d) in read]
         self._store.remove([d.id for d in doubled])
-        if prune and (path.is_dir() or _is_collection(path)) and (root, None) not in spared:
-            unread = {f"{home}/{source}" for home, source in spared}
-            kept = seen | spared | {(d.root, d.source) for d in doubled}
-            gone = [d for key, d in stored.items() if key not in kept and (d.root, None) not in spared]
-            listed = {self._root(file) for file in listing.files}
-            self._prune([d for d in gone if _full_name(d) not in unread and _is_gone(d, path, root, listed)], ledger)
+        if prune and (path.is_dir() or _is_collection(path)):
+            if (root, None) in spared:  # what is gone cannot be told; what an ignore file names can
+                gone = [d for (home, source), d in stored.items() if home == root and listing.is_ignored(path / source)]
+            else:
+                unread = {f"{home}/{source}" for home, source in spared}
+                kept = seen | spared | {(d.root, d.source) for d in doubled}
+                left = [d for key, d in stored.items() if key not in kept and (d.root, None) not in spared]
+                listed = {self._root(file) for file in listing.files}
+                gone = [d for d in left if _full_name(d) not in unread and _is_gone(d, path, root, listed)]
+            self._prune(gone, ledger)
         unread_roots = {home for home, source in spared if source is None}
         doubtful = any(key in spared or any(_belongs(key[0], home) for home in unread_roots) for key in stored)
         if (path.is_dir() or root == self._root(path)) and not doubtful:

@@ -334,11 +334,32 @@ def test_a_ragignore_with_odd_brackets_means_what_it_says(place: Place) -> None:
     assert place.ingester.ingest_default().added == ("b.txt",)
 
 
-def test_a_ragignore_with_an_impossible_range_is_reported(place: Place) -> None:
+@pytest.mark.parametrize("line", ["!", "\\", "[z-a]*", "[z-a]", "! "])
+def test_a_line_of_a_ragignore_that_is_no_pattern_is_reported_by_its_number(place: Place, line: str) -> None:
     place.write("draft.txt", "A draft.")
-    place.write(".ragignore", "[z-a]\n")
+    place.write(".ragignore", f"\n\n{line}\n!\n")
     (failure,) = place.ingester.ingest_default().failed
     assert failure.source == ".ragignore"
+    assert failure.reason.startswith(
+        f"line 3: '{line.strip()}' is no pattern; correct it, as in .gitignore; until then "
+    )
+    assert place.sources() == []
+
+
+def test_what_the_other_lines_of_a_wrong_ragignore_name_leaves_the_index_and_the_rest_stays(place: Place) -> None:
+    for name in ("s.txt", "kept.txt", "sub/t.txt", "sub/kept.txt", "other/u.txt"):
+        place.write(name, f"Text of {name}.")
+    place.ingester.ingest_default()
+    place.write(".ragignore", "u.txt\n")
+    place.write("sub/.ragignore", "t.txt\n!\n")
+    place.write("sub/new.txt", "New.")
+    assert place.ingester.ingest_default().removed == ("other/u.txt", "sub/t.txt")
+    place.write(".ragignore", "s.txt\n!\n")
+    report = place.ingester.ingest_default()
+    assert [failure.source for failure in report.failed] == [".ragignore"]
+    assert "what was indexed from there stays; only what other lines name is pruned" in report.failed[0].reason
+    assert report.removed == ("s.txt",)
+    assert place.sources() == ["kept.txt", "sub/kept.txt"]
 
 
 def test_a_ragignore_that_cannot_be_read_is_reported_and_nothing_is_removed(place: Place) -> None:
@@ -347,7 +368,7 @@ def test_a_ragignore_that_cannot_be_read_is_reported_and_nothing_is_removed(plac
     (place.folder / ".ragignore").write_bytes(b"caf\xe9\n")
     (failure,) = place.ingester.ingest_default().failed
     assert failure.source == ".ragignore"
-    assert "UTF-8" in failure.reason
+    assert failure.reason.startswith("it is not in UTF-8; write it in UTF-8; until then nothing in its folder is read")
     assert place.sources() == ["draft.txt"]
 
 
@@ -489,16 +510,34 @@ def test_an_index_that_was_handed_over_is_compared_with_the_files(tmp_path: Path
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-@pytest.mark.parametrize("kind", ["a pipe", "a link to another folder", "a link to nothing"])
-def test_a_ragignore_that_is_no_file_of_the_folder_is_not_opened(place: Place, tmp_path: Path, kind: str) -> None:
-    place.write("a.txt", "Alpha.")
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("a pipe", "it is a pipe; put a file of this name there"),
+        ("a folder", "it is a folder; put a file of this name there"),
+        ("a link to a folder", "it is a folder; put a file of this name there"),
+        ("a link to another folder", "it is a link that leaves the folder"),
+        ("a link to nothing", "it is a link to nothing"),
+        ("a link to itself", "it cannot be read (Too many levels of symbolic links)"),
+    ],
+)
+def test_a_ragignore_that_is_no_file_of_the_folder_is_not_opened(
+    place: Place, tmp_path: Path, kind: str, told: str
+) -> None:
+    place.write("sub/a.txt", "Alpha.")
     ignore = place.folder / ".ragignore"
     (tmp_path / "outside").write_text("a.txt")
     if kind == "a pipe":
         os.mkfifo(ignore)
+    elif kind == "a folder":
+        ignore.mkdir()
     else:
-        ignore.symlink_to(tmp_path / ("outside" if "folder" in kind else "nowhere"))
-    assert [failure.source for failure in place.ingester.ingest_default().failed] == [".ragignore"]
+        targets = {"a folder": "sub", "another folder": tmp_path / "outside", "nothing": "nowhere", "itself": ignore}
+        ignore.symlink_to(targets[kind.removeprefix("a link to ")])
+    (failure,) = place.ingester.ingest_default().failed
+    assert failure.source == ".ragignore"
+    assert failure.reason.startswith(told)
+    assert "until then nothing in its folder is read" in failure.reason
     assert place.sources() == []
 
 
