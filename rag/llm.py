@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 from .address import address
 from .embedded import NAME as EMBEDDED_NAME
-from .embedded import embedded_weights, share, stop_all, unshare
+from .embedded import embedded_weights, not_there, share, stop_all, unshare
 from .errors import LLMUnavailable, ModelMissing, SettingsError
 from .formats import storable
 from .settings import EMBEDDED_LLM, NO_LLM, SETTINGS_FILE, Settings, shown_address
@@ -505,7 +505,7 @@ def _secrets(settings: Settings) -> list[str]:
 def _embedded_writer(settings: Settings) -> Writer:
     weights = embedded_weights(settings)
     if weights is None:
-        raise ModelMissing(f"the weights of {EMBEDDED_NAME} are not in {settings.cache_dir}; run 'rag models pull'")
+        raise ModelMissing(not_there(settings))
     server = share(weights)
 
     def speak(prompt: _Prompt, request: _Request) -> _Text:
