@@ -6,16 +6,23 @@ import os
 import shutil
 from collections.abc import Callable
 
-from .errors import DocumentsNotFound, LLMUnavailable, RagError
-from .settings import Settings
+from .errors import DocumentsNotFound, LLMUnavailable, RagError, SettingsError
+from .settings import Settings, unknown_variables
 
 Check = Callable[[Settings], str]
 
 _LEAST_FREE_BYTES = 500_000_000
 
 
-def documents(settings: Settings) -> str:
+def variables(settings: Settings) -> str:
     """Return what was found. Like every check here, raise RagError, which ends with the cure, for a problem."""
+    if unknown := unknown_variables():
+        raise SettingsError("; ".join(unknown))
+    return "every RAG_ variable is a setting"
+
+
+def documents(settings: Settings) -> str:
+    """Look for the documents folder."""
     folder = settings.documents.expanduser()
     if not folder.exists():
         raise DocumentsNotFound(f"{folder} does not exist; create it, or set RAG_DOCUMENTS to another folder")
@@ -52,7 +59,7 @@ def index(settings: Settings) -> str:
     from .embedding import open_encoder
     from .store import Store
 
-    if not (settings.index_dir / "index.db").exists():
+    if not Store.exists(settings.index_dir):
         return f"there is none in {settings.index_dir} yet; the first question makes it"
     encoder = open_encoder(settings)
     fingerprint = index_fingerprint(settings, encoder)
@@ -68,6 +75,8 @@ def language_model(settings: Settings) -> str:
 
     writer = open_writer(settings)
     if writer is None:
+        if settings.llm_base_url:
+            return "none is set, so nobody asks llm_base_url; set llm (RAG_LLM) to a model's name there"
         return "none is set; answers are quotes"
     writer.test()
     writer.close()
@@ -90,6 +99,7 @@ def disk(settings: Settings) -> str:
 
 
 CHECKS: dict[str, Check] = {
+    "settings": variables,
     "documents": documents,
     "embedding": embedding,
     "reader": reader,

@@ -17,7 +17,10 @@ from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 from .types import Failure
 
 IGNORE_FILE = ".ragignore"
-_UNTIL_THEN = "until then nothing in its folder is read, and what was indexed from there stays; only what other lines name is pruned"
+_UNTIL_THEN = (
+    "until then nothing in its folder is read, and what was indexed from there stays; "
+    "only what other lines name is pruned"
+)
 _SHOWN = 60  # characters of a line
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 _STAR, _FOLDERS_FIRST, _FOLDERS = "[^/]*", "^(?:.+/)?", "(?:/.+)?"  # "*", "**/" in front, "/**" between, of pathspec
