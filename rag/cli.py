@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 
 from .errors import ModelDownloadFailed, QuestionInvalid, RagError
 from .progress import progress
-from .terminal import Screen, WarningLines, complain, print_json, typed_lines, waiting
+from .terminal import Screen, WarningLines, complain, one_line, print_json, typed_lines, waiting
 from .types import Answer, Listed, Message, SearchMode
 
 if TYPE_CHECKING:
@@ -436,6 +436,8 @@ def doctor(context: typer.Context) -> None:
         except RagError as error:
             healthy = False
             screen.line(("problem  ", "bold red"), f"{name}: {error}")
+            for note in getattr(error, "__notes__", ()):
+                screen.line(one_line(note), indent=9)
     raise typer.Exit(OK if healthy else ENVIRONMENT)
 
 
@@ -473,7 +475,7 @@ def _settings_alone(context: typer.Context, **fixed: str) -> Settings:
 
 @contextmanager
 def _opened(settings: Settings, *, to_ask: bool = False) -> Iterator[Assistant]:
-    with progress("opening the index") as report:
+    with _warning_lines.summed_up(), progress("opening the index") as report:
         if to_ask:
             from .reading import prepare
 

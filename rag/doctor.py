@@ -6,8 +6,10 @@ import os
 import shutil
 from collections.abc import Callable
 
-from .errors import DocumentsNotFound, LLMUnavailable, RagError, SettingsError
+from .errors import DocumentsNotFound, DocumentUnreadable, LLMUnavailable, RagError, SettingsError
+from .scan import told, unreadable
 from .settings import Settings, unknown_variables
+from .store import Store
 
 Check = Callable[[Settings], str]
 
@@ -55,18 +57,47 @@ def reader(settings: Settings) -> str:
 
 def index(settings: Settings) -> str:
     """Read the whole index, if there is one: a check makes none."""
-    from .assistant import index_fingerprint
-    from .embedding import open_encoder
-    from .store import Store
-
     if not Store.exists(settings.index_dir):
         return f"there is none in {settings.index_dir} yet; the first question makes it"
-    encoder = open_encoder(settings)
-    fingerprint = index_fingerprint(settings, encoder)
-    with Store.open(settings.index_dir, fingerprint=fingerprint, dimension=encoder.dimension) as store:
+    with _opened(settings) as store:
         store.verify()
         documents, passages = store.count()
     return f"{documents:,} documents and {passages:,} passages in {settings.index_dir} agree with each other"
+
+
+def files(settings: Settings) -> str:
+    """Read what is new or changed in the documents folder, all of it where there is no index; each failure is a note.
+
+    Where the folder or the index is broken, their own checks say so.
+    """
+    if not settings.documents.expanduser().exists():
+        return "there are none"
+    if failures := unreadable(settings, _hashes(settings)):
+        files = "1 file or folder" if len(failures) == 1 else f"{len(failures):,} files, folders or lines of files"
+        problem = DocumentUnreadable(f"{files} cannot be read; mend or remove what is listed here")
+        for failure in failures:
+            problem.add_note(told(failure))
+        raise problem
+    return f"all in {settings.documents} can be read"
+
+
+def _hashes(settings: Settings) -> dict[tuple[str, str], str]:
+    """What the index was made of; nothing where there is none that can be read."""
+    try:
+        if not Store.exists(settings.index_dir):
+            return {}
+        with _opened(settings) as store:
+            return {(document.root, document.source): document.sha256 for document in store.documents()}
+    except RagError:
+        return {}
+
+
+def _opened(settings: Settings) -> Store:
+    from .assistant import index_fingerprint
+    from .embedding import open_encoder
+
+    encoder = open_encoder(settings)
+    return Store.open(settings.index_dir, fingerprint=index_fingerprint(settings, encoder), dimension=encoder.dimension)
 
 
 def language_model(settings: Settings) -> str:
@@ -104,6 +135,7 @@ CHECKS: dict[str, Check] = {
     "embedding": embedding,
     "reader": reader,
     "index": index,
+    "files": files,
     "llm": language_model,
     "disk": disk,
 }

@@ -39,7 +39,7 @@ LAYERS = [
     {"documents", "folders", "fulltext", "database"},
     {"rows", "worker"},
     {"nearest", "sandbox", "integrity"},
-    {"vectors"},
+    {"vectors", "scan"},
     {"store"},
     {"pipeline", "reading"},
     {"ingest", "retrieval"},

@@ -299,16 +299,46 @@ def test_an_index_made_with_another_model_is_named_and_can_be_rebuilt(folder: Pa
     assert "Ada Lovelace" in rag(*options, "ask", "Who is the keeper of Herbert?").stdout
 
 
-def test_files_that_cannot_be_read_are_warnings_and_the_others_answer(folder: Path) -> None:
+def test_a_file_that_cannot_be_read_is_a_warning_and_the_others_answer(folder: Path) -> None:
     (folder / "binary.txt").write_bytes(bytes(range(256)) * 20)
-    unreadable = folder / "unreadable.txt"
-    unreadable.write_text("Nobody may read this.")
-    unreadable.chmod(0)
-    bad = ["binary.txt", "unreadable.txt"] if not os.access(unreadable, os.R_OK) else ["binary.txt"]  # root reads all
     result = rag(*quoting(folder), "ask", "Who is the keeper of Herbert?")
     assert result.exit_code == 0
     assert "Ada Lovelace" in result.stdout
-    assert [line.split()[:3] for line in result.stderr.splitlines()] == [["rag:", "warning:", name] for name in bad]
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("rag: warning: binary.txt ")
+
+
+def test_many_files_that_cannot_be_read_are_one_line_and_doctor_lists_them(folder: Path) -> None:
+    names = [f"{number}.txt" for number in range(7)]
+    for name in names:
+        (folder / name).write_bytes(bytes(range(256)) * 20)
+    told = "rag: warning: 7 files cannot be read; 'rag doctor' lists them\n"
+    for indexed in (False, True):
+        checked = rag(*quoting(folder), "doctor")
+        assert checked.exit_code == 3
+        problem, *listed = [line for line in checked.stdout.splitlines() if not line.startswith("ok")]
+        assert problem == (
+            "problem  files: 7 files, folders or lines of files cannot be read; mend or remove what is listed here"
+        )
+        assert [line.split()[0] for line in listed] == names
+        assert indexed == (folder.parent / "index").exists()
+        for command in (["ask", "Who is the keeper of Herbert?"], ["documents"]):
+            result = rag(*quoting(folder), *command)
+            assert (result.exit_code, result.stderr) == (0, told)
+    named = rag(*quoting(folder), "ingest", folder).stderr.splitlines()
+    assert named[0] == told.strip()
+    assert [line.split()[2] for line in named[1:]] == names
+
+
+def test_a_folder_that_is_not_read_is_named_among_many_files(folder: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (folder / name).touch()
+    (folder / "sub").mkdir()
+    (folder / "sub" / ".ragignore").write_text("!\n")
+    (folder / "lines.jsonl").write_text("no line\n")
+    first, second = rag(*quoting(folder), "documents").stderr.splitlines()
+    assert first.startswith("rag: warning: sub/.ragignore: line 1: '!' is no pattern; correct it")
+    assert second == "rag: warning: 3 files or lines of files cannot be read; 'rag doctor' lists them"
 
 
 # -- documents ---------------------------------------------------------------------------------------------------------
@@ -434,7 +464,7 @@ def test_doctor_finds_nothing_wrong_and_makes_no_index(folder: Path) -> None:
     result = rag(*quoting(folder), "doctor")
     assert result.exit_code == 0
     assert [line.split()[:2] for line in result.stdout.splitlines()] == [
-        ["ok", f"{name}:"] for name in ("settings", "documents", "embedding", "reader", "index", "llm", "disk")
+        ["ok", f"{name}:"] for name in ("settings", "documents", "embedding", "reader", "index", "files", "llm", "disk")
     ]
     assert not (folder.parent / "index").exists()
 

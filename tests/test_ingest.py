@@ -23,7 +23,7 @@ from rag.ingest import Ingester, Progress
 from rag.sandbox import Sandbox
 from rag.settings import Settings
 from rag.store import Store
-from rag.types import Document
+from rag.types import Document, Failure
 
 
 class LetterEncoder:
@@ -222,11 +222,24 @@ def test_progress_counts_up_to_the_end(place: Place) -> None:
     assert seen[-1].passages == place.store.count()[1] > 5
 
 
-def test_empty_files_are_documents_without_passages(place: Place) -> None:
+def test_files_without_words_are_documents_without_passages_and_empty_ones_are_reported(place: Place) -> None:
     place.write("empty.txt", "")
     place.write("blank.txt", " \n\n ")
-    assert place.ingester.ingest_default().added == ("blank.txt", "empty.txt")
-    assert place.store.count() == (2, 0)
+    report = place.ingester.ingest_default()
+    assert report.added == ("blank.txt",)
+    assert report.failed == (Failure("empty.txt", "empty.txt is empty; write into it, or move it away"),)
+    assert place.store.count() == (1, 0)
+
+
+@pytest.mark.parametrize("how", ["with its folder", "alone"])
+def test_words_that_were_deleted_from_a_file_leave_the_index(place: Place, how: str) -> None:
+    file = place.write("a.txt", "Alpha.")
+    place.write("b.txt", "Beta.")
+    place.ingester.ingest_default()
+    place.write("a.txt", "")
+    report = place.ingester.ingest_default() if how == "with its folder" else place.ingester.ingest([file])
+    assert (report.removed, [failure.source for failure in report.failed]) == (("a.txt",), ["a.txt"])
+    assert place.sources() == ["b.txt"]
 
 
 def test_a_file_of_the_folder_may_become_the_default_and_back(place: Place) -> None:
