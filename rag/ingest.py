@@ -1,7 +1,8 @@
 """Files, folders and collections → the store: what is new is added, what changed is replaced.
 
 Every document is compared by the hash of its content: unchanged ones cost a hash, renamed ones keep their
-passages. One that cannot be read is reported, keeps its older version in the index, and is tried again next time.
+passages. One that cannot be read is reported, keeps its older version in the index (unless it is empty now), and is
+tried again next time.
 """
 
 from __future__ import annotations
