@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 
 from .errors import ModelDownloadFailed, QuestionInvalid, RagError
 from .progress import progress
-from .terminal import Screen, WarningLines, complain, print_json, typed_lines, waiting
+from .terminal import Screen, WarningLines, complain, one_line, print_json, typed_lines, waiting
 from .types import UPLOADS_ROOT, Answer, Listed, Message, SearchMode
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def _in_one_line() -> Iterator[None]:
         try:
             yield
         finally:
-            if sys.stdout is not None:  # a service has none
-                sys.stdout.flush()  # here, where what cannot be written can still be met
+            sys.stdout.flush()  # here, where what cannot be written can still be met
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
@@ -110,11 +109,19 @@ Sources = Annotated[list[str] | None, typer.Option("--document", metavar="SOURCE
 
 def main() -> None:
     """Run the command line; the console script `rag`."""
+    _open_closed_streams()
     try:
         app(prog_name="rag")
     except SystemExit as ended:
         _leave(ended.code)
         raise
+
+
+def _open_closed_streams() -> None:
+    """Put nothing where a stream is closed ('>&-', a service): else the next file that is opened takes its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the process ends
 
 
 def _leave(code: object) -> None:
@@ -127,8 +134,7 @@ def _leave(code: object) -> None:
         return
     with suppress(OSError):
         for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
+            stream.flush()
         atexit._run_exitfuncs()
         os._exit(code)
 
@@ -331,6 +337,7 @@ def remove(context: typer.Context, source: Annotated[str, typer.Argument(metavar
     """
     settings = _settings(context, llm="none")
     with _opened(settings) as assistant:
+        _check_sources([source], assistant)
         assistant.remove(source)
     Screen().line(f"{source} is removed from the index")
     if (settings.documents / source).is_file():
@@ -423,7 +430,7 @@ def doctor(context: typer.Context) -> None:
     """
     from .doctor import CHECKS
 
-    settings = _settings(context)
+    settings = _settings_alone(context)  # one of the checks tells of variables that set nothing
     screen = Screen()
     healthy = True
     for name, check in CHECKS.items():
@@ -434,6 +441,8 @@ def doctor(context: typer.Context) -> None:
         except RagError as error:
             healthy = False
             screen.line(("problem  ", "bold red"), f"{name}: {error}")
+            for note in getattr(error, "__notes__", ()):
+                screen.line(one_line(note), indent=9)
     raise typer.Exit(OK if healthy else ENVIRONMENT)
 
 
@@ -456,6 +465,14 @@ def pull(context: typer.Context) -> None:
 
 
 def _settings(context: typer.Context, **fixed: str) -> Settings:
+    from .settings import unknown_variables
+
+    for line in unknown_variables():
+        complain(line)
+    return _settings_alone(context, **fixed)
+
+
+def _settings_alone(context: typer.Context, **fixed: str) -> Settings:
     from .settings import Settings
 
     return Settings(**{**context.obj, **fixed})
@@ -463,7 +480,7 @@ def _settings(context: typer.Context, **fixed: str) -> Settings:
 
 @contextmanager
 def _opened(settings: Settings, *, to_ask: bool = False) -> Iterator[Assistant]:
-    with progress("opening the index") as report:
+    with _warning_lines.summed_up(), progress("opening the index") as report:
         if to_ask:
             from .reading import prepare
 

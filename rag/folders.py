@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,20 +17,38 @@ from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 from .types import Failure
 
 IGNORE_FILE = ".ragignore"
+_UNTIL_THEN = (
+    "until then nothing in its folder is read, and what was indexed from there stays; "
+    "only what other lines name is pruned"
+)
+_SHOWN = 60  # characters of a line
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 _STAR, _FOLDERS_FIRST, _FOLDERS = "[^/]*", "^(?:.+/)?", "(?:/.+)?"  # "*", "**/" in front, "/**" between, of pathspec
-
-
-class Listing(NamedTuple):
-    """What is in a folder and below: files to read, in a stable order, what cannot be listed, other kinds of files."""
-
-    files: list[Path]
-    unlisted: list[Failure]
-    others: Counter[str]
 
 
 class _Ignored(NamedTuple):
     folder: Path
     patterns: GitIgnoreSpec
+
+
+class Listing(NamedTuple):
+    """What is in a folder and below: files to read, in a stable order, what cannot be listed, other kinds of files.
+
+    `rules` are those of all ignore files that were met, as far as they can be read.
+    """
+
+    files: list[Path]
+    unlisted: list[Failure]
+    others: Counter[str]
+    rules: Sequence[_Ignored] = ()
+
+    def is_ignored(self, path: Path) -> bool:
+        """Whether an ignore file names this path, which need not be there."""
+        return _is_ignored(path, [rule for rule in self.rules if path.is_relative_to(rule.folder)])
+
+
+class _Unusable(Exception):
+    """Why an ignore file, or a line of it, cannot be used; ends with the cure."""
 
 
 def list_files(folder: Path, known: Callable[[Path], bool]) -> Listing:
@@ -44,17 +63,16 @@ def list_files(folder: Path, known: Callable[[Path], bool]) -> Listing:
     found = []
     failures = []
     rules: list[_Ignored] = []
+    met: list[_Ignored] = []
     for parent, folders, names in os.walk(folder, onerror=errors.append):
         here = Path(parent)
         rules = [rule for rule in rules if here.is_relative_to(rule.folder)]
-        if IGNORE_FILE in names:
-            try:
-                rules.append(_Ignored(here, _patterns(here / IGNORE_FILE, root)))
-            except (OSError, ValueError, re.error) as error:
-                reason = (
-                    f"cannot be used ({type(error).__name__}); write it in UTF-8, one pattern a line as in .gitignore"
-                )
-                failures.append(Failure((here / IGNORE_FILE).relative_to(folder).as_posix(), reason))
+        if IGNORE_FILE in names or IGNORE_FILE in folders:
+            patterns, wrong = _patterns(here / IGNORE_FILE, root)
+            rules.append(_Ignored(here, patterns))
+            met.append(rules[-1])
+            if wrong:
+                failures.append(Failure((here / IGNORE_FILE).relative_to(folder).as_posix(), f"{wrong}; {_UNTIL_THEN}"))
                 folders[:] = []  # what it would have named must not be shown: nothing is read here
                 continue
         folders[:] = sorted(n for n in folders if not n.startswith(".") and not _is_ignored(here / n, rules, "/"))
@@ -69,7 +87,7 @@ def list_files(folder: Path, known: Callable[[Path], bool]) -> Listing:
             else:
                 others[path.suffix.lower() or "without suffix"] += 1
     failures += [Failure(str(e.filename), f"cannot be listed ({e.strerror}); allow reading it") for e in errors]
-    return Listing(found, failures, others)
+    return Listing(found, failures, others, met)
 
 
 class _Pattern(GitIgnoreSpecPattern):
@@ -103,13 +121,42 @@ def _stars(expression: str) -> str:
     return "".join([*found, *(f"{_STAR}{part}" for part in parts[-1:])])
 
 
-def _patterns(file: Path, root: Path) -> GitIgnoreSpec:
-    if not (file.is_file() and file.resolve().is_relative_to(root)):  # a pipe would never end, a link leads elsewhere
-        raise ValueError("no file of the folder")
+def _patterns(file: Path, root: Path) -> tuple[GitIgnoreSpec, str]:
+    """The patterns of an ignore file that can be used, and in words what cannot be, with its cure; "" if all can."""
+    try:
+        lines = _lines(file, root)
+    except _Unusable as error:
+        return GitIgnoreSpec([]), str(error)
+    patterns = []
+    wrong = ""
+    for number, line in enumerate(lines, 1):
+        try:
+            patterns += [_pattern(line)] if line else []
+        except (ValueError, re.error):
+            wrong = wrong or f"line {number}: '{line.strip()[:_SHOWN]}' is no pattern; correct it, as in .gitignore"
+    return GitIgnoreSpec(patterns, backend="simple"), wrong
+
+
+def _lines(file: Path, root: Path) -> list[str]:
+    try:
+        kind = stat.S_IFMT(file.stat().st_mode)
+        if not file.resolve().is_relative_to(root):
+            raise _Unusable("it is a link that leaves the folder; put the file itself there")
+        if kind != stat.S_IFREG:  # a pipe would never end
+            raise _Unusable(f"it is {_KINDS.get(kind, 'no file')}; put a file of this name there, or move it away")
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise _Unusable("it is a link to nothing; put the file itself there") from error
+    except OSError as error:
+        raise _Unusable(f"it cannot be read ({error.strerror or error}); allow reading it") from error
+    except UnicodeDecodeError as error:
+        raise _Unusable("it is not in UTF-8; write it in UTF-8") from error
+
+
+def _pattern(line: str) -> _Pattern:
     # "simple" is Python's own `re`: others do not know all of what we write.
-    lines = file.read_text(encoding="utf-8-sig").splitlines()
     with warnings.catch_warnings(action="ignore", category=FutureWarning):  # "[[a]" may mean more to a later `re`
-        return GitIgnoreSpec.from_lines(lines, _Pattern, backend="simple")
+        return _Pattern(line)
 
 
 def _is_ignored(path: Path, rules: list[_Ignored], ending: str = "") -> bool:

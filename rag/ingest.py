@@ -1,24 +1,23 @@
 """Files, folders and collections → the store: what is new is added, what changed is replaced.
 
 Every document is compared by the hash of its content: unchanged ones cost a hash, renamed ones keep their
-passages. One that cannot be read is reported, keeps its older version in the index, and is tried again next time.
+passages. One that cannot be read is reported, keeps its older version in the index (unless it is empty now), and is
+tried again next time.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
-from .documents import COLLECTION_SUFFIX, READERS_VERSION, SUFFIXES, count_lines, file_hash, read_collection
+from .documents import COLLECTION_SUFFIX, READERS_VERSION, count_lines
 from .embedding import Encoder
-from .errors import DocumentsNotFound, DocumentUnreadable
-from .folders import Listing, list_files
+from .errors import DocumentsNotFound
 from .pipeline import BATCH_PASSAGES, Pipeline
 from .sandbox import Sandbox
+from .scan import Same, Unread, is_collection, listing_of, read_listed, root_name, told
 from .settings import Settings
 from .splitting import chunks
 from .store import Store
@@ -40,24 +39,6 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
-
-
-class _Same(NamedTuple):
-    """A file whose bytes are those that the index was made of."""
-
-    root: str
-    source: str
-
-
-class _Unread(NamedTuple):
-    """Something that could not be read: one document, or (source None) something of the whole root.
-
-    What cannot be read is not gone: it is never pruned.
-    """
-
-    root: str
-    source: str | None
-    failure: Failure
 
 
 @dataclass
@@ -167,8 +148,8 @@ class Ingester:
         self, path: Path, root: str, ledger: _Ledger, pipeline: Pipeline, prune: bool, report: Report | None
     ) -> None:
         stored = {(d.root, d.source): d for d in self._store.documents_in(root)}
-        listing = list_files(path, _is_known) if path.is_dir() else Listing([path], [], Counter())
-        ledger.total += sum(count_lines(file) if _is_collection(file) else 1 for file in listing.files)
+        listing = listing_of(path)
+        ledger.total += sum(count_lines(file) if is_collection(file) else 1 for file in listing.files)
         readers = f"readers {root}"
         made_by = f"{READERS_VERSION} {self._store.place()}"
         current = self._store.meta(readers) == made_by
@@ -178,16 +159,18 @@ class Ingester:
         spared: set[tuple[str, str | None]] = set()
         batch: list[tuple[Document, list[Chunk]]] = []
         waiting = 0
-        for item in self._read(path, root, listing, hashes):
-            if isinstance(item, _Unread):
+        for item in read_listed(path, root, listing, hashes, self._settings, self._sandbox):
+            if isinstance(item, Unread):
                 ledger.failed.append(item.failure)
-                logger.warning("%s", _told(item.failure))
+                logger.warning("%s", told(item.failure), extra={"unread": item.kind})
                 spared.add((item.root, item.source))
+                if item.kind == "empty" and (emptied := stored.get((item.root, str(item.source)))):
+                    self._prune([emptied], ledger)  # its words are in the file no more
                 continue
             key = (item.root, item.source)
             seen.add(key)
             old = stored.get(key)
-            if isinstance(item, _Same) or (old is not None and self._is_same(old, item, current)):
+            if isinstance(item, Same) or (old is not None and self._is_same(old, item, current)):
                 ledger.unchanged.append(item.source)
             elif old is None and (before := moved.to(item)) is not None and self._same_text(before, item):
                 self._store.rename(before.id, item)
@@ -210,12 +193,16 @@ class Ingester:
         read = {f"{root}/{source}" for home, source in seen if home == root}
         doubled = [d for (home, _), d in stored.items() if home != root and _full_name(d) in read]
         self._store.remove([d.id for d in doubled])
-        if prune and (path.is_dir() or _is_collection(path)) and (root, None) not in spared:
-            unread = {f"{home}/{source}" for home, source in spared}
-            kept = seen | spared | {(d.root, d.source) for d in doubled}
-            gone = [d for key, d in stored.items() if key not in kept and (d.root, None) not in spared]
-            listed = {self._root(file) for file in listing.files}
-            self._prune([d for d in gone if _full_name(d) not in unread and _is_gone(d, path, root, listed)], ledger)
+        if prune and (path.is_dir() or is_collection(path)):
+            if (root, None) in spared:  # what is gone cannot be told; what an ignore file names can
+                gone = [d for (home, source), d in stored.items() if home == root and listing.is_ignored(path / source)]
+            else:
+                unread = {f"{home}/{source}" for home, source in spared}
+                kept = seen | spared | {(d.root, d.source) for d in doubled}
+                left = [d for key, d in stored.items() if key not in kept and (d.root, None) not in spared]
+                listed = {self._root(file) for file in listing.files}
+                gone = [d for d in left if _full_name(d) not in unread and _is_gone(d, path, root, listed)]
+            self._prune(gone, ledger)
         unread_roots = {home for home, source in spared if source is None}
         doubtful = any(key in spared or any(_belongs(key[0], home) for home in unread_roots) for key in stored)
         if (path.is_dir() or root == self._root(path)) and not doubtful:
@@ -243,36 +230,6 @@ class Ingester:
             self._store.remove([document.id for document in gone])
             ledger.removed += [document.source for document in gone]
 
-    def _read(
-        self, path: Path, root: str, listing: Listing, hashes: Mapping[tuple[str, str], str]
-    ) -> Iterator[Document | _Same | _Unread]:
-        limit = int(self._settings.file_megabytes * 1_000_000)
-        if listing.others and not listing.files:
-            kinds = ", ".join(f"{n} {suffix}" for suffix, n in listing.others.most_common(5))
-            logger.warning("%s: nothing in it can be read (%s); convert the files to .pdf, .txt or .md", path, kinds)
-        yield from (_Unread(root, None, failure) for failure in listing.unlisted)
-        for file in listing.files:
-            source = file.relative_to(path).as_posix() if path.is_dir() else file.name
-            if (shown := source.encode("utf-8", "replace").decode()) != source:
-                yield _Unread(root, shown, Failure(shown, "its name is not UTF-8; rename it"))
-                continue
-            if not _is_collection(file):
-                try:
-                    known = hashes.get((root, source))
-                    if known is not None and file_hash(file, source, limit) == known:
-                        yield _Same(root, source)
-                    else:
-                        yield self._sandbox.read(file, root=root, source=source)
-                except DocumentUnreadable as error:
-                    yield _Unread(root, source, Failure(source, str(error)))
-                continue
-            collection = self._root(file)
-            try:
-                for item in read_collection(file, root=collection, max_bytes=limit):
-                    yield _Unread(collection, None, item) if isinstance(item, Failure) else item
-            except DocumentUnreadable as error:
-                yield _Unread(collection, None, Failure(source, str(error)))
-
     def _home(self, path: Path) -> str:
         """The root of what is at `path`: a folder, a collection, or a file by itself — unless its folder is indexed."""
         folder = self._root(path.parent)
@@ -282,12 +239,7 @@ class Ingester:
         return any(document.root == root for document in self._store.documents_called(source))
 
     def _root(self, path: Path) -> str:
-        """The name of a root: "./…" relative to the folder around the index where it can be, so that both may move."""
-        base = self._settings.index_dir.resolve().parent
-        resolved = path.resolve()
-        if not resolved.is_relative_to(base):
-            return resolved.as_posix()
-        return "/".join((".", *resolved.relative_to(base).parts))
+        return root_name(path, self._settings)
 
 
 def _exists(path: Path) -> bool:
@@ -323,20 +275,6 @@ def _may_be_there(path: Path) -> bool:
     except OSError:
         return True
     return True
-
-
-def _told(failure: Failure) -> str:
-    """A failure in one line that names the file once."""
-    named = failure.reason.startswith(failure.source)
-    return failure.reason if named else f"{failure.source}: {failure.reason}"
-
-
-def _is_known(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES or _is_collection(path)
-
-
-def _is_collection(path: Path) -> bool:
-    return path.suffix.lower() == COLLECTION_SUFFIX and not path.is_dir()
 
 
 def _belongs(root: str, of: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import base64
+import logging
 import socket
 import threading
 import time
@@ -20,17 +21,22 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from .address import address
 from .embedded import NAME as EMBEDDED_NAME
-from .embedded import embedded_weights, share, stop_all, unshare
+from .embedded import embedded_weights, not_there, share, stop_all, unshare
 from .errors import LLMUnavailable, ModelMissing, SettingsError
 from .formats import storable
-from .settings import EMBEDDED_LLM, NO_LLM, Settings, shown_address
+from .settings import EMBEDDED_LLM, NO_LLM, SETTINGS_FILE, Settings, shown_address
 from .types import LLMOutcome
 
 if TYPE_CHECKING:
     import httpx
 
+logger = logging.getLogger(__name__)
+
 _OR_QUOTES = "or set llm to 'none' to be answered in quotes"
+_REFUSED = ("refused the key", "set llm_api_key (RAG_LLM_API_KEY) to a valid one")  # what happened, and the cure
+_ASKED_FOR_KEY = ("asks for a key, none is set", "set llm_api_key (RAG_LLM_API_KEY) to one")
 _SHOWN = 300  # characters of what an endpoint says for an error
 _SHOWN_FROM = 10_000  # taken from its first ones, where much of it is blank
 
@@ -52,6 +58,7 @@ class Writer:
         capable: bool = True,
         host: str = "",
         cure: str = f"try again, {_OR_QUOTES}",
+        sends_key: bool = True,
         on_close: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
@@ -62,6 +69,7 @@ class Writer:
         self._settings = settings
         self._speak = speak
         self._cure = cure
+        self._refused = _REFUSED if sends_key else _ASKED_FOR_KEY
         self._on_close = on_close
         self._closed = threading.Lock()  # taken once, for good
         self._testing = threading.Lock()
@@ -107,7 +115,7 @@ class Writer:
 
     def unavailable(self, error: Exception) -> LLMUnavailable:
         """What any error of any LLM means, in one line with a cure, without what is secret."""
-        return _unavailable(error, self.name, _secrets(self._settings), self._cure)
+        return _unavailable(error, self.name, _secrets(self._settings), self._cure, self._refused)
 
     def close(self) -> None:
         """End the replies under way and give the embedded server back; its last user stops it."""
@@ -346,7 +354,9 @@ def _hidden(pieces: _Text, secrets: Sequence[str]) -> _Text:
     yield held
 
 
-def _unavailable(error: Exception, name: str, secrets: Sequence[str], cure: str) -> LLMUnavailable:
+def _unavailable(
+    error: Exception, name: str, secrets: Sequence[str], cure: str, refused: tuple[str, str]
+) -> LLMUnavailable:
     """Translate any error of any LLM into one line with a cure, what is secret left out."""
     # openai's errors wrap httpx's, which wrap httpcore's, which wrap the socket's. The chain is read, not the
     # types imported: so the LLM objects of other makers are understood too.
@@ -355,7 +365,7 @@ def _unavailable(error: Exception, name: str, secrets: Sequence[str], cure: str)
         chain.append(cause)
     status = getattr(error, "status_code", None)
     if status in (401, 403):
-        what, cure = f"refused the key ({status})", "set llm_api_key (RAG_LLM_API_KEY) to a valid one"
+        what, cure = f"{refused[0]} ({status})", refused[1]
     elif isinstance(status, int):
         what = f"answered {status} ({_detail(error)})"
         cure = f"ask again later, {_OR_QUOTES}" if status == 429 else cure
@@ -424,40 +434,25 @@ class _Endpoint:
 
 
 def _endpoint_writer(settings: Settings) -> Writer:
-    url, login = _address(settings)
+    at = address(settings)
+    key = _key(settings)
     secrets = [secret for secret in _secrets(settings) if len(secret) >= _SURELY_SECRET]
-    endpoint = _Endpoint(url, settings.llm, _key(settings), settings.total_s, login, secrets)
-    cure = f"check that {shown_address(url)} runs and that llm and llm_base_url are right, {_OR_QUOTES}"
+    endpoint = _Endpoint(at.url, settings.llm, key, settings.total_s, at.login, secrets)
+    if settings.file_names_endpoint:  # who runs rag in a folder of somebody else's may not know
+        logger.warning(
+            "%s: questions and passages go to %s%s; if you did not write that, remove llm_base_url there",
+            SETTINGS_FILE,
+            at.host,
+            "" if key == _NO_KEY else ", with the key",
+        )
     return Writer(
         settings.llm,
         settings,
         lambda prompt, request: _over_http(endpoint, prompt, request),
-        host=urlsplit(url).netloc,
-        cure=cure,
+        host=at.host,
+        cure=f"check that {shown_address(at.url)} runs and that llm and llm_base_url are right{at.hint}, {_OR_QUOTES}",
+        sends_key=key != _NO_KEY or at.login is not None,
     )
-
-
-def _address(settings: Settings) -> tuple[str, tuple[str, str] | None]:
-    """The address without name and password, which others would write into their logs with it; and those two."""
-    url = settings.llm_base_url or ""
-    if not url.startswith(("http://", "https://")):
-        raise SettingsError(
-            f"setting 'llm_base_url': llm '{settings.llm}' needs the address of an OpenAI-compatible endpoint; "
-            "set it (RAG_LLM_BASE_URL) to one, for example http://127.0.0.1:11434/v1"
-        )
-    try:
-        parts = urlsplit(url)
-        is_address = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_address = False
-    if not is_address or "@" in f"{parts.path}{parts.query}{parts.fragment}":
-        raise SettingsError(
-            "setting 'llm_base_url' is no address; correct it (RAG_LLM_BASE_URL): in a name or password in front of "
-            "the @, write / as %2F, ? as %3F, # as %23 and @ as %40"
-        )
-    user, _, host = parts.netloc.rpartition("@")
-    name, _, password = user.partition(":")
-    return parts._replace(netloc=host).geturl(), (unquote(name), unquote(password)) if user else None
 
 
 def _over_http(endpoint: _Endpoint, prompt: _Prompt, request: _Request) -> _Text:
@@ -510,7 +505,7 @@ def _secrets(settings: Settings) -> list[str]:
 def _embedded_writer(settings: Settings) -> Writer:
     weights = embedded_weights(settings)
     if weights is None:
-        raise ModelMissing(f"the weights of {EMBEDDED_NAME} are not in {settings.cache_dir}; run 'rag models pull'")
+        raise ModelMissing(not_there(settings))
     server = share(weights)
 
     def speak(prompt: _Prompt, request: _Request) -> _Text:

@@ -7,30 +7,50 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .errors import QuestionInvalid, SettingsError
+from .settingsfile import SETTINGS_FILE as SETTINGS_FILE
+from .settingsfile import SettingsFile
 
 EMBEDDED_LLM = "embedded"
 NO_LLM = "none"
 _SECRET_IN_ADDRESS = re.compile(r"(?<=://).*(?=@)|(?<=[?#]).*")
 PACKAGED_EMBEDDER = "all-MiniLM-L6-v2"
+_PREFIX = "RAG_"
+_NO_SETTINGS = ("JUDGE_API_KEY",)  # variables that begin like ours and that only the evaluation reads
+_IN_OUR_WORDS: Mapping[str, str] = {  # pydantic's kind of error → what is said of the setting
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "finite_number": "must be a number that is not infinite",
+    "greater_than_equal": "must be at least {ge:g}",
+    "greater_than": "must be more than {gt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "string_type": "must be text",
+    "path_type": "must be a path",
+    "none_required": "is reserved and takes no value yet",
+}
 
 
 class Settings(BaseSettings):
     """Everything that can be set. Invalid values raise `SettingsError`, naming the setting."""
 
     model_config = SettingsConfigDict(
-        env_prefix="RAG_",
-        toml_file="rag.toml",
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,  # how a shell unsets one for a single command
         extra="forbid",
         frozen=True,
         allow_inf_nan=False,
@@ -59,19 +79,32 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("rag-quoted"), description="where pulled weights live"
     )
+    _url_in_file: str | None = PrivateAttr(None)
 
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = _one_line(".".join(str(part) for part in first["loc"])) or "settings"
-            raise SettingsError(
-                f"setting '{name}': {_one_line(first['msg'])}; correct the keyword, RAG_{name.upper()} or rag.toml"
-            ) from error
+            raise SettingsError(_told(error.errors()[0])) from error
         except (ValueError, OSError, RecursionError) as error:  # rag.toml that is not TOML, or may not be read
             why = "it is nested too deeply" if isinstance(error, RecursionError) else _one_line(str(error))
-            raise SettingsError(f"rag.toml cannot be read: {why}; correct it or move it away") from error
+            raise SettingsError(f"{SETTINGS_FILE} cannot be read: {why}; correct it or move it away") from error
+        elsewhere = {*values, *(name.lower() for name in _variables())}
+        if "llm_base_url" in self.model_fields_set - elsewhere:
+            self._url_in_file = self.llm_base_url
+
+    @property
+    def file_names_endpoint(self) -> bool:
+        """Whether `llm_base_url` is what rag.toml says: whoever wrote that file chose where passages and key go."""
+        return self.llm_base_url is not None and self.llm_base_url == self._url_in_file
+
+    @field_validator("auth")
+    @classmethod
+    def _each_name_once(cls, auth: SecretStr | None) -> SecretStr | None:
+        names = [pair.strip().partition(":")[0] for pair in auth.get_secret_value().split(",")] if auth else []
+        if len(set(names)) < len(names):
+            raise ValueError("names a user twice: give each name once, or a name would have two passwords")
+        return auth
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
@@ -86,7 +119,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, SettingsFile(settings_cls)
 
     def fingerprint(self, **made_with: str | int) -> str:
         """A hash of what changes the index and of nothing else.
@@ -95,6 +128,41 @@ class Settings(BaseSettings):
         """
         parts: dict[str, str | int] = {"passage_words": self.passage_words, **made_with}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def unknown_variables() -> list[str]:
+    """What to say about each `RAG_…` variable that sets nothing, with the setting that was probably meant."""
+    known = [*(name.upper() for name in Settings.model_fields), *_NO_SETTINGS]
+    return [
+        f"there is no setting {_PREFIX}{name}; {_meant(name, known, _PREFIX)}"
+        for name in sorted(_variables())
+        if name not in known
+    ]
+
+
+def _variables() -> set[str]:
+    """The names of our variables, without what they begin with. An empty one is not set."""
+    names = {name.upper() for name, value in os.environ.items() if value}
+    return {_one_line(name.removeprefix(_PREFIX)) for name in names if name.startswith(_PREFIX)}
+
+
+def _meant(name: str, known: Iterable[str], prefix: str = "") -> str:
+    import difflib  # here alone: nobody else pays for a mistake
+
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {prefix}{near[0]}?" if near else "'rag config' lists those there are"
+
+
+def _told(error: Mapping[str, Any]) -> str:
+    """An error of pydantic's in our words: what is wrong with which setting, and where to correct it."""
+    name = _one_line(".".join(str(part) for part in error["loc"])) or "settings"
+    if error["type"] == "extra_forbidden" and isinstance(error["input"], dict):
+        return f"there is no setting '{name}'; write the settings into {SETTINGS_FILE} without a line [{name}]"
+    if error["type"] == "extra_forbidden":
+        return f"there is no setting '{name}'; {_meant(name.lower(), Settings.model_fields)}"
+    context = error.get("ctx", {})
+    told = _IN_OUR_WORDS.get(error["type"], "").format(**context) or str(context.get("error", error["msg"]))
+    return f"setting '{name}' {_one_line(told)}; correct the keyword, {_PREFIX}{name.upper()} or {SETTINGS_FILE}"
 
 
 def shown_address(address: str) -> str:

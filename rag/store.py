@@ -107,6 +107,11 @@ class Store:
             store.close()
             raise
 
+    @staticmethod
+    def exists(index_dir: Path) -> bool:
+        """Whether there is an index in `index_dir`. Raises RagError where there can be none: it is no folder."""
+        return Database(index_dir).exists()
+
     @classmethod
     def rebuild(
         cls,

@@ -61,8 +61,34 @@ def print_json(value: Any) -> None:
 class WarningLines(logging.Handler):
     """Warnings of the library as plain lines on stderr, wherever stderr points just then."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._held: list[tuple[str, str]] | None = None  # what could not be read (a file, a line …), and its warning
+
     def emit(self, record: logging.LogRecord) -> None:
-        complain(f"warning: {record.getMessage()}")
+        unread = getattr(record, "unread", "folder")
+        if self._held is not None and unread != "folder":
+            self._held.append((unread, record.getMessage()))
+        else:
+            complain(f"warning: {record.getMessage()}")
+
+    @contextmanager
+    def summed_up(self) -> Iterator[None]:
+        """Say of files that could not be read meanwhile how many they are, if there are several.
+
+        What cannot be read of a whole folder is always said.
+        """
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            if len(held) > 1:
+                what = "files or lines of files" if any(kind == "line" for kind, _ in held) else "files"
+                complain(f"warning: {len(held):,} {what} cannot be read; 'rag doctor' lists them")
+            else:
+                for _, told in held:
+                    complain(f"warning: {told}")
 
 
 @contextmanager

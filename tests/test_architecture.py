@@ -29,9 +29,9 @@ PUBLIC = """
 # From the bottom up (DESIGN §3): a module may import from the rows above its own, never from its own row or below.
 LAYERS = [
     {"types", "errors"},
-    {"foreign", "layout"},
+    {"foreign", "layout", "settingsfile"},
     {"settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
-    {"embedded", "operators"},
+    {"address", "embedded", "operators"},
     {"clauses", "spelling", "answertype", "dictation", "scope"},
     {"prompts", "embedding", "llm", "conversation", "schema", "speechacts"},
     {"templates", "leads", "rewording"},
@@ -39,7 +39,7 @@ LAYERS = [
     {"documents", "folders", "fulltext", "database"},
     {"rows", "worker"},
     {"nearest", "sandbox", "integrity"},
-    {"vectors"},
+    {"vectors", "scan"},
     {"store"},
     {"pipeline", "reading"},
     {"ingest", "retrieval"},

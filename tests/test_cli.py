@@ -299,16 +299,46 @@ def test_an_index_made_with_another_model_is_named_and_can_be_rebuilt(folder: Pa
     assert "Ada Lovelace" in rag(*options, "ask", "Who is the keeper of Herbert?").stdout
 
 
-def test_files_that_cannot_be_read_are_warnings_and_the_others_answer(folder: Path) -> None:
+def test_a_file_that_cannot_be_read_is_a_warning_and_the_others_answer(folder: Path) -> None:
     (folder / "binary.txt").write_bytes(bytes(range(256)) * 20)
-    unreadable = folder / "unreadable.txt"
-    unreadable.write_text("Nobody may read this.")
-    unreadable.chmod(0)
-    bad = ["binary.txt", "unreadable.txt"] if not os.access(unreadable, os.R_OK) else ["binary.txt"]  # root reads all
     result = rag(*quoting(folder), "ask", "Who is the keeper of Herbert?")
     assert result.exit_code == 0
     assert "Ada Lovelace" in result.stdout
-    assert [line.split()[:3] for line in result.stderr.splitlines()] == [["rag:", "warning:", name] for name in bad]
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("rag: warning: binary.txt ")
+
+
+def test_many_files_that_cannot_be_read_are_one_line_and_doctor_lists_them(folder: Path) -> None:
+    names = [f"{number}.txt" for number in range(7)]
+    for name in names:
+        (folder / name).write_bytes(bytes(range(256)) * 20)
+    told = "rag: warning: 7 files cannot be read; 'rag doctor' lists them\n"
+    for indexed in (False, True):
+        checked = rag(*quoting(folder), "doctor")
+        assert checked.exit_code == 3
+        problem, *listed = [line for line in checked.stdout.splitlines() if not line.startswith("ok")]
+        assert problem == (
+            "problem  files: 7 files, folders or lines of files cannot be read; mend or remove what is listed here"
+        )
+        assert [line.split()[0] for line in listed] == names
+        assert indexed == (folder.parent / "index").exists()
+        for command in (["ask", "Who is the keeper of Herbert?"], ["documents"]):
+            result = rag(*quoting(folder), *command)
+            assert (result.exit_code, result.stderr) == (0, told)
+    named = rag(*quoting(folder), "ingest", folder).stderr.splitlines()
+    assert named[0] == told.strip()
+    assert [line.split()[2] for line in named[1:]] == names
+
+
+def test_a_folder_that_is_not_read_is_named_among_many_files(folder: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (folder / name).touch()
+    (folder / "sub").mkdir()
+    (folder / "sub" / ".ragignore").write_text("!\n")
+    (folder / "lines.jsonl").write_text("no line\n")
+    first, second = rag(*quoting(folder), "documents").stderr.splitlines()
+    assert first.startswith("rag: warning: sub/.ragignore: line 1: '!' is no pattern; correct it")
+    assert second == "rag: warning: 3 files or lines of files cannot be read; 'rag doctor' lists them"
 
 
 # -- documents ---------------------------------------------------------------------------------------------------------
@@ -371,7 +401,7 @@ def test_a_removed_document_is_gone(folder: Path) -> None:
     assert more.exists()
 
     again = rag(*options, "remove", "heron.txt")
-    assert again.exit_code == 3
+    assert again.exit_code == 2
     assert "'rag documents'" in complaint(again)
 
     kept = rag(*options, "remove", "walrus.txt")
@@ -434,7 +464,7 @@ def test_doctor_finds_nothing_wrong_and_makes_no_index(folder: Path) -> None:
     result = rag(*quoting(folder), "doctor")
     assert result.exit_code == 0
     assert [line.split()[:2] for line in result.stdout.splitlines()] == [
-        ["ok", f"{name}:"] for name in ("documents", "embedding", "reader", "index", "llm", "disk")
+        ["ok", f"{name}:"] for name in ("settings", "documents", "embedding", "reader", "index", "files", "llm", "disk")
     ]
     assert not (folder.parent / "index").exists()
 
@@ -449,6 +479,56 @@ def test_doctor_names_each_problem_with_its_cure(tmp_path: Path, monkeypatch: py
     assert [line.split()[1] for line in problems] == ["documents:", "embedding:", "llm:"]
     assert "RAG_DOCUMENTS" in problems[0]
     assert "'rag models pull'" in problems[2]
+
+
+@pytest.mark.parametrize("kind", ["a file", "in a file", "a link to nothing"])
+def test_an_index_folder_that_is_none_is_told_by_doctor_as_by_ask(folder: Path, tmp_path: Path, kind: str) -> None:
+    index = tmp_path / "gf"
+    if kind == "a link to nothing":
+        index.symlink_to("nowhere")
+    else:
+        index.write_text("a file")
+    options = quoting(folder, index / "below" if kind == "in a file" else index)
+    told = f"{index} is no folder, so the index cannot be there; move it away or choose another index_dir"
+    asked = rag(*options, "ask", ANSWERED)
+    assert (asked.exit_code, complaint(asked)) == (3, f"rag: {told}")
+    checked = rag(*options, "doctor")
+    assert checked.exit_code == 3
+    assert f"problem  index: {told}" in checked.stdout.splitlines()
+
+
+def test_doctor_says_that_nobody_asks_the_endpoint_that_is_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_LLM_BASE_URL", "http://127.0.0.1:9/v1")
+    (line,) = [line for line in rag(*quoting(folder), "doctor").stdout.splitlines() if " llm: " in line]
+    assert line == "ok       llm: none is set, so nobody asks llm_base_url; set llm (RAG_LLM) to a model's name there"
+
+
+def test_a_variable_that_sets_nothing_is_told_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_AUHT", "ada:swordfish")
+    told = "there is no setting RAG_AUHT; did you mean RAG_AUTH?"
+    asked = rag(*quoting(folder), "ask", "Who is the keeper of Herbert?")
+    assert (asked.exit_code, asked.stderr) == (0, f"rag: {told}\n")
+    checked = rag(*quoting(folder), "doctor")
+    assert (checked.exit_code, checked.stderr) == (3, "")
+    assert checked.stdout.startswith(f"problem  settings: {told}\n")
+
+
+def test_where_rag_toml_sends_questions_is_told_before_they_are_asked(folder: Path) -> None:
+    Path("rag.toml").write_text('llm = "some-model"\nllm_base_url = "http://127.0.0.1:9/v1"\n')
+    result = rag("--documents", folder, "--index-dir", "index", "ask", "Who is the keeper of Herbert?")
+    assert result.exit_code == 0
+    told = "rag.toml: questions and passages go to 127.0.0.1:9; if you did not write that, remove llm_base_url there"
+    assert result.stderr == f"rag: warning: {told}\n"
+    assert rag("--documents", folder, "--index-dir", "index", "search", "Herbert").stderr == ""  # asks no LLM
+
+
+def test_a_cache_folder_that_is_none_has_one_cure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _cut_off(Path(os.devnull), monkeypatch)
+    result = rag("--documents", folder, "--index-dir", "index", "ask", "Who is the keeper of Herbert?")
+    told = f"{os.devnull} is no folder, so it cannot hold the weights; set cache_dir (RAG_CACHE_DIR) to one"
+    assert f"answering in quotes: {told};" in result.stderr
+    assert told in result.stdout
+    assert "rag models pull" not in result.output
 
 
 def test_doctor_says_which_reader_there_is(folder: Path) -> None:
@@ -512,11 +592,24 @@ main()
 
 @pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
 @pytest.mark.parametrize(
-    ("line", "code"), [("--version 2>&-", 0), ("--version >&-", 0), ("sing 2>&-", 2), ("ask '' >&-", 2)]
+    ("line", "code"),
+    [
+        ("--version 2>&-", 0),
+        ("--version >&-", 0),
+        ("sing 2>&-", 2),
+        ("ask '' >&-", 2),
+        ("ask 'Who is the keeper of Herbert?' >&-", 0),
+        ("ask 'Who is the keeper of Herbert?' 2>&-", 0),
+        ("documents >&- 2>&- <&-", 0),
+        ("chat <&-", 0),
+        ("chat <&- >&-", 0),
+    ],
 )
-def test_the_exit_code_is_right_where_a_stream_is_closed(line: str, code: int) -> None:
-    done = subprocess.run(f"{sys.executable} -m rag.cli {line}", shell=True, capture_output=True)  # noqa: S602 - a shell closes it
+def test_the_exit_code_is_right_where_a_stream_is_closed(folder: Path, line: str, code: int) -> None:
+    command = f"{sys.executable} -m rag.cli {' '.join(map(str, quoting(folder)))} {line}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)  # noqa: S602 - a shell closes it
     assert done.returncode == code
+    assert "unexpected" not in done.stderr
 
 
 def test_version() -> None:

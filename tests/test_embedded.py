@@ -280,8 +280,12 @@ def test_uv_is_asked_where_pip_is_not_installed(weights: Path, tmp_path: Path, m
 
 def test_a_cache_that_cannot_be_written_is_said_with_a_cure(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ModelDownloadFailed, match="set cache_dir to another folder"):
-        pull(Settings(cache_dir=tmp_path / "file"), lambda _: None)
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        told = rf"{folder} is no folder, so it cannot hold the weights; set cache_dir \(RAG_CACHE_DIR\) to one"
+        with pytest.raises(ModelDownloadFailed, match=told):
+            pull(Settings(cache_dir=folder), lambda _: None)
+        with pytest.raises(ModelMissing, match=told):
+            open_writer(Settings(llm="embedded", cache_dir=folder))
 
 
 def test_weights_put_there_by_hand_are_taken_and_damaged_ones_are_not(weights: Path, tmp_path: Path) -> None:

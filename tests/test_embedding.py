@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
+import huggingface_hub.errors
 import numpy as np
 import pytest
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -393,3 +394,22 @@ def test_an_assistant_takes_it_and_guards_its_index(tmp_path: Path) -> None:
         assert "zebra" in assistant.search("zebra", mode="dense")[0].passage.text
     with pytest.raises(IndexMismatch, match="rag rebuild"):
         Assistant.open(settings, embed_model=Letters(model_name="capitals"))
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (huggingface_hub.errors.LocalEntryNotFoundError("…"), "the hub cannot be reached"),
+        (huggingface_hub.errors.HFValidationError("…"), "the hub has no model of this name, or does not give it"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+    ],
+)
+def test_a_model_that_cannot_be_fetched_says_why_in_words(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    def failing(*_: object, **__: object) -> str:
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", failing)
+    with pytest.raises(EmbeddingUnavailable, match=rf"'a/b' could not be fetched \({told}.*\); check the name and the"):
+        pull_model("a/b", lambda _: None)

@@ -23,7 +23,7 @@ from rag.ingest import Ingester, Progress
 from rag.sandbox import Sandbox
 from rag.settings import Settings
 from rag.store import Store
-from rag.types import Document
+from rag.types import Document, Failure
 
 
 class LetterEncoder:
@@ -222,11 +222,24 @@ def test_progress_counts_up_to_the_end(place: Place) -> None:
     assert seen[-1].passages == place.store.count()[1] > 5
 
 
-def test_empty_files_are_documents_without_passages(place: Place) -> None:
+def test_files_without_words_are_documents_without_passages_and_empty_ones_are_reported(place: Place) -> None:
     place.write("empty.txt", "")
     place.write("blank.txt", " \n\n ")
-    assert place.ingester.ingest_default().added == ("blank.txt", "empty.txt")
-    assert place.store.count() == (2, 0)
+    report = place.ingester.ingest_default()
+    assert report.added == ("blank.txt",)
+    assert report.failed == (Failure("empty.txt", "empty.txt is empty; write into it, or move it away"),)
+    assert place.store.count() == (1, 0)
+
+
+@pytest.mark.parametrize("how", ["with its folder", "alone"])
+def test_words_that_were_deleted_from_a_file_leave_the_index(place: Place, how: str) -> None:
+    file = place.write("a.txt", "Alpha.")
+    place.write("b.txt", "Beta.")
+    place.ingester.ingest_default()
+    place.write("a.txt", "")
+    report = place.ingester.ingest_default() if how == "with its folder" else place.ingester.ingest([file])
+    assert (report.removed, [failure.source for failure in report.failed]) == (("a.txt",), ["a.txt"])
+    assert place.sources() == ["b.txt"]
 
 
 def test_a_file_of_the_folder_may_become_the_default_and_back(place: Place) -> None:
@@ -334,11 +347,32 @@ def test_a_ragignore_with_odd_brackets_means_what_it_says(place: Place) -> None:
     assert place.ingester.ingest_default().added == ("b.txt",)
 
 
-def test_a_ragignore_with_an_impossible_range_is_reported(place: Place) -> None:
+@pytest.mark.parametrize("line", ["!", "\\", "[z-a]*", "[z-a]", "! "])
+def test_a_line_of_a_ragignore_that_is_no_pattern_is_reported_by_its_number(place: Place, line: str) -> None:
     place.write("draft.txt", "A draft.")
-    place.write(".ragignore", "[z-a]\n")
+    place.write(".ragignore", f"\n\n{line}\n!\n")
     (failure,) = place.ingester.ingest_default().failed
     assert failure.source == ".ragignore"
+    assert failure.reason.startswith(
+        f"line 3: '{line.strip()}' is no pattern; correct it, as in .gitignore; until then "
+    )
+    assert place.sources() == []
+
+
+def test_what_the_other_lines_of_a_wrong_ragignore_name_leaves_the_index_and_the_rest_stays(place: Place) -> None:
+    for name in ("s.txt", "kept.txt", "sub/t.txt", "sub/kept.txt", "other/u.txt"):
+        place.write(name, f"Text of {name}.")
+    place.ingester.ingest_default()
+    place.write(".ragignore", "u.txt\n")
+    place.write("sub/.ragignore", "t.txt\n!\n")
+    place.write("sub/new.txt", "New.")
+    assert place.ingester.ingest_default().removed == ("other/u.txt", "sub/t.txt")
+    place.write(".ragignore", "s.txt\n!\n")
+    report = place.ingester.ingest_default()
+    assert [failure.source for failure in report.failed] == [".ragignore"]
+    assert "what was indexed from there stays; only what other lines name is pruned" in report.failed[0].reason
+    assert report.removed == ("s.txt",)
+    assert place.sources() == ["kept.txt", "sub/kept.txt"]
 
 
 def test_a_ragignore_that_cannot_be_read_is_reported_and_nothing_is_removed(place: Place) -> None:
@@ -347,7 +381,7 @@ def test_a_ragignore_that_cannot_be_read_is_reported_and_nothing_is_removed(plac
     (place.folder / ".ragignore").write_bytes(b"caf\xe9\n")
     (failure,) = place.ingester.ingest_default().failed
     assert failure.source == ".ragignore"
-    assert "UTF-8" in failure.reason
+    assert failure.reason.startswith("it is not in UTF-8; write it in UTF-8; until then nothing in its folder is read")
     assert place.sources() == ["draft.txt"]
 
 
@@ -489,16 +523,34 @@ def test_an_index_that_was_handed_over_is_compared_with_the_files(tmp_path: Path
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-@pytest.mark.parametrize("kind", ["a pipe", "a link to another folder", "a link to nothing"])
-def test_a_ragignore_that_is_no_file_of_the_folder_is_not_opened(place: Place, tmp_path: Path, kind: str) -> None:
-    place.write("a.txt", "Alpha.")
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("a pipe", "it is a pipe; put a file of this name there"),
+        ("a folder", "it is a folder; put a file of this name there"),
+        ("a link to a folder", "it is a folder; put a file of this name there"),
+        ("a link to another folder", "it is a link that leaves the folder"),
+        ("a link to nothing", "it is a link to nothing"),
+        ("a link to itself", "it cannot be read (Too many levels of symbolic links)"),
+    ],
+)
+def test_a_ragignore_that_is_no_file_of_the_folder_is_not_opened(
+    place: Place, tmp_path: Path, kind: str, told: str
+) -> None:
+    place.write("sub/a.txt", "Alpha.")
     ignore = place.folder / ".ragignore"
     (tmp_path / "outside").write_text("a.txt")
     if kind == "a pipe":
         os.mkfifo(ignore)
+    elif kind == "a folder":
+        ignore.mkdir()
     else:
-        ignore.symlink_to(tmp_path / ("outside" if "folder" in kind else "nowhere"))
-    assert [failure.source for failure in place.ingester.ingest_default().failed] == [".ragignore"]
+        targets = {"a folder": "sub", "another folder": tmp_path / "outside", "nothing": "nowhere", "itself": ignore}
+        ignore.symlink_to(targets[kind.removeprefix("a link to ")])
+    (failure,) = place.ingester.ingest_default().failed
+    assert failure.source == ".ragignore"
+    assert failure.reason.startswith(told)
+    assert "until then nothing in its folder is read" in failure.reason
     assert place.sources() == []
 
 

@@ -322,13 +322,66 @@ def test_a_password_in_the_address_is_in_no_log(endpoint: Endpoint, caplog: pyte
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["http://me:pass/word@h/v1", "http://me:pass#word@h/v1", "http://me:pass?word@h/v1", "http://h:x/v1", "http:///v1"],
+    ("url", "told"),
+    [
+        ("http://me:pass/word@h/v1", "write / as %2F"),
+        ("http://me:pass#word@h/v1", "write / as %2F"),
+        ("http://me:pass?word@h/v1", "write / as %2F"),
+        ("http://me:80/word@h/v1", "write / as %2F"),
+        ("http://h:x/v1", "a number from 1 to 65535"),
+        ("http://h:99999/v1", "a number from 1 to 65535"),
+        ("http://h:0/v1", "a number from 1 to 65535"),
+        ("http:///v1", "the host's name"),
+        ("http://[h/v1", "the host's name"),
+    ],
 )
-def test_an_address_that_is_none_is_said_so_without_its_password(url: str) -> None:
-    with pytest.raises(SettingsError, match="'llm_base_url' is no address; correct it") as caught:
+def test_an_address_that_is_none_is_said_so_without_its_password(url: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=f"'llm_base_url' is no address; correct it .*{told}") as caught:
         open_writer(Settings(llm="good", llm_base_url=url))
     assert "word@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["ftp://me:word@h/v1", "127.0.0.1:7890/v1", "h"])
+def test_an_address_of_another_kind_is_told_how_to_begin(url: str) -> None:
+    with pytest.raises(SettingsError, match="'llm_base_url' must begin with http:// or https://; correct it") as caught:
+        open_writer(Settings(llm="good", llm_base_url=url))
+    assert "word" not in str(caught.value)
+
+
+def test_an_endpoint_that_wants_a_key_where_none_is_set_asks_for_one(endpoint: Endpoint) -> None:
+    with pytest.raises(LLMUnavailable, match=r"asks for a key, none is set \(401\); set llm_api_key .* to one"):
+        text_of(writer_for(endpoint, "http-401", llm_api_key=None))
+    login = endpoint.url.replace("//", "//me:password@")
+    with pytest.raises(LLMUnavailable, match="refused the key"):
+        text_of(writer_for(endpoint, "http-401", llm_api_key=None, llm_base_url=login))
+
+
+@pytest.mark.parametrize(("path", "hinted"), [("", True), ("/", True), ("/v1", False), ("/v1beta/openai/", False)])
+def test_an_address_without_v1_is_asked_whether_it_lacks_it(endpoint: Endpoint, path: str, hinted: bool) -> None:
+    url = endpoint.url.removesuffix("/v1") + path
+    with pytest.raises(LLMUnavailable, match="answered 404") as caught:
+        text_of(writer_for(endpoint, "http-404", llm_base_url=url))
+    assert ("llm_base_url are right (most addresses end in /v1)," in str(caught.value)) == hinted
+
+
+def test_an_endpoint_that_rag_toml_names_is_told_before_anything_goes_there(
+    endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    host = f"127.0.0.1:{endpoint.server_port}"
+    Path("rag.toml").write_text(f'llm = "good"\nllm_base_url = "http://me:password@{host}/v1"\n')
+    assert open_writer(Settings()) is not None
+    (told,) = caplog.messages
+    assert told == (
+        f"rag.toml: questions and passages go to {host}; if you did not write that, remove llm_base_url there"
+    )
+    monkeypatch.setenv("RAG_LLM_API_KEY", KEY)
+    assert open_writer(Settings()) is not None
+    assert f"go to {host}, with the key;" in caplog.messages[1]
+    assert endpoint.requests == []
+    assert open_writer(Settings(llm_base_url=endpoint.url)) is not None
+    assert open_writer(Settings(llm="none")) is None
+    assert len(caplog.messages) == 2
 
 
 @pytest.mark.parametrize("key", ["sk-very\nsecret", "sk-very\x07secret", "sk-vëry-secret"])
