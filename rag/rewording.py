@@ -135,6 +135,7 @@ def _dated(date: re.Match[str]) -> str:
 
 
 _RAISED = re.compile("[⁰¹²³⁴-⁹₀-₉]")  # NFKC would make 106 of 10⁶
+_SENTENCE_ENDS = frozenset(".!?…")
 _FREE_STOPS = frozenset("\"'“”„«»‹›-.!…·•")  # that part nothing
 _SIGNS = frozenset("%‰‱&#@*/\\")
 _BETWEEN_DIGITS = frozenset(".,:\ue000")
@@ -266,7 +267,8 @@ def changed(claim: str, sentence: str, titles: Sequence[str] = (), before: str =
     names = tuple(_without_stops(tokens(title)) for title in titles)
     ours = list(_forms(_without_stops(said)))
     for theirs in _forms(written):
-        source = _Source(theirs, names, frozenset(token.key for token in said))
+        moved = theirs[:1] != written[:1]  # what was in front belongs to what then begins
+        source = _Source(theirs, names, frozenset(token.key for token in said), moved=moved)
         if any(source.gives(form) for form in ours):
             return ""
     return _difference(said, written)
@@ -357,8 +359,11 @@ def _bare(title: Sequence[Token]) -> list[str]:
 class _Source:
     """A sentence of a document, from which others may be made."""
 
-    def __init__(self, found: tuple[Token, ...], titles: Sequence[Sequence[Token]], said: frozenset[str]) -> None:
+    def __init__(
+        self, found: tuple[Token, ...], titles: Sequence[Sequence[Token]], said: frozenset[str], *, moved: bool
+    ) -> None:
         self._tokens = found
+        self._moved = moved
         self._titles = [_bare(title) for title in titles if title]
         keys = {token.key for token in found}
         self._english = bool(keys & {"the", "and"}) or keys >= {"a", "was"} or len(keys & _ENGLISH) >= 2
@@ -448,7 +453,7 @@ class _Source:
         if all(token.key in _TITLES and token.capital for token in core) and self._is_name(end):
             return True
         if start == 0:
-            return self._is_free_in_front(run, core, end)
+            return not self._moved and self._is_free_in_front(run, core, end)
         if end == len(self._tokens) or all(t.kind == "stop" for t in self._tokens[end:]):
             return self._is_free_behind(run, core)
         return self._is_free_between(run, core, end)
@@ -485,16 +490,25 @@ class _Source:
     def _is_free_between(self, run: Sequence[Token], core: Sequence[Token], end: int) -> bool:
         """An aside between two commas or in brackets, or a short phrase by a preposition."""
         first = core[0]
+        while len(run) > 2 and run[-1].kind == run[-2].kind == "stop":  # "(1841), "
+            run = run[:-1]
         if run[0].kind == "stop" and run[-1].kind == "stop":
-            if run[0].key == ":" or run[-1].key == ":":
-                return False
             if run[0].key in "([" and run[-1].key in ")]":
                 return True
+            if any(_parts(token) or token.key in _SENTENCE_ENDS for token in run[1:-1]) or ":" in (
+                run[0].key,
+                run[-1].key,
+            ):
+                return False  # more than one aside, or more than one sentence
             if first.key in _RELATIVES:
                 return True
             if any(_is_verb(token) for token in core[1:]):
                 return False
-            return self._past or first.key not in _PREPOSITIONS | _SUBORDINATORS
+            if first.key in _PREPOSITIONS | _SUBORDINATORS:
+                return self._past
+            # "a coal port", "built in 1841", "Ann Lee": what begins otherwise may be a clause of its own
+            named = all(token.capital or token.key in ("of", "and") for token in core)
+            return named or run[1].key in _ARTICLES | _POSSESSIVE or _is_participle(first)
         if run[0].kind == "stop" or run[-1].kind == "stop":
             return False
         return (
@@ -528,6 +542,10 @@ _IRREGULAR = word_set(
     " saw sent set sold sought spent spoke spread stole stood struck swam swore taught threw took understood undertook"
     " underwent went woke won wore died born beat burnt"
 )
+
+
+def _is_participle(token: Token) -> bool:
+    return _is_past(token) or token.key.endswith("ing")
 
 
 def _is_verb(token: Token) -> bool:
