@@ -196,7 +196,7 @@ def within(ground: Ground) -> Row:
     for target, asked, most in (
         ("/v1/chat/completions", question, V1_BYTES),
         ("/mcp", listed, OTHER_BYTES),
-        ("/gradio_api/call/documents", call, OTHER_BYTES),
+        ("/gradio_api/call/documents", call, V1_BYTES),
     ):
         said = known.ask("POST", target, TOOLS, asked.ljust(most))
         row.check(f"{most / 1e6:g} MB to {target}", broken(said), taken(said))

@@ -401,7 +401,7 @@ def ignored(text: str) -> None:
         left.unlink()
     (folder / IGNORE_FILE).write_bytes(_bytes(patterns))
     (folder / name).touch()
-    files, unlisted, _ = list_files(folder, lambda path: True)
+    files, unlisted, *_ = list_files(folder, lambda path: True)
     ensure(not unlisted or not files, "it shows what an unreadable ignore file may name")
     for failure in unlisted:
         one_plain_line(failure.reason)

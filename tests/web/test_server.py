@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -591,16 +591,22 @@ def test_it_closes_while_a_browser_is_listening(seed_assistant: Assistant) -> No
 # -- from the command line ---------------------------------------------------------------------------------------------
 
 
-def rag(assistant: Assistant, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+@contextmanager
+def rag(assistant: Assistant, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """`rag serve` over the assistant's index; it ends with the test, whatever comes of it."""
     settings = assistant.settings
     over = ["--documents", str(settings.documents), "--index-dir", str(settings.index_dir), "--llm", "none"]
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "rag.cli", *over, "serve", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | environment,
-    )
+    ) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
 
 
 @pytest.mark.parametrize(
