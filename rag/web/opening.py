@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import RagError
-from .line import ASIDE_AT_ONCE, ASIDE_WAITING, Line
+from .line import ASIDE_AT_ONCE, ASIDE_WAITING, AT_ONCE, WAITING, Line
 
 if TYPE_CHECKING:
     from ..assistant import Assistant
@@ -33,11 +33,17 @@ class _State:
     assistant: Assistant | None = None
 
 
+def _lines() -> tuple[Line, Line, Line]:
+    """`queue`, `aside` and `asking` of an Opening. Each question needs one place in the last, also who is refused."""
+    return Line(), Line(ASIDE_AT_ONCE, ASIDE_WAITING), Line(ASIDE_AT_ONCE, 2 * (AT_ONCE + WAITING))
+
+
 class Opening:
     """Holds an Assistant that is being opened, is open, or could not be opened. Safe between threads.
 
     `queue` is the line in which all wait who want something of it; `aside` one for what a page does beside answers:
-    reading, drawing and exporting a conversation, judging. That takes moments, and waits for no LLM.
+    drawing, exporting and judging. That takes moments, and waits for no LLM. `asking` is one for what a question needs
+    of that: whoever has a place in `queue`, or waits for one, is refused nothing there.
 
     >>> with Opening(lambda report: Assistant.open(settings, report=report)) as opening:
     ...     opening.wait()
@@ -45,7 +51,7 @@ class Opening:
     """
 
     def __init__(self, opener: Opener) -> None:
-        self.queue, self.aside = Line(), Line(ASIDE_AT_ONCE, ASIDE_WAITING)
+        self.queue, self.aside, self.asking = _lines()
         self._state = _State("starting", "the index is being opened")
         self._lock = threading.Lock()
         self._closing = False
@@ -60,7 +66,7 @@ class Opening:
         if isinstance(assistant, cls):
             return assistant
         opening = cls.__new__(cls)
-        opening.queue, opening.aside = Line(), Line(ASIDE_AT_ONCE, ASIDE_WAITING)
+        opening.queue, opening.aside, opening.asking = _lines()
         opening._state = _State("ready", assistant=assistant)  # type: ignore[arg-type]
         opening._thread = None
         return opening

@@ -28,7 +28,7 @@ from .api import Api, endpoints
 from .asked import Asked, gather, whole
 from .examples import MadeExamples
 from .leaving import is_listened
-from .line import AT_ONCE, WAITING, Busy
+from .line import AT_ONCE, WAITING, Busy, Line
 from .opening import Opening
 from .parts import BROKE, html, packaged
 from .sources import VIEWER, sources
@@ -150,19 +150,19 @@ def _connect(
         if not question:
             yield [gr.skip() for _ in outputs]  # Gradio empties what a generator never yields
             return
-        asked = await _aside(opening, lambda: _before(Asked.read(sent), brought.get("turn")))
+        asked = await _placed(opening.asking, lambda: _before(Asked.read(sent), brought.get("turn")))
         checked = partial(_checked, opening, asked.turns)
-        earlier, waits = await _aside(opening, checked), opening.status == "starting"
+        earlier, waits = await _placed(opening.asking, checked), opening.status == "starting"
         told: Any = kept
         async with aclosing(_answered(opening, bench, question, asked)) as turns:
             async for turn in turns:
                 if waits and opening.status != "starting":
-                    earlier, waits = await _aside(opening, checked), False
+                    earlier, waits = await _placed(opening.asking, checked), False
                 now = (*earlier, turn)
                 is_told = turn.running and turn.answer is told
                 to_keep = gr.skip() if is_told else conversations.keep(asked.showing, now)
                 told = turn.answer
-                shown = await _aside(opening, partial(_shown, now, examples, asked.showing))
+                shown = await _placed(opening.asking, partial(_shown, now, examples, asked.showing))
                 yield [*shown, _BUSY if turn.running else gr.skip(), to_keep]
 
     async def draw(sent: Any) -> list[Any]:
@@ -170,7 +170,7 @@ def _connect(
             asked = Asked.read(sent)
             return _shown(_checked(opening, asked.turns), examples, asked.showing)
 
-        return await _aside(opening, drawn)
+        return await _placed(opening.aside, drawn)
 
     async def settle(sent: Any) -> list[Any]:
         """What still runs when its event is over was stopped: it is drawn as the browser holds it."""
@@ -194,10 +194,10 @@ def _before(asked: Asked, number: Any) -> Asked:
     return asked if number is None else asked._replace(turns=asked.turns[: max(0, whole(number) - 1)])
 
 
-async def _aside(opening: Opening, do: Callable[[], T]) -> T:
+async def _placed(line: Line, do: Callable[[], T]) -> T:
     """What `do` returns: it takes the longer the longer a conversation is, and must not hold up who serves all."""
     try:
-        return await opening.aside.run(do)
+        return await line.run(do)
     except (Busy, ValueError) as error:
         raise gr.Error(str(error), print_exception=False) from error
 

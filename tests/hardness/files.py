@@ -122,6 +122,7 @@ class Place:
         os.environ["MPLCONFIGDIR"] = str(others[0])
         os.environ["HARDNESS_SECRET"] = SECRET  # a worker has it in /proc/self/environ; this process has others
         import_module("matplotlib.font_manager")  # asks a program for the fonts, once
+        import_module("gradio.components.api_component")  # writes a file beside itself, once
         ours = base / "index", self.docs, Path(os.devnull), arrivals().folder
         self.watch = Watch([self.canary.folder], [*ours, *others], [self.docs])
         self._shown: list[str] = []

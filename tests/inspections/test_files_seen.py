@@ -192,7 +192,7 @@ def _trusting(monkeypatch: pytest.MonkeyPatch) -> None:
     def everything(folder: Path, _: object) -> Listing:
         return Listing([file for file in sorted(folder.iterdir()) if file.suffix in SUFFIXES], [], Counter())
 
-    monkeypatch.setattr("rag.ingest.list_files", everything)
+    monkeypatch.setattr("rag.scan.list_files", everything)
 
 
 @pytest.mark.usefixtures("_trusting")
