@@ -26,6 +26,7 @@ MOST_TOKENS = 250  # of a sentence that is looked at: what is longer is quoted
 _ARTICLES = word_set("the a an")
 _PRONOUNS = word_set("he she it they him them this these those his her hers its their theirs who which that")
 _POSSESSIVE = word_set("his her its their")
+_STANDS_FOR = _POSSESSIVE | word_set("he she it they him them this these hers theirs")  # a title, perhaps
 # May go or come: they only lead on to the sentence.
 _LEADING_ON = _ARTICLES | word_set("also however therefore thus moreover furthermore indeed consequently additionally")
 _PREPOSITIONS = word_set(
@@ -71,7 +72,7 @@ _OPERATORS = _TURNING | word_set(
     "just merely half third quarter most mostly many few fewer several some partly partially almost nearly about"
     " approximately roughly around up less more least than other another second next last former formerly once"
     " originally initially previously ex vice deputy acting each both either or versus every all any especially usually"
-    " often sometimes occasionally generally typically mainly primarily largely little"
+    " often sometimes occasionally generally typically mainly primarily largely little afew alittle"
 )
 _ENGLISH = word_set("of were with from by that has have had to his her their its this these which she he they it")
 
@@ -83,14 +84,15 @@ _DATE = re.compile(
     re.I,
 )
 # Bounds of numbers in their usual words, each by one sign.
-_BOUNDS = (
-    (re.compile(r"\b(?:more than|over|above|exceeding)\s+(?=[$£€]?\d|[a-z]+\b)", re.I), "⋗ "),
-    (re.compile(r"\b(?:less than|fewer than|under|below)\s+(?=[$£€]?\d|[a-z]+\b)", re.I), "⋖ "),
-    (re.compile(r"\b(?:at least|no fewer than|no less than)\s+(?=[$£€]?\d|[a-z]+\b)", re.I), "⩾ "),
-    (re.compile(r"\b(?:at most|no more than|up to)\s+(?=[$£€]?\d|[a-z]+\b)", re.I), "⩽ "),
-    (re.compile(r"\b(?:about|around|approximately|roughly|circa)\s+(?=[$£€]?\d)", re.I), "≈ "),
-    (re.compile(r"\b(?:per cent|percent)\b", re.I), "%"),
+_BOUND = re.compile(
+    r"\b(?:(?P<over>more than|over|above|exceeding)|(?P<under>less than|fewer than|under|below)"
+    r"|(?P<least>at least|no fewer than|no less than)|(?P<most>at most|no more than|up to)"
+    r"|(?P<about>about|around|approximately|roughly|circa))\s+(?=[$£€]?(?P<number>\d|[a-z]+))",
+    re.I,
 )
+_BOUND_SIGNS = {"over": "⋗ ", "under": "⋖ ", "least": "⩾ ", "most": "⩽ ", "about": "≈ "}
+_PERCENT = re.compile(r"\b(?:per cent|percent)\b", re.I)
+_A_FEW = re.compile(r"\b(?:a|an)\s+(few|little)\b", re.I)  # more than "few"
 _SPOKEN = {"each": "every", "all": "every", "&": "and", "cannot": "can not", "can't": "can not", "won't": "will not"}
 _PARTICIPLES = {
     "written": "wrote", "beaten": "beat", "taken": "took", "given": "gave", "chosen": "chose", "driven": "drove",
@@ -98,7 +100,7 @@ _PARTICIPLES = {
     "broken": "broke", "stolen": "stole", "woven": "wove", "sung": "sang", "worn": "wore", "grown": "grew",
     "thrown": "threw", "flown": "flew", "ridden": "rode", "overthrown": "overthrew", "undertaken": "undertook",
 }  # fmt: skip
-_ENDINGS = frozenset({"", "s", "es", "d", "ed", "e", "ing", "y", "ies", "ied"})
+_ENDINGS = frozenset({"", "s", "es", "d", "ed", "e", "y", "ies", "ied"})  # "killing" is not "killed"
 
 
 class Token(NamedTuple):
@@ -118,9 +120,8 @@ def tokens(text: str) -> tuple[Token, ...]:
     """The tokens of a text. What is neither letter, digit, blank nor plain punctuation is a sign."""
     raised = _RAISED.sub(lambda match: f"^{match[0]}", text.replace("’", "'").replace("‘", "'"))
     text = unicodedata.normalize("NFKC", raised)
-    text = _DATE.sub(_dated, text)
-    for bound, sign in _BOUNDS:
-        text = bound.sub(sign, text)
+    text = _A_FEW.sub(r"a\1", _DATE.sub(_dated, text))
+    text = _PERCENT.sub("%", _BOUND.sub(_bounded, text))
     return tuple(_joined_numbers([_month(token, n) for n, token in enumerate(_read(text))]))
 
 
@@ -129,13 +130,20 @@ def _month(token: Token, at: int) -> Token:
     return token._replace(key=token.key.title()) if at and token.capital and token.key in ("may", "will") else token
 
 
+def _bounded(bound: re.Match[str]) -> str:
+    is_number = bound["number"].isdigit() or bool(numbers(bound["number"]))
+    sign = next(sign for name, sign in _BOUND_SIGNS.items() if bound[name])
+    return sign if is_number else bound[0]
+
+
 def _dated(date: re.Match[str]) -> str:
     day, month, year = (date["d1"], date["m1"], date["y1"]) if date["d1"] else (date["d2"], date["m2"], date["y2"])
     return f"{int(year)}\ue000{_MONTHS.index(month.lower()) + 1}\ue000{int(day)}"
 
 
 _RAISED = re.compile("[⁰¹²³⁴-⁹₀-₉]")  # NFKC would make 106 of 10⁶
-_SENTENCE_ENDS = frozenset(".!?…")
+_SENTENCE_END = "¶"  # put between two sentences: a full stop may be an abbreviation's
+_WITHIN_WORDS = frozenset("-'")
 _FREE_STOPS = frozenset("\"'“”„«»‹›-.!…·•")  # that part nothing
 _SIGNS = frozenset("%‰‱&#@*/\\")
 _BETWEEN_DIGITS = frozenset(".,:\ue000")
@@ -255,7 +263,7 @@ def changed(claim: str, sentence: str, titles: Sequence[str] = (), before: str =
     Each of `titles` may stand for a pronoun. `before`: what introduces the sentence, "You must not:" of a list.
     `after`: the text behind it, which may take it back.
     """
-    said, written, lead = tokens(claim), tokens(sentence), tokens(before)
+    said, written, lead = _by_sentence(claim), _by_sentence(sentence), tokens(before)
     if any(takes_back(after[span.start : span.end]) for span in sentences(after)[:1]):
         return "the passage takes it back"
     if asks(sentence):
@@ -266,12 +274,20 @@ def changed(claim: str, sentence: str, titles: Sequence[str] = (), before: str =
         written = lead + written
     names = tuple(_without_stops(tokens(title)) for title in titles)
     ours = list(_forms(_without_stops(said)))
-    for theirs in _forms(written):
-        moved = theirs[:1] != written[:1]  # what was in front belongs to what then begins
-        source = _Source(theirs, names, frozenset(token.key for token in said), moved=moved)
+    for number, theirs in enumerate(_forms(written)):
+        # In all but the first, what was in front belongs to what then begins.
+        source = _Source(theirs, names, frozenset(token.key for token in said), moved=number > 0)
         if any(source.gives(form) for form in ours):
             return ""
     return _difference(said, written)
+
+
+def _by_sentence(text: str) -> tuple[Token, ...]:
+    """The tokens of a text of several sentences, with a stop between two of them."""
+    found: list[Token] = []
+    for span in sentences(text):
+        found += [*([Token(_SENTENCE_END, "stop")] if found else []), *tokens(text[span.start : span.end])]
+    return tuple(found)
 
 
 def first_unsaid(claim: str, text: str, titles: Sequence[str] = ()) -> str:
@@ -390,7 +406,7 @@ class _Source:
             theirs = self._tokens[k]
             if _same(token, theirs) and self._may_go(j, k) and self._is_parted_alike(token, i, j, k):
                 yield i + 1, k + 1
-            elif theirs.key in _PRONOUNS and self._may_go(j, k):
+            elif theirs.key in _STANDS_FOR and self._may_go(j, k):
                 yield from ((end, k + 1) for end in self._named(claim, i, theirs))
 
     def _is_parted_alike(self, token: Token, i: int, j: int, k: int) -> bool:
@@ -462,23 +478,25 @@ class _Source:
         return at < len(self._tokens) and self._tokens[at].capital
 
     def _is_parted(self, start: int, end: int) -> bool:
-        return self._tokens[start].kind == "stop" and (end == len(self._tokens) or self._tokens[end - 1].kind == "stop")
+        return _parts(self._tokens[start]) and (end == len(self._tokens) or self._tokens[end - 1].kind == "stop")
 
     def _is_free_in_front(self, run: Sequence[Token], core: Sequence[Token], end: int) -> bool:
         """A phrase or clause up to a comma, or a short phrase by a preposition."""
         first, last = core[0], run[-1]
         if last.key == ":" or first.key in _PAST | _NOT_PAST:  # a label; "Were it to leak, …"
             return False
-        joined = last.key in _JOINING and len(run) > 1 and run[-2].kind == "stop"
+        joined = last.key in _JOINING and len(run) > 1 and _parts(run[-2])
         depends = first.key in _PREPOSITIONS | _SUBORDINATORS
-        if last.kind == "stop" or joined:
+        if _parts(last) or joined:
             return self._past or not depends
         return self._past and first.key in _PREPOSITIONS and _is_phrase(core)
 
     def _is_free_behind(self, run: Sequence[Token], core: Sequence[Token]) -> bool:
         """What a comma, "and", "who" or a preposition begins."""
         first = core[0]
-        parted = run[0].kind == "stop"
+        while run[0].kind == "stop" and not _parts(run[0]) and run[0].key not in _WITHIN_WORDS:
+            run = run[1:]  # a full stop, a quotation mark
+        parted = _parts(run[0])
         if first.key in _SUBORDINATORS | _PREPOSITIONS:
             return self._past
         if parted and run[0].key != ":":
@@ -492,14 +510,12 @@ class _Source:
         first = core[0]
         while len(run) > 2 and run[-1].kind == run[-2].kind == "stop":  # "(1841), "
             run = run[:-1]
-        if run[0].kind == "stop" and run[-1].kind == "stop":
-            if run[0].key in "([" and run[-1].key in ")]":
-                return True
-            if any(_parts(token) or token.key in _SENTENCE_ENDS for token in run[1:-1]) or ":" in (
-                run[0].key,
-                run[-1].key,
-            ):
-                return False  # more than one aside, or more than one sentence
+        inside = any(_parts(token) for token in run[1:-1])  # more than one aside, or more than one sentence
+        if run[0].key in "([" and run[-1].key in ")]":
+            return not any(token.key in "()[]" for token in run[1:-1])
+        if _parts(run[0]) and _parts(run[-1]):
+            if inside or ":" in (run[0].key, run[-1].key):
+                return False
             if first.key in _RELATIVES:
                 return True
             if any(_is_verb(token) for token in core[1:]):
