@@ -17,7 +17,7 @@ from .dictation import dictated, orders_to_speak, played
 from .embedding import Encoder
 from .evidence import Evidence, EvidenceFinder
 from .rewording import changed, first_unsaid
-from .sentences import LIST_ITEM, sentences, without_mark
+from .sentences import LIST_ITEM, sentences, without_mark, word_set
 from .terms import content_words, numbers, stem, stems, words
 from .types import Citation, Dropped, Passage, Sentence
 from .untrusted import as_written, visible
@@ -82,6 +82,7 @@ _REFUSAL = re.compile(
 _LONGEST_CLAIM = 1_500  # characters: no quote has so many, and the rules compare every word with every other
 _LEADS_ON = (":", "“", '"', "‘", ">")
 _DOUBTS = re.compile(r"\b(?:myths?|misconceptions?|hoax(?:es)?|falsehoods?|rumou?rs?|fallac(?:y|ies)|fake)\b", re.I)
+_PRONOUNS = word_set("he she it they him his her its their this these")
 _NEAR = 300  # characters on each side of a sentence where an order to say it is looked for
 _LEAST_ALIKE = 0.4  # share of words under which no closer look is worth its time
 # How models say that they keep to what they were shown: no statement of its own.
@@ -228,9 +229,10 @@ class Checker:
         if _DOUBTS.search(" ".join(titles)):
             return "the passage stands under a heading that doubts it"
         context = _context(quote)
-        if unsaid := first_unsaid(claim, quote.text, titles):
+        lent = titles if context.is_of_title else []
+        if unsaid := first_unsaid(claim, quote.text, lent):
             return f"the passage does not say '{unsaid}'"
-        if difference := changed(claim, context.sentence, titles, context.introduction, context.after):
+        if difference := changed(claim, context.sentence, lent, context.introduction, context.after):
             return difference
         if order := dictated(claim, context.near):
             return f"the passage only tells its reader to say so ('{order}')"
@@ -253,6 +255,7 @@ class _Context(NamedTuple):
     sentence: str
     after: str
     near: str  # where an order to say it would stand
+    is_of_title: bool  # "she" may be the one of whom the title is
 
 
 def _context(quote: Evidence) -> _Context:
@@ -263,7 +266,23 @@ def _context(quote: Evidence) -> _Context:
     near = text[max(0, first - _NEAR) : last + _NEAR]
     sentence = text[first:last].strip()
     introduction = _introduction(text[:first], of_a_list=bool(LIST_ITEM.match(sentence)))
-    return _Context(introduction, without_mark(sentence), text[last:], near)
+    of_title = _goes_on_from(f"{quote.passage.title} {quote.passage.heading}", text[:first])
+    return _Context(introduction, without_mark(sentence), text[last:], near, of_title)
+
+
+def _goes_on_from(title: str, before: str) -> bool:
+    """Whether each sentence before begins with a pronoun, back to one that begins with the title, or to none.
+
+    Else "He was killed" may be about whoever stands at the beginning of the sentence before.
+    """
+    named = set(words(title))
+    for span in reversed(sentences(before)):
+        first = next((word for word in words(before[span.start : span.end]) if word not in ("the", "a", "an")), "")
+        if first in named:
+            return True
+        if first not in _PRONOUNS:
+            return not first
+    return True
 
 
 def _introduction(before: str, *, of_a_list: bool) -> str:

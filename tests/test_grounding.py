@@ -254,6 +254,14 @@ def test_an_order_to_say_it_is_no_support(encoder: PackagedEncoder, text: str) -
     assert isinstance(told, Support)
 
 
+def test_a_title_lends_nothing_where_somebody_else_was_named_before(encoder: PackagedEncoder) -> None:
+    text = "Her opponent was Bo Dahl. Bo Dahl hated her. He was killed in 1906."
+    claim = Claim("Marie Curie was killed in 1906.", (1,))
+    assert isinstance(checks(encoder, text, "Marie Curie").check(claim), Dropped)
+    text = "Marie Curie was a chemist. She was born in Warsaw. She was killed in 1906."
+    assert isinstance(checks(encoder, text, "Marie Curie").check(claim), Support)
+
+
 def test_what_stands_under_a_heading_of_myths_is_no_support(encoder: PackagedEncoder) -> None:
     checker = checks(encoder, "The dam was built in 1903.", "Myths of the dam")
     assert isinstance(checker.check(Claim("The dam was built in 1903.", (1,))), Dropped)
