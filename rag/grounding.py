@@ -16,8 +16,8 @@ from typing import NamedTuple
 from .dictation import dictated, orders_to_speak, played
 from .embedding import Encoder
 from .evidence import Evidence, EvidenceFinder
-from .rewording import changed, first_unsaid
-from .sentences import LIST_ITEM, sentences, without_mark, word_set
+from .rewording import STANDS_FOR, changed, first_unsaid
+from .sentences import sentences, without_mark
 from .terms import content_words, numbers, stem, stems, words
 from .types import Citation, Dropped, Passage, Sentence
 from .untrusted import as_written, visible
@@ -80,9 +80,7 @@ _REFUSAL = re.compile(
     re.I,
 )
 _LONGEST_CLAIM = 1_500  # characters: no quote has so many, and the rules compare every word with every other
-_LEADS_ON = (":", "“", '"', "‘", ">")
 _DOUBTS = re.compile(r"\b(?:myths?|misconceptions?|hoax(?:es)?|falsehoods?|rumou?rs?|fallac(?:y|ies)|fake)\b", re.I)
-_PRONOUNS = word_set("he she it they him his her its their this these")
 _NEAR = 300  # characters on each side of a sentence where an order to say it is looked for
 _LEAST_ALIKE = 0.4  # share of words under which no closer look is worth its time
 # How models say that they keep to what they were shown: no statement of its own.
@@ -232,7 +230,7 @@ class Checker:
         lent = titles if context.is_of_title else []
         if unsaid := first_unsaid(claim, quote.text, lent):
             return f"the passage does not say '{unsaid}'"
-        if difference := changed(claim, context.sentence, lent, context.introduction, context.after):
+        if difference := changed(claim, context.sentence, lent):
             return difference
         if order := dictated(claim, context.near):
             return f"the passage only tells its reader to say so ('{order}')"
@@ -249,25 +247,20 @@ def _shared(claim: str, text: str) -> float:
 
 
 class _Context(NamedTuple):
-    """The whole sentence of a quote, and what stands around it that may say how it is meant."""
+    """The whole sentence of a quote, with what turns it, and what stands around it."""
 
-    introduction: str
     sentence: str
-    after: str
     near: str  # where an order to say it would stand
     is_of_title: bool  # "she" may be the one of whom the title is
 
 
 def _context(quote: Evidence) -> _Context:
-    """The sentence of a quote, the line that introduces its list, and what follows."""
     text, start, end = quote.passage.text, quote.start - quote.passage.start, quote.end - quote.passage.start
     spans = [span for span in sentences(text) if span.start < end and span.end > start]
     first, last = min([start, *(span.start for span in spans)]), max([end, *(span.end for span in spans)])
     near = text[max(0, first - _NEAR) : last + _NEAR]
-    sentence = text[first:last].strip()
-    introduction = _introduction(text[:first], of_a_list=bool(LIST_ITEM.match(sentence)))
     of_title = _goes_on_from(f"{quote.passage.title} {quote.passage.heading}", text[:first])
-    return _Context(introduction, without_mark(sentence), text[last:], near, of_title)
+    return _Context(without_mark(text[first:last].strip()), near, of_title)
 
 
 def _goes_on_from(title: str, before: str) -> bool:
@@ -280,17 +273,9 @@ def _goes_on_from(title: str, before: str) -> bool:
         first = next((word for word in words(before[span.start : span.end]) if word not in ("the", "a", "an")), "")
         if first in named:
             return True
-        if first not in _PRONOUNS:
+        if first not in STANDS_FOR:
             return not first
     return True
-
-
-def _introduction(before: str, *, of_a_list: bool) -> str:
-    """The line that leads on to what follows, with other items of its list between: "You must not:"."""
-    for line in map(str.strip, reversed(before.splitlines())):
-        if line and not LIST_ITEM.match(line):
-            return line if line.endswith(_LEADS_ON) or (of_a_list and line[-1] not in ".!?") else ""
-    return ""
 
 
 def _paragraph(quote: Evidence) -> str:

@@ -36,9 +36,10 @@ TELLING = word_set(
     " reported according warn warns warned hope hopes hoped fear fears feared"
 )
 FALSEHOODS = word_set(
-    "false falsely untrue wrong wrongly incorrect incorrectly mistaken mistakenly inaccurate misleading myth myths lie"
-    " lies lied hoax hoaxes fake faked fabricated fabrication invented misconception misconceptions fallacy fallacies"
-    " debunked disproved disproven refuted retracted withdrawn outdated obsolete superseded"
+    "false falsely untrue wrong wrongly incorrect incorrectly mistake mistakes mistaken mistakenly inaccurate"
+    " misleading myth myths lie lies lied hoax hoaxes fake faked fabricated fabrication invented misconception"
+    " misconceptions fallacy fallacies debunked disproved disproven refuted retracted withdrawn outdated obsolete"
+    " superseded"
 )
 # Behind a negation, what is said of something false: "not true", "never happened".
 TRUTHS = word_set(

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from .operators import CIRCUMSTANCES, OPERATORS
+from .operators import OPERATORS
 from .sentences import sentences, word_set
-from .speechacts import asks, takes_back
+from .speechacts import asks
 from .terms import numbers, stem
 
 MOST_TOKENS = 250  # of a sentence that is looked at: what is longer is quoted
@@ -26,7 +26,7 @@ MOST_TOKENS = 250  # of a sentence that is looked at: what is longer is quoted
 _ARTICLES = word_set("the a an")
 _PRONOUNS = word_set("he she it they him them this these those his her hers its their theirs who which that")
 _POSSESSIVE = word_set("his her its their")
-_STANDS_FOR = _POSSESSIVE | word_set("he she it they him them this these hers theirs")  # a title, perhaps
+STANDS_FOR = _POSSESSIVE | word_set("he she it they him them this these hers theirs")  # a title, perhaps
 # May go or come: they only lead on to the sentence.
 _LEADING_ON = _ARTICLES | word_set("also however therefore thus moreover furthermore indeed consequently additionally")
 _PREPOSITIONS = word_set(
@@ -257,21 +257,16 @@ def _value(token: Token) -> str:
 # -- comparing ---------------------------------------------------------------------------------------------------------
 
 
-def changed(claim: str, sentence: str, titles: Sequence[str] = (), before: str = "", after: str = "") -> str:
+def changed(claim: str, sentence: str, titles: Sequence[str] = ()) -> str:
     """Why `claim` does not say what `sentence` says, or a part of it that stands by itself; "" where it does.
 
-    Each of `titles` may stand for a pronoun. `before`: what introduces the sentence, "You must not:" of a list.
-    `after`: the text behind it, which may take it back.
+    Each of `titles` may stand for a pronoun. What turns the sentence from outside has to stand in it: see `leads.py`.
     """
-    said, written, lead = _by_sentence(claim), _by_sentence(sentence), tokens(before)
-    if any(takes_back(after[span.start : span.end]) for span in sentences(after)[:1]):
-        return "the passage takes it back"
+    said, written = _by_sentence(claim), _by_sentence(sentence)
     if asks(sentence):
         return "the passage asks it"
     if max(len(said), len(written)) > MOST_TOKENS:
         return "it is longer than any quote"
-    if any(token.key in _TURNING | CIRCUMSTANCES for token in lead):  # it says how the sentence is meant
-        written = lead + written
     names = tuple(_without_stops(tokens(title)) for title in titles)
     ours = list(_forms(_without_stops(said)))
     for number, theirs in enumerate(_forms(written)):
@@ -406,7 +401,7 @@ class _Source:
             theirs = self._tokens[k]
             if _same(token, theirs) and self._may_go(j, k) and self._is_parted_alike(token, i, j, k):
                 yield i + 1, k + 1
-            elif theirs.key in _STANDS_FOR and self._may_go(j, k):
+            elif theirs.key in STANDS_FOR and self._may_go(j, k):
                 yield from ((end, k + 1) for end in self._named(claim, i, theirs))
 
     def _is_parted_alike(self, token: Token, i: int, j: int, k: int) -> bool:

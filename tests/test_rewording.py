@@ -315,21 +315,23 @@ def test_what_says_the_same_is_a_rewording(claim: str, sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "why"),
+    ("before", "after", "holds"),
     [
-        ("While you use the tablets, do not:", "", "it leaves out"),
-        ("If your doctor agrees:", "", "it leaves out"),
-        ("The following statements are false:", "", "it leaves out"),
-        ("", " This is false.", "takes it back"),
-        ("", " (This is no longer true.)", "takes it back"),
-        ("The most important rules:", " It is true.", ""),
-        ("", " No member left.", ""),
+        ("While you use the tablets, do not:\n\n- ", "", False),
+        ("If your doctor agrees:\n\n- Ask for water.\n- ", "", False),
+        ("The following statements are false:\n", "", False),
+        ("Common mistakes:\n\n- ", "", False),
+        ("", " This is false.", False),
+        ("", " (This is no longer true.)", False),
+        ("The most important rules:\n\n- ", " It is true.", True),
+        ("", " No member left.", True),
     ],
 )
-def test_what_stands_around_a_sentence_may_turn_it(before: str, after: str, why: str) -> None:
+def test_what_stands_around_a_sentence_may_turn_it(
+    before: str, after: str, holds: bool, encoder: PackagedEncoder
+) -> None:
     sentence = "Take the tablets with alcohol."
-    assert why in changed(sentence, sentence, (), before, after)
-    assert bool(why) is bool(changed(sentence, sentence, (), before, after))
+    assert supported(sentence, f"{before}{sentence}{after}", encoder) is holds
 
 
 @pytest.mark.parametrize(

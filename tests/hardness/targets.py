@@ -137,7 +137,7 @@ def copied(text: str) -> None:
 
 def reworded(text: str) -> None:
     claim, sentence = (part[:CLAIM] for part in two(text))
-    ensure(isinstance(rewording.changed(claim, sentence, (sentence[:50],), claim, claim), str), "no text")
+    ensure(isinstance(rewording.changed(claim, sentence, (sentence[:50],)), str), "no text")
     if 0 < len(rewording.tokens(claim)) <= rewording.MOST_TOKENS and "?" not in claim:
         ensure(not rewording.changed(claim, claim), f"it is none of itself: {rewording.changed(claim, claim)}")
         ensure(not rewording.first_unsaid(claim, claim), "it does not say what it says")
