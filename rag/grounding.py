@@ -16,7 +16,7 @@ from typing import NamedTuple
 from .dictation import dictated, orders_to_speak, played
 from .embedding import Encoder
 from .evidence import Evidence, EvidenceFinder
-from .rewording import STANDS_FOR, changed, first_unsaid
+from .rewording import changed, first_unsaid, stands_for
 from .sentences import sentences, without_mark
 from .terms import content_words, numbers, stem, stems, words
 from .types import Citation, Dropped, Passage, Sentence
@@ -227,7 +227,8 @@ class Checker:
         if _DOUBTS.search(" ".join(titles)):
             return "the passage stands under a heading that doubts it"
         context = _context(quote)
-        lent = titles if context.is_of_title else []
+        at_start = quote.passage.start == 0
+        lent = [title for title in titles if stands_for(title, context.before, at_start=at_start)]
         if unsaid := first_unsaid(claim, quote.text, lent):
             return f"the passage does not say '{unsaid}'"
         if difference := changed(claim, context.sentence, lent):
@@ -251,7 +252,7 @@ class _Context(NamedTuple):
 
     sentence: str
     near: str  # where an order to say it would stand
-    is_of_title: bool  # "she" may be the one of whom the title is
+    before: str
 
 
 def _context(quote: Evidence) -> _Context:
@@ -259,23 +260,7 @@ def _context(quote: Evidence) -> _Context:
     spans = [span for span in sentences(text) if span.start < end and span.end > start]
     first, last = min([start, *(span.start for span in spans)]), max([end, *(span.end for span in spans)])
     near = text[max(0, first - _NEAR) : last + _NEAR]
-    of_title = _goes_on_from(f"{quote.passage.title} {quote.passage.heading}", text[:first])
-    return _Context(without_mark(text[first:last].strip()), near, of_title)
-
-
-def _goes_on_from(title: str, before: str) -> bool:
-    """Whether each sentence before begins with a pronoun, back to one that begins with the title, or to none.
-
-    Else "He was killed" may be about whoever stands at the beginning of the sentence before.
-    """
-    named = set(words(title))
-    for span in reversed(sentences(before)):
-        first = next((word for word in words(before[span.start : span.end]) if word not in ("the", "a", "an")), "")
-        if first in named:
-            return True
-        if first not in STANDS_FOR:
-            return not first
-    return True
+    return _Context(without_mark(text[first:last].strip()), near, text[:first])
 
 
 def _paragraph(quote: Evidence) -> str:

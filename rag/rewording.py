@@ -26,7 +26,7 @@ MOST_TOKENS = 250  # of a sentence that is looked at: what is longer is quoted
 _ARTICLES = word_set("the a an")
 _PRONOUNS = word_set("he she it they him them this these those his her hers its their theirs who which that")
 _POSSESSIVE = word_set("his her its their")
-STANDS_FOR = _POSSESSIVE | word_set("he she it they him them this these hers theirs")  # a title, perhaps
+_STANDS_FOR = _POSSESSIVE | word_set("he she it they him them this these hers theirs")  # a title, perhaps
 # May go or come: they only lead on to the sentence.
 _LEADING_ON = _ARTICLES | word_set("also however therefore thus moreover furthermore indeed consequently additionally")
 _PREPOSITIONS = word_set(
@@ -34,9 +34,11 @@ _PREPOSITIONS = word_set(
     " until toward towards about around near across along within behind beyond despite to below above inside"
     " outside because following alongside throughout upon off via"
 )
+_PLACING = word_set("in at near on until since")  # in front of the name of a place, a month, a day
 _SUBORDINATORS = word_set("when while where because since as after before until although though whereas once")
 _RELATIVES = word_set("who whom whose which that where")
 _JOINING = word_set("and but while whereas yet so")
+_BEFORE_A_SUBJECT = _PREPOSITIONS | _SUBORDINATORS | _JOINING | _STANDS_FOR | (_LEADING_ON - _ARTICLES)
 _TITLES = word_set(
     "mr mrs ms dr doctor professor general colonel captain major admiral lieutenant president minister chancellor king"
     " queen prince princess sir lord lady pope bishop saint sheikh senator judge governor mayor prime secretary"
@@ -298,6 +300,46 @@ def first_unsaid(claim: str, text: str, titles: Sequence[str] = ()) -> str:
     return first
 
 
+def stands_for(title: str, before: str, *, at_start: bool) -> bool:
+    """Whether a pronoun behind the text `before` is likely to mean what the title names.
+
+    The last sentence that does not begin with a pronoun begins with the title, and nobody else is named from there on;
+    where all do, that is so `at_start` of a document.
+    """
+    named = _without_stops(tokens(title))
+    for span in reversed(sentences(before)):
+        found = _without_stops(tokens(before[span.start : span.end]))
+        first = next((token for token in found if token.key not in _ARTICLES and token.kind == "word"), None)
+        if first is None:
+            continue
+        if _names_another(found, named):
+            return False
+        if first.key not in _STANDS_FOR:
+            return _begins_with(found, named)
+    return at_start
+
+
+def _begins_with(found: Sequence[Token], title: Sequence[Token]) -> bool:
+    """Whether a sentence is about the title, or about a part of a name: "Curie"; not about "Curie's husband"."""
+    bare, names = [token for token in found if token.key not in _ARTICLES and token.kind != "sign"], _bare(title)
+    length = next((at for at, token in enumerate(bare) if token.key not in names), len(bare))
+    behind = bare[length].key if length < len(bare) else ""
+    return length > 0 and behind not in ("'s", "and", "or")
+
+
+def _names_another(found: Sequence[Token], title: Sequence[Token]) -> bool:
+    """Whether a name stands there that is not the title's, nor that of a place or a month, nor a nation's adjective."""
+    known = {token.key for token in title}
+    placed = False
+    for at, token in enumerate(found):
+        behind = found[at + 1] if at + 1 < len(found) else None
+        adjective = at > 0 and found[at - 1].key in _ARTICLES and behind is not None and not behind.capital
+        placed = at > 0 and (found[at - 1].key in _PLACING or (placed and found[at - 1].capital))
+        if at and token.capital and token.key.lower() not in known and not placed and not adjective:
+            return True
+    return False
+
+
 def _past_of(verb: Token) -> str:
     return _PARTICIPLES.get(verb.key, verb.key)
 
@@ -401,7 +443,7 @@ class _Source:
             theirs = self._tokens[k]
             if _same(token, theirs) and self._may_go(j, k) and self._is_parted_alike(token, i, j, k):
                 yield i + 1, k + 1
-            elif theirs.key in STANDS_FOR and self._may_go(j, k):
+            elif theirs.key in _STANDS_FOR and self._may_go(j, k) and self._is_of_title(k):
                 yield from ((end, k + 1) for end in self._named(claim, i, theirs))
 
     def _is_parted_alike(self, token: Token, i: int, j: int, k: int) -> bool:
@@ -414,6 +456,12 @@ class _Source:
             return True
         in_front = self._tokens[0].key in _PREPOSITIONS | _SUBORDINATORS
         return token.key in _JOINING | {"or"} | _RELATIVES or in_front
+
+    def _is_of_title(self, k: int) -> bool:
+        """Whether nobody whom the pronoun there could mean is named in front of it: "Ann Lee left when she …"."""
+        front = self._tokens if self._moved else self._tokens[:k]  # where the phrase that was in front ends is a guess
+        known = [Token(name, "word") for title in self._titles for name in title]
+        return not front or (front[0].key in _BEFORE_A_SUBJECT and not _names_another(front, known))
 
     def _named(self, claim: Sequence[Token], i: int, pronoun: Token) -> Iterator[int]:
         """Where a title, or a part of a plain name, ends in the claim that stands there for the pronoun."""

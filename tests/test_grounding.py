@@ -254,12 +254,33 @@ def test_an_order_to_say_it_is_no_support(encoder: PackagedEncoder, text: str) -
     assert isinstance(told, Support)
 
 
-def test_a_title_lends_nothing_where_somebody_else_was_named_before(encoder: PackagedEncoder) -> None:
-    text = "Her opponent was Bo Dahl. Bo Dahl hated her. He was killed in 1906."
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("She was killed in 1906.", True),
+        ("Marie Curie was a Polish chemist. She was born in Warsaw. She was killed in 1906.", True),
+        ("# Marie Curie\n\nShe was killed in 1906.", True),
+        ("Curie went to school in New York until May 1880. In it, she read. She was killed in 1906.", False),
+        ("Her opponent was Bo Dahl. Bo Dahl hated her. She was killed in 1906.", False),
+        ("Marie Curie's daughter was born in 1897. She was killed in 1906.", False),
+        ("Marie Curie met Ann Lee. She was killed in 1906.", False),
+        ("Marie Curie and a friend went there. She was killed in 1906.", False),
+        ("Marie Curie was a chemist. She taught Ann Lee. She was killed in 1906.", False),
+    ],
+)
+def test_a_title_stands_for_a_pronoun_only_where_nobody_else_is_named(
+    text: str, holds: bool, encoder: PackagedEncoder
+) -> None:
     claim = Claim("Marie Curie was killed in 1906.", (1,))
-    assert isinstance(checks(encoder, text, "Marie Curie").check(claim), Dropped)
-    text = "Marie Curie was a chemist. She was born in Warsaw. She was killed in 1906."
-    assert isinstance(checks(encoder, text, "Marie Curie").check(claim), Support)
+    assert isinstance(checks(encoder, text, "Marie Curie").check(claim), Support) is holds
+
+
+def test_in_the_middle_of_a_document_nobody_knows_who_she_is(encoder: PackagedEncoder) -> None:
+    text = "She gave birth to a son nine months later."
+    passage = Passage(1, 1, "a", "Genghis Khan", 500, 500 + len(text), text)
+    check = Checker([passage], EvidenceFinder(encoder), encoder).check
+    assert isinstance(check(Claim("Genghis Khan gave birth to a son nine months later.", (1,))), Dropped)
+    assert isinstance(check(Claim(text, (1,))), Support)
 
 
 def test_what_stands_under_a_heading_of_myths_is_no_support(encoder: PackagedEncoder) -> None:
