@@ -39,6 +39,7 @@ _SUBORDINATORS = word_set("when while where because since as after before until 
 _RELATIVES = word_set("who whom whose which that where")
 _JOINING = word_set("and but while whereas yet so")
 _BEFORE_A_SUBJECT = _PREPOSITIONS | _SUBORDINATORS | _JOINING | _STANDS_FOR | (_LEADING_ON - _ARTICLES)
+_FUNCTION_WORDS = _ARTICLES | _PRONOUNS | _PREPOSITIONS | _SUBORDINATORS | _JOINING | word_set("'s or not")
 _TITLES = word_set(
     "mr mrs ms dr doctor professor general colonel captain major admiral lieutenant president minister chancellor king"
     " queen prince princess sir lord lady pope bishop saint sheikh senator judge governor mayor prime secretary"
@@ -328,16 +329,26 @@ def _begins_with(found: Sequence[Token], title: Sequence[Token]) -> bool:
 
 
 def _names_another(found: Sequence[Token], title: Sequence[Token]) -> bool:
-    """Whether a name stands there that is not the title's, nor that of a place or a month, nor a nation's adjective."""
+    """Whether a name stands there that is not the title's, nor that of a place or a month, nor an adjective."""
     known = {token.key for token in title}
-    placed = False
-    for at, token in enumerate(found):
-        behind = found[at + 1] if at + 1 < len(found) else None
-        adjective = at > 0 and found[at - 1].key in _ARTICLES and behind is not None and not behind.capital
-        placed = at > 0 and (found[at - 1].key in _PLACING or (placed and found[at - 1].capital))
-        if at and token.capital and token.key.lower() not in known and not placed and not adjective:
+    at = 1
+    if known.intersection(token.key for token in found[:2]):  # "General Mills, Inc., is": of the title, to its end
+        at = next((n for n, token in enumerate(found) if n and not token.capital), len(found))
+    while at < len(found):
+        end = next((n for n in range(at, len(found)) if not found[n].capital), len(found))
+        names = [token for token in found[at:end] if token.key.lower() not in {*known, *_MONTHS}]
+        if names and found[at - 1].key not in _PLACING and not _is_adjective(found, at, end):
             return True
+        at = end + 1
     return False
+
+
+def _is_adjective(found: Sequence[Token], start: int, end: int) -> bool:
+    """Whether capitals are of an adjective: "an American Thoroughbred racehorse"."""
+    noun = found[end] if end < len(found) else None
+    if noun is None or noun.kind != "word" or found[start - 1].key not in _ARTICLES:
+        return False
+    return not (noun.parted or noun.key in _FUNCTION_WORDS or _is_verb(noun))
 
 
 def _past_of(verb: Token) -> str:
