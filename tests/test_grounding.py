@@ -260,7 +260,7 @@ def test_an_order_to_say_it_is_no_support(encoder: PackagedEncoder, text: str) -
         ("She was killed in 1906.", True),
         ("Marie Curie was a Polish chemist. She was born in Warsaw. She was killed in 1906.", True),
         ("# Marie Curie\n\nShe was killed in 1906.", True),
-        ("Marie Skłodowska Curie (born 7 May 1867) was the first French woman in Paris. She was killed in 1906.", True),
+        ("Marie Skłodowska Curie (born 7 May 1867) was a French chemist in Paris. She was killed in 1906.", True),
         ("Marie Curie was a guest of the Dalai Lama in May. She was killed in 1906.", False),
         ("Marie Curie was a guest when the Queen died. She was killed in 1906.", False),
         ("Curie went to school in New York until May 1880. In it, she read. She was killed in 1906.", False),

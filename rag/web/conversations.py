@@ -20,7 +20,7 @@ from .asked import part
 from .line import Busy
 from .opening import Opening
 from .parts import BROKE
-from .turns import Turns, restored, well_formed
+from .turns import Turns, restored, whole_characters
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +48,13 @@ def keep(showing: str, turns: Turns) -> str:
 def conversation_export(sent: Any) -> dict[str, str]:
     """A conversation as a file: its `name`, `type` and `text`; or `failed`, which says what is wrong."""
     try:
-        title, turns = str(well_formed(part(sent, "title"))), restored(part(sent, "turns"))
+        title, turns = whole_characters(str(part(sent, "title"))), restored(part(sent, "turns"))
         name = _file_name(title)
         if part(sent, "format") == "markdown":
             return {"name": f"{name}.md", "type": "text/markdown", "text": as_markdown(title, turns)}
-        text = json.dumps(as_json(title, str(well_formed(part(sent, "created"))), turns), ensure_ascii=False, indent=2)
+        text = json.dumps(
+            as_json(title, whole_characters(str(part(sent, "created"))), turns), ensure_ascii=False, indent=2
+        )
         return {"name": f"{name}.json", "type": "application/json", "text": f"{text}\n"}
     except ValueError as error:
         return {"failed": str(error)}

@@ -17,7 +17,7 @@ from ..types import Answer
 from .asked import NotUnderstood, part
 from .opening import Opening
 from .parts import BROKE
-from .turns import restored, well_formed
+from .turns import restored, whole_characters
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _kept(opening: Opening, sent: Any) -> tuple[str, Judgement | None]:
         return "This answer is gone; ask again.", None
     if not opening.assistant.backs(turn.answer):
         return "The documents do not hold this answer as it stands here, so it is not kept; ask again.", None
-    said = None if note is None else str(well_formed(note))
+    said = None if note is None else whole_characters(str(note))
     judgements = Feedback(opening.assistant.settings.index_dir)
     kept = judgements.add(turn.answer, verdict, said, turn.documents, visitor=visitor)
     return "Kept on this machine. Thank you.", kept

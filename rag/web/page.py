@@ -33,7 +33,7 @@ from .opening import Opening
 from .parts import BROKE, html, packaged
 from .sources import VIEWER, sources
 from .theme import theme
-from .turns import Turn, Turns, history, well_formed
+from .turns import Turn, Turns, history, whole_characters
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def _connect(
     async def ask(typed: str, sent: Any, event: gr.EventData) -> AsyncIterator[list[Any]]:
         """`event` may bring another `question`, and the number (from 1) of the `turn` in whose place it is asked."""
         brought = event._data if isinstance(event._data, dict) else {}
-        question = well_formed(str(brought.get("question", typed))).strip()
+        question = whole_characters(str(brought.get("question", typed))).strip()
         if not question:
             yield [gr.skip() for _ in outputs]  # Gradio empties what a generator never yields
             return

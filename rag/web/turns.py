@@ -57,16 +57,18 @@ def restored(kept: Any) -> Turns:
         raise ValueError("this conversation cannot be read; nothing that was kept here is like this")
     if len(kept) > MOST_TURNS:
         raise ValueError(f"this conversation has more than {MOST_TURNS:,} questions; start a new one")
-    return tuple(_restored(each) for each in well_formed(kept))
+    return tuple(_restored(each) for each in _whole(kept))
 
 
-def well_formed(kept: Any) -> Any:
-    """JSON without the halves of characters that no file and no response can hold.
+def whole_characters(text: str) -> str:
+    """The text without the halves of characters that no file and no response can hold."""
+    return text.encode(errors="replace").decode()
 
-    Raises ValueError for what is nested too deeply, or too large.
-    """
+
+def _whole(kept: Any) -> Any:
+    """JSON of whole characters. Raises ValueError for what is nested too deeply, or too large."""
     try:
-        encoded = json.dumps(kept, ensure_ascii=False).encode(errors="replace")
+        encoded = whole_characters(json.dumps(kept, ensure_ascii=False)).encode()
         if len(encoded) > MOST_BYTES:
             raise ValueError(f"this conversation is larger than {MOST_BYTES / 1e6:g} MB; start a new one")
         return json.loads(encoded)
