@@ -16,7 +16,7 @@ from typing import NamedTuple
 from .dictation import dictated, orders_to_speak, played
 from .embedding import Encoder
 from .evidence import Evidence, EvidenceFinder
-from .rewording import changed, first_unsaid, stands_for
+from .rewording import changed, first_unsaid, leans, stands_for
 from .sentences import sentences, without_mark
 from .terms import content_words, numbers, stem, stems, words
 from .types import Citation, Dropped, Passage, Sentence
@@ -87,7 +87,8 @@ _LEAST_ALIKE = 0.4  # share of words under which no closer look is worth its tim
 _FRAME = re.compile(
     r"^(?:(?P<by>according to|based on|as (?:stated|mentioned|noted|described|reported) in)|the|these)\s+"
     r"(?:(?:the|these|provided|given|above|cited|available)\s+)*"
-    r"(?:passages?|documents?|texts?|sources?|context|excerpts?)(?:\s+\d{1,2})?"
+    r"(?:passages?|documents?|texts?|sources?|context|excerpts?|manual|guide|leaflet|policy|contract|agreement|article"
+    r"|report|minutes|notes|recipe|page|regulations|instructions)(?:\s+\d{1,2})?"
     r"(?(by)\s*,\s*|\s+(?:states?|says?|mentions?|notes?|reports?|indicates?|explains?)\s+that\s+)",
     re.I,
 )
@@ -273,13 +274,14 @@ def _plain_words(text: str) -> list[str]:
 
 
 def _joined(quotes: Sequence[Evidence]) -> list[Evidence]:
-    """Neighbours that are clauses of one sentence, as one quote: a claim may need both."""
+    """Neighbours, clauses of one sentence or sentences of one paragraph, as one quote: a claim may need both."""
     return [
         replace(one, end=other.end, cosine=max(one.cosine, other.cosine), context=one.context, items=())
         for one, other in pairwise(quotes)
         if one.passage == other.passage
-        and one.text[-1] not in ".!?:"
-        and "\n" not in one.passage.text[one.end - one.passage.start : other.start - one.passage.start]
+        and one.text[-1] != ":"
+        and one.end <= other.start
+        and one.passage.text[one.end - one.passage.start : other.start - one.passage.start].strip(" ") == ""
     ]
 
 
@@ -297,8 +299,21 @@ class Composer:
         if any(words(text) == words(s.text) for s in self.sentences):
             self.dropped.append(Dropped(claim.text, "it repeats another sentence"))
             return False
+        if self.sentences and leans(claim.text) and not self._goes_on(support.quote):
+            self.dropped.append(Dropped(claim.text, "it does not say whom it is about"))
+            return False
         self.sentences.append(Sentence(text, (self._cite(support.quote),), round(support.score, 3), "verified"))
         return True
+
+    def _goes_on(self, quote: Evidence) -> bool:
+        """Whether the quote goes on from the last one in its document: "She …" is about the same there."""
+        last = self.citations[self.sentences[-1].citations[-1] - 1]
+        passage = quote.passage
+        if last.passage.document_id != passage.document_id or not passage.start <= last.end <= passage.end:
+            return False
+        between = passage.text[last.end - passage.start : max(quote.start, last.end) - passage.start]
+        behind = last.start <= quote.start
+        return behind and all(leans(between[span.start : span.end]) for span in sentences(between))
 
     def quoted(self, quote: Evidence) -> None:
         """Add the document's own words as a sentence."""

@@ -25,6 +25,8 @@ _BETWEEN_ITEMS = 4  # sentences that may stand between two items of one list
 _NO_ANSWER_YET = re.compile(r"\W*+(?:a|ans|answers?|reply|response)?[\W\d]*+", re.I)
 _SEVERAL = word_set("these those they both neither none all claims statements stories")
 _POINTING = word_set("this that these those it they such both")
+_QUOTATION = re.compile(r'[“”«»"]')
+_MOST_QUOTED = 4  # sentences of a quotation: no answer shows a longer one whole
 _BARE_ANSWER = 3  # words that another sentence explains: "Yes."
 
 
@@ -82,6 +84,7 @@ def all_beside(text: str, sentences: Sequence[Span], title: str = "", above: str
         _introductions(text, pieces, named, outside),
         _questions(pieces),
         _taken_back(pieces),
+        _opening(pieces),
         _explained(pieces, _ends(pieces)),
         strict=True,
     )
@@ -233,6 +236,8 @@ def _ends(pieces: Sequence[_Piece]) -> list[int]:
             several = not _SEVERAL.isdisjoint(words(pieces[i].text))
             first = _first_of_block(pieces, i - 1) if several else i - 1
             ends[first:i] = [max(end, ends[i]) for end in ends[first:i]]
+    for first, last in _quotations(pieces):
+        ends[first:last] = [max(end, ends[last]) for end in ends[first:last]]
     return ends
 
 
@@ -245,6 +250,34 @@ def _explained(pieces: Sequence[_Piece], ends: Sequence[int]) -> list[int]:
         if answers and goes_on and len(pieces[i].text.split()) <= _BARE_ANSWER:
             found[i] = max(found[i], ends[i + 1])
     return found
+
+
+# -- quotations --------------------------------------------------------------------------------------------------------
+
+
+def _quotations(pieces: Sequence[_Piece]) -> list[tuple[int, int]]:
+    """The first and the last sentence of each quotation of several: who says it stands in one of them, or nowhere."""
+    found = []
+    first: int | None = None
+    for i, piece in enumerate(pieces):
+        if piece.blank or piece.heading or piece.item:
+            first = None
+        for mark in _QUOTATION.findall(piece.text):
+            opens = mark in "“«" or (mark == '"' and first is None)
+            if opens:
+                first = i
+            elif first is not None:
+                found += [(first, i)] if 0 < i - first <= _MOST_QUOTED else []
+                first = None
+    return found
+
+
+def _opening(pieces: Sequence[_Piece]) -> list[tuple[Span, ...]]:
+    """For each sentence the one with which the quotation begins that it goes on with."""
+    leads: list[tuple[Span, ...]] = [()] * len(pieces)
+    for first, last in _quotations(pieces):
+        leads[first + 1 : last + 1] = [(pieces[first].span,)] * (last - first)
+    return leads
 
 
 def _taken_back(pieces: Sequence[_Piece]) -> list[tuple[Span, ...]]:

@@ -41,9 +41,16 @@ FALSEHOODS = word_set(
     " misconceptions fallacy fallacies debunked disproved disproven refuted retracted withdrawn outdated obsolete"
     " superseded"
 )
-# Behind a negation, what is said of something false: "not true", "never happened".
+# Behind a negation, what is said of something false: "not true", "never happened", "no evidence".
 TRUTHS = word_set(
-    "true truth correct right accurate valid case proven proved confirmed verified substantiated happened"
+    "true truth correct right accurate valid case proven proved confirmed verified substantiated happened evidence"
+    " proof basis"
 )
+# Of what stands under such a heading or in such a list, the one is not so, and the other not in this world.
+REVERSALS = word_set(
+    "rejected rejects reject cancelled canceled removed abandoned deprecated discontinued discredited disputed former"
+    " formerly planned plans"
+)
+FICTIONS = word_set("fiction fictional plot synopsis hypothesis hypotheses satire parody wrote")
 
-OPERATORS = NEGATIONS | PROHIBITIONS | CONDITIONS | EXCEPTIONS | DOUBTS | TELLING | FALSEHOODS
+OPERATORS = NEGATIONS | PROHIBITIONS | CONDITIONS | EXCEPTIONS | DOUBTS | TELLING | FALSEHOODS | REVERSALS | FICTIONS

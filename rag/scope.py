@@ -30,6 +30,7 @@ _MONTH = re.compile(r"\bMay\b(?! not\b)")  # the verb has a capital in questions
 _EVERYWHERE = FALSEHOODS | EXCEPTIONS
 _ONWARD = CONDITIONS | TELLING
 _LOCAL = NEGATIONS | PROHIBITIONS | DOUBTS
+_MOST_CLAUSES = 40  # of a sentence; one of more is no sentence, and is quoted whole or not at all
 _BEFORE_THAT = 5  # words from the negation on: "no evidence was found that"
 _PREPOSITIONS = word_set("in of at on by for from to with after before since than like during until about over under")
 _THAT = re.compile(r"(?:^|[,;:–—]\s+)(?:(?:and|or|but)\s+)?that\b", re.I)
@@ -66,16 +67,24 @@ def overturns(text: str) -> bool:
 def whole_clauses(text: str, clauses: Sequence[Span]) -> list[Span]:
     """For each clause of a sentence the run of clauses around it that leaves out none which turns it."""
     said = [_clause(text[clause.start : clause.end]) for clause in clauses]
-    runs = []
-    for i in range(len(clauses)):
-        first = last = i
-        grown = True
-        while grown:
-            turning = [at for at in range(len(said)) if any(_turns(said, at, k) for k in range(first, last + 1))]
-            grown = turning != [] and (turning[0] < first or turning[-1] > last)
-            first, last = min([first, *turning]), max([last, *turning])
-        runs.append(Span(clauses[first].start, clauses[last].end))
-    return runs
+    if len(said) > _MOST_CLAUSES:
+        return [Span(clauses[0].start, clauses[-1].end)] * len(clauses)
+    # By each clause: the first and the last that turn it.
+    turned = []
+    for k in range(len(said)):
+        turning = [at for at in range(len(said)) if _turns(said, at, k)] or [k]
+        turned.append((min(k, turning[0]), max(k, turning[-1])))
+    return [Span(clauses[first].start, clauses[last].end) for first, last in map(_grown, [turned] * len(said), turned)]
+
+
+def _grown(turned: Sequence[tuple[int, int]], run: tuple[int, int]) -> tuple[int, int]:
+    """The run with all that turn one of it."""
+    while True:
+        within = turned[run[0] : run[1] + 1]
+        grown = min(first for first, _ in within), max(last for _, last in within)
+        if grown == run:
+            return run
+        run = grown
 
 
 def _clause(text: str) -> _Clause:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .operators import FALSEHOODS, NEGATIONS, TRUTHS
+from .operators import FALSEHOODS, NEGATIONS, REVERSALS, TELLING, TRUTHS
 from .scope import operates
 from .sentences import word_set
 from .terms import words
@@ -21,11 +21,13 @@ _BEFORE_QUESTION = re.compile(r"[\W_\d]*(?:(?:q|question|faq)\s*\d*\s*[.:)–-]+
 _FRAGMENT = 4  # words of a question that has no verb: "And children?"
 _BACK = word_set(
     "this that these those it they both neither none such all nothing claim claims statement statements story stories"
-    " idea view assertion theory"
+    " idea view assertion theory paper study report article so"
 )
+_THUS = word_set("so")  # "Or so he says."
 _REVERSED = word_set("opposite reverse contrary")
 _NO_MORE = word_set("so longer exist exists existed apply applies applied applicable happen")
 _RESTRICTING = word_set("but however except unless not only never")  # "Not under twelve."
+_JOKING = word_set("kidding joking jest")
 _RETRACTION, _RESTRICTION, _BARE_RETRACTION = 15, 8, 4  # words, at most
 
 
@@ -52,6 +54,9 @@ def takes_back(text: str) -> bool:
     if count <= _RESTRICTION and not _RESTRICTING.isdisjoint(spoken[:1]) and operates(text):
         return True
     denies = bool(
-        said & FALSEHOODS or (said & NEGATIONS and said & (TRUTHS | _NO_MORE)) or (said & _REVERSED and said & TRUTHS)
+        said & (FALSEHOODS | REVERSALS | _JOKING)
+        or (said & NEGATIONS and said & (TRUTHS | _NO_MORE))
+        or (said & _REVERSED and said & TRUTHS)
+        or (count <= _RESTRICTION and said & TELLING and said & _THUS)
     )
     return denies and bool(said & (_BACK | _REVERSED) or count <= _BARE_RETRACTION)

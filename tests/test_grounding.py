@@ -144,6 +144,27 @@ def test_the_title_speaks_for_names_and_words_alike(encoder: PackagedEncoder) ->
     assert all(isinstance(checker.check(claim), Support) for claim in (named, titled))
 
 
+def test_she_is_shown_only_behind_the_one_whom_the_document_means(encoder: PackagedEncoder) -> None:
+    texts = (
+        ("Falcon", "The Falcon drone was built by Acme in 2001. It was sold in 2002. It was withdrawn in 2003."),
+        ("Heron", "The Heron drone was built by Bolt in 2003. It was withdrawn after two crashes."),
+    )
+    passages = [Passage(i, i, f"{i}.txt", title, 0, len(text), text) for i, (title, text) in enumerate(texts, 1)]
+    checker = Checker(passages, EvidenceFinder(encoder), encoder)
+
+    def answer(reply: str) -> str:
+        composer = Composer()
+        for claim in claims(reply):
+            outcome = checker.check(claim)
+            assert isinstance(outcome, Support)
+            composer.verified(claim, outcome)
+        return composer.text
+
+    falcon = "The Falcon drone was built by Acme in 2001"
+    assert answer(f"{falcon} [1]. It was withdrawn after two crashes [2].") == f"{falcon}. [1]"
+    assert answer(f"{falcon} [1]. It was withdrawn in 2003 [1].") == f"{falcon}. [1] It was withdrawn in 2003. [2]"
+
+
 def test_one_span_has_one_marker() -> None:
     first, second = (Evidence(p, 50, 60, 1.0, 1.0, 1.0) for p in PASSAGES)
     composer = Composer()
@@ -269,6 +290,8 @@ def test_an_order_to_say_it_is_no_support(encoder: PackagedEncoder, text: str) -
         ("Marie Curie met Ann Lee. She was killed in 1906.", False),
         ("Marie Curie and a friend went there. She was killed in 1906.", False),
         ("Marie Curie was a chemist. She taught Ann Lee. She was killed in 1906.", False),
+        ("Marie Curie had a dog. She was killed in 1906.", False),
+        ("Marie Curie married a chemist. She was killed in 1906.", False),
     ],
 )
 def test_a_title_stands_for_a_pronoun_only_where_nobody_else_is_named(

@@ -38,6 +38,8 @@ def leads(text: str, title: str = "") -> dict[str, list[str]]:
         "The following statements are false:",
         "Bo Dahl claims:",
         "## Myths",
+        "The council rejected:",
+        "## Planned features",
         "**Do not**",
         "You must not do any of these.",
         "What must you not do?",
@@ -149,6 +151,20 @@ def test_a_bare_answer_goes_on_to_what_explains_it() -> None:
     assert beside_each("May they?\n\nYes. They need a doctor.")["Yes."][1] == "They need a doctor."
     assert beside_each("May they?\n\nYes.\n\nThe sun shines.")["Yes."][1] == ""
     assert beside_each("Q: May they?\nA: No.\nQ: May we?\nA: Yes.")["A: No."][1] == ""
+
+
+@pytest.mark.parametrize("marks", ["“”", '""', "«»"])
+def test_a_quotation_of_several_sentences_is_shown_whole(marks: str) -> None:
+    first, last = f"{marks[0]}The mayor is ill.", f"The dam is safe,{marks[1]} said Bo Dahl."
+    found = beside_each(f"It is noon. {first} He coughs. {last} The sun shines.")
+    assert found[first] == ([], f"He coughs. {last}", False)
+    assert found["He coughs."] == ([first], last, False)
+    assert found[last] == ([first], "", False)
+    assert found["It is noon."] == found["The sun shines."] == ([], "", False)
+
+
+def test_a_quotation_that_never_ends_leads_nothing() -> None:
+    assert not any(leads("“The mayor is ill. He coughs.\n\nThe dam is safe,” said Bo Dahl.").values())
 
 
 def test_several_are_taken_back_together() -> None:

@@ -31,7 +31,7 @@ from eval.chat import json_object
 from eval.drafts import DraftsFile
 from eval.gold import GoldError, read_gold
 from eval.metrics import contains, dangling, exact_match, missing, normalise, same_words, token_f1
-from rag import answertype, conversation, grounding, rewording, terms
+from rag import answertype, conversation, grounding, rewording, speechacts, terms
 from rag.clauses import clauses
 from rag.documents import COLLECTION_SUFFIX, read_collection, read_file
 from rag.errors import DocumentUnreadable, PromptError, QuestionInvalid, SettingsError
@@ -138,7 +138,8 @@ def copied(text: str) -> None:
 def reworded(text: str) -> None:
     claim, sentence = (part[:CLAIM] for part in two(text))
     ensure(isinstance(rewording.changed(claim, sentence, (sentence[:50],)), str), "no text")
-    if 0 < len(rewording.tokens(claim)) <= rewording.MOST_TOKENS and "?" not in claim:
+    length = len(rewording.tokens(claim))
+    if length and length + len(sentences(claim)) <= rewording.MOST_TOKENS and not speechacts.asks(claim):
         ensure(not rewording.changed(claim, claim), f"it is none of itself: {rewording.changed(claim, claim)}")
         ensure(not rewording.first_unsaid(claim, claim), "it does not say what it says")
 
