@@ -16,7 +16,7 @@ from typing import NamedTuple
 from .dictation import dictated, orders_to_speak, played
 from .embedding import Encoder
 from .evidence import Evidence, EvidenceFinder
-from .rewording import changed, first_unsaid, leans, stands_for
+from .rewording import changed, first_unsaid, leans, of_a_person, stands_for
 from .sentences import sentences, without_mark
 from .terms import content_words, numbers, stem, stems, words
 from .types import Citation, Dropped, Passage, Sentence
@@ -228,8 +228,8 @@ class Checker:
         if _DOUBTS.search(" ".join(titles)):
             return "the passage stands under a heading that doubts it"
         context = _context(quote)
-        at_start = quote.passage.start == 0
-        lent = [title for title in titles if stands_for(title, context.before, at_start=at_start)]
+        at_start, person = quote.passage.start == 0, of_a_person(quote.text)
+        lent = [title for title in titles if stands_for(title, context.before, at_start=at_start, person=person)]
         if unsaid := first_unsaid(claim, quote.text, lent):
             return f"the passage does not say '{unsaid}'"
         if difference := changed(claim, context.sentence, lent):

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from .operators import NEGATIONS, OPERATORS, PROHIBITIONS, TELLING
+from .operators import CONDITIONS, NEGATIONS, OPERATORS, PROHIBITIONS, TELLING
 from .sentences import sentences, word_set
 from .speechacts import asks
 from .terms import numbers, stem
@@ -28,6 +28,14 @@ MOST_TOKENS = 250  # of a sentence that is looked at: what is longer is quoted
 _MOST_STEPS = 50_000  # a sentence of 45 words takes some thousands
 _ARTICLES = word_set("the a an")
 _PRONOUNS = word_set("he she it they him them this these those his her hers its their theirs who which that")
+_RELATED = word_set(
+    "wife husband son daughter brother sister mother father widow widower uncle aunt cousin nephew niece friend rival"
+    " opponent enemy pupil student teacher colleague partner lover successor predecessor assistant"
+)
+_SOMEBODY = word_set(
+    "man woman boy girl child people person men women children member cook guest thief spy nurse judge"
+)
+_OF_PEOPLE = ("er", "or", "ist", "ian", "man", "woman", "ess", "ant", "ent", "ee", "ic", "ast", "ate")
 _OF_A_PERSON = word_set("he she him her his hers")
 _OF_SEVERAL = word_set("they them their theirs these")
 _DEFINITE = word_set("the this our")
@@ -43,10 +51,8 @@ _PREPOSITIONS = word_set(
 )
 _WHEN = word_set("in on at by during since from until before after of")
 _ONCE = word_set("after before during since until when while as once")  # of a time in the past: whenever it was
-_DAYS = word_set(
-    "mondays tuesdays wednesdays thursdays fridays saturdays sundays monday tuesday wednesday thursday friday saturday"
-    " sunday"
-)
+_WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")  # one: "on Mondays" is a limit
+_DAYS = frozenset(day + ending for day in _WEEKDAYS for ending in ("", "s"))
 _PLACING = word_set("in at near on until since")  # in front of the name of a place, a month, a day
 _SUBORDINATORS = word_set("when while where because since as after before until although though whereas once")
 _CLAUSES = _SUBORDINATORS | {"if", "unless"}
@@ -60,6 +66,8 @@ _TITLES = word_set(
     "mr mrs ms dr doctor professor general colonel captain major admiral lieutenant president minister chancellor king"
     " queen prince princess sir lord lady pope bishop saint sheikh senator judge governor mayor prime secretary"
 )
+_MODALS = word_set("may might can could must shall should will would")
+_ELABORATING = word_set("especially preferably particularly including usually mostly most")
 _FOR_A_PARTICIPLE = word_set("is are was were")
 _PAST = word_set("was were had did")
 _LASTING = word_set(
@@ -106,7 +114,10 @@ _SWEEPING = (
         "every any always only everyone everybody everything nobody whole entire both most least first last sole same"
     )
 )
-_ENGLISH = word_set("of were with from by that has have had to his her their its this these which she he they it")
+_ENGLISH = word_set(
+    "of were with from by that has have had to his her their its this these which she he they it who whose when while"
+    " because but not been being there than into after before during would could should"
+)
 
 _MONTHS = "january february march april may june july august september october november december".split()
 _MONTH = "|".join(_MONTHS)
@@ -385,11 +396,17 @@ def leans(sentence: str) -> bool:
     return first is not None and first.key in _STANDS_FOR
 
 
-def stands_for(title: str, before: str, *, at_start: bool) -> bool:
+def of_a_person(sentence: str) -> bool:
+    """Whether its first pronoun is one of a person: he or she."""
+    first = next((token.key for token in tokens(sentence) if token.key in _STANDS_FOR), "")
+    return first in _OF_A_PERSON
+
+
+def stands_for(title: str, before: str, *, at_start: bool, person: bool) -> bool:
     """Whether a pronoun behind the text `before` is likely to mean what the title names.
 
     The last sentence that does not begin with a pronoun begins with the title, and nobody else is named from there on;
-    where all do, that is so `at_start` of a document.
+    where all do, that is so `at_start` of a document. Of a `person`: "the war" is nobody else.
     """
     named = _without_stops(tokens(title))
     for span in reversed(sentences(before)):
@@ -397,7 +414,9 @@ def stands_for(title: str, before: str, *, at_start: bool) -> bool:
         first = next((token for token in found if token.key not in _ARTICLES and token.kind == "word"), None)
         if first is None:
             continue
-        if _names_another(found, named):
+        if not (_defines(found, named) if first.key not in _STANDS_FOR else False) and _names_another(
+            found, named, person=person
+        ):
             return False
         if first.key not in _STANDS_FOR:
             return _begins_with(found, named)
@@ -412,15 +431,28 @@ def _begins_with(found: Sequence[Token], title: Sequence[Token]) -> bool:
     return length > 0 and behind not in ("'s", "and", "or")
 
 
-def _names_another(found: Sequence[Token], title: Sequence[Token]) -> bool:
+def _defines(found: Sequence[Token], title: Sequence[Token]) -> bool:
+    """Whether it says what the title is, "Orvanna is a lake in Tessaly": what follows goes on about it.
+
+    Not where it is somebody's relative, as who is then told of may be either.
+    """
+    at = next((n for n, token in enumerate(found) if token.key in _FOR_A_PARTICIPLE), 0)
+    told = found[at + 1 :]
+    is_one = bool(told) and told[0].key in _ARTICLES | {"one"} and _begins_with(found, title)
+    return at > 0 and is_one and not any(token.key in _RELATED | _RELATIVES or _is_verb(token) for token in told)
+
+
+def _names_another(found: Sequence[Token], title: Sequence[Token], *, person: bool = False) -> bool:
     """Whether somebody or something else stands there than what the title names.
 
     A name, but for that of a place or a month, or an adjective; "a dog", but not in "was a chemist", "in the city".
     """
     known = {token.key for token in title}
     leading = _PREPOSITIONS - _SUBORDINATORS | _FOR_A_PARTICIPLE | {"as"}
-    if any(n and token.key in _ARTICLES and found[n - 1].key not in leading for n, token in enumerate(found)):
-        return True
+    for n, token in enumerate(found):
+        other = n and token.key in _ARTICLES and found[n - 1].key not in leading
+        if other and (not person or any(_is_somebody(near) for near in found[n + 1 : n + 4])):
+            return True
     at = 1
     if known.intersection(token.key for token in found[:2]):  # "General Mills, Inc., is": of the title, to its end
         at = next((n for n, token in enumerate(found) if n and not token.capital), len(found))
@@ -431,6 +463,11 @@ def _names_another(found: Sequence[Token], title: Sequence[Token]) -> bool:
             return True
         at = end + 1
     return False
+
+
+def _is_somebody(token: Token) -> bool:
+    """Whether a noun may name a person; generous: "letter" is taken for one."""
+    return token.key in _SOMEBODY | _RELATED | _TITLES or (len(token.key) > 4 and token.key.endswith(_OF_PEOPLE))
 
 
 def _is_adjective(found: Sequence[Token], start: int, end: int) -> bool:
@@ -503,14 +540,15 @@ def _turned(found: tuple[Token, ...]) -> Iterator[_Form]:
         token.key in _RELATIVES | TELLING | _CLAUSES - word_set("since as after before until") for token in body[1:]
     ):
         return  # whose the phrase is, nobody knows
-    comma = next((at for at, token in enumerate(body) if token.key == ","), 0)
+    comma = next((at for at, token in enumerate(body) if token.key == "," or token.parted), 0)
+    behind = comma + (body[comma].key == ",") if comma else 0
     if found[0].key in _CLAUSES and comma:
-        yield _Form((*body[comma + 1 :], *body[:comma]), moved=True)
+        yield _Form((*body[behind:], *body[:comma]), moved=True)
     elif found[0].key in _PREPOSITIONS:
         for cut in (comma,) if comma else range(2, min(9, len(body) - 1)):
             front = body[:cut]
             if not any(token.key in _OPERATORS | _JOINING for token in front):
-                yield _Form((*body[cut + bool(comma) :], *front), moved=True)
+                yield _Form((*body[behind or cut :], *front), moved=True)
 
 
 def _exchanged(found: tuple[Token, ...]) -> Iterator[_Form]:
@@ -650,7 +688,13 @@ class _Source:
     def _goes_on_about_it(self, end: int) -> bool:
         """Whether behind that end of a sentence "he" or "she" is whom the sentence is about: it has nobody else."""
         first, behind = self._tokens[:end], self._tokens[end + 1 : end + 2]
-        if not behind or behind[0].key not in ("he", "she"):
+        if not behind or behind[0].key not in ("he", "she", "it", "they"):
+            return False
+        titles = [[Token(name, "word") for name in title] for title in self._titles]
+        words = [token for token in first if token.kind != "stop"]
+        if any(_begins_with(words, title) and _defines(words, title) for title in titles):
+            return True
+        if behind[0].key not in ("he", "she"):
             return False
         name = [token for n, token in enumerate(first) if all(t.capital for t in first[: n + 1])]
         alone = name or first[0].key == behind[0].key
@@ -714,8 +758,7 @@ class _Source:
         core = _core(run)
         if not core:
             return True
-        relative = core[0].key in _RELATIVES and _parts(run[0])  # "…, which surprised all": it counts nothing outside
-        if not self._english or any(token.key in (_TURNING if relative else _OPERATORS) for token in core):
+        if not self._english or any(token.key in _not_left_out(run, core) for token in core):
             return False
         if self._is_joined or core[0].key == "?":
             return False
@@ -746,6 +789,8 @@ class _Source:
         joined = last.key in _JOINING and len(run) > 1 and _parts(run[-2])
         if first.key not in _PREPOSITIONS | _SUBORDINATORS:
             return joined or (_parts(last) and _is_aside(run, core))
+        if first.key == "because" and _parts(last):
+            return True
         if not self._past or self._is_sweeping:
             return False
         return _tells_when(core) or (_parts(last) and first.key in _ONCE) or joined
@@ -768,10 +813,16 @@ class _Source:
                 )
                 if said
             )
+        if first.key == "because":
+            return parted or not self._is_sweeping
+        if first.key == "such" and core[1:] and core[1].key == "as":
+            return not self._is_sweeping
         if first.key in _SUBORDINATORS | _PREPOSITIONS:
             if not self._past or self._is_sweeping:
                 return False
-            clause = first.key in _SUBORDINATORS and _is_clause(core[1:])
+            clause = first.key in _SUBORDINATORS and (
+                _is_clause(core[1:]) or _is_participle(core[-1 if not core[1:] else 1])
+            )
             once = first.key in _ONCE or (first.key == "of" and before.kind == "number")  # "died in 1934 of an illness"
             phrase = once and all(_is_phrase(part) for part in _phrases(core))
             return parted or clause or phrase or _tells_when_or_where(core)
@@ -798,10 +849,14 @@ class _Source:
                 return self._past and not self._is_sweeping
             # What begins otherwise may be a clause of its own.
             return all(token.capital or token.key == "of" for token in core) or _is_noun_or_participle(run[1:], core)
-        if run[0].kind == "stop" or run[-1].kind == "stop" or not self._past or self._is_sweeping:
-            return False
         behind = self._tokens[end]
-        goes_on = behind.kind == "number" or behind.key == "'s" or behind.key in _PREPOSITIONS or _is_participle(behind)
+        if run[0].kind == "stop" or run[-1].kind == "stop":
+            return False
+        if run[-1].key == "and" and behind.key in _PAST | _NOT_PAST:  # "was built in 1926 and has two floors"
+            return (_is_verb(first) or first.key.endswith("s")) and not any(t.key in _RELATIVES for t in core)
+        if not self._past or self._is_sweeping:
+            return False
+        goes_on = behind.kind == "number" or behind.key in ("'s", "of") or _is_participle(behind)
         return _tells_when(core) and not goes_on
 
     def _is_free_in_brackets(self, core: Sequence[Token]) -> bool:
@@ -809,6 +864,22 @@ class _Source:
         if all(token.capital or token.kind == "number" for token in core):
             return True
         return self._past and not self._is_sweeping and core[0].key not in _PREPOSITIONS
+
+
+def _not_left_out(run: Sequence[Token], core: Sequence[Token]) -> frozenset[str]:
+    """The words that may not go with these tokens. What counts or limits in an aside counts nothing outside of it.
+
+    "…, which surprised all", "…, the third novel by Bo Dahl", "…, especially for long stays", "…, who never left".
+    """
+    first = core[0].key
+    if not _parts(run[0]) and first != "because":
+        return _OPERATORS
+    if first in ("who", "whose", "whom", "because"):
+        return CONDITIONS
+    if first == "which":
+        return _TURNING - _MODALS
+    aside = first in _RELATIVES | _ELABORATING or any(token.key in _ARTICLES for token in run[1:2])
+    return _TURNING if aside else _OPERATORS
 
 
 def _core(run: Sequence[Token]) -> list[Token]:
@@ -841,7 +912,7 @@ def _tells_where(core: Sequence[Token]) -> bool:
 def _is_date(token: Token) -> bool:
     if token.kind == "number":
         return "\ue000" in token.key or (len(token.key) == 4 and token.key[0] in "12")
-    return token.capital and token.key.lower() in _MONTHS
+    return token.capital and token.key.lower() in (*_MONTHS, *_WEEKDAYS)
 
 
 def _is_clause(core: Sequence[Token]) -> bool:
@@ -860,7 +931,7 @@ def _is_aside(run: Sequence[Token], core: Sequence[Token]) -> bool:
 
 
 def _is_noun_or_participle(run: Sequence[Token], core: Sequence[Token]) -> bool:
-    return run[0].key in _ARTICLES | _POSSESSIVE | {"one"} or _is_participle(core[0])
+    return run[0].key in _ARTICLES | _POSSESSIVE | _ELABORATING | {"one"} or _is_participle(core[0])
 
 
 def _says_who(core: Sequence[Token]) -> bool:
@@ -892,7 +963,8 @@ _IRREGULAR = word_set(
     "became began bore bought broke brought built came chose cut drew drove fell felt fled fought found gave got grew"
     " held hit kept knew laid lay led left lent lit lost made meant met overthrew paid put ran rode rose sang sank sat"
     " saw sent set sold sought spent spoke spread stole stood struck swam swore taught threw took understood undertook"
-    " underwent went woke won wore died born beat burnt"
+    " underwent went woke won wore died born beat burnt wrote ate drank blew froze hid hung lay learnt rang shook shot"
+    " slept slid spun stuck swept tore wept wound"
 )
 
 

@@ -318,6 +318,16 @@ def test_what_says_something_else_is_no_rewording(pair: list[str]) -> None:
         ("The swarm left on 14 May.", "The swarm left on 14 May, which surprised us all."),
         ("Ann Lee was born in Oran and grew up in Bern.", "Ann Lee was born in Oran. She grew up in Bern."),
         ("The gate was closed, and the mill burnt.", "The gate was closed. The mill burnt."),
+        ("The gate is closed.", "Because of track work, the gate is closed, because the trains may not pass."),
+        ("The farms grow roots.", "The farms grow roots such as beet."),
+        ("Never keep them with fish.", "Never keep them with fish, which may nibble their gills."),
+        ("Ann Lee left the town.", "Ann Lee, who never learnt to write, left the town."),
+        ("Salt Bridge was opened in 1988.", "Salt Bridge, the third of the town, was opened in 1988."),
+        ("The vaccine is for those who travel.", "The vaccine is for those who travel, especially for long stays."),
+        ("The villa has a garden of its own.", "The villa was built in 1926 and has a garden of its own."),
+        ("She wrote it in 1908.", "She wrote it in 1908 while recovering from a fall."),
+        ("Until the locks are fitted, she will keep the keys.", "She will keep the keys until the locks are fitted."),
+        ("The mayor showed a plan of the park.", "The mayor showed a plan of the park on Monday."),
     ],
 )
 def test_what_says_the_same_is_a_rewording(claim: str, sentence: str) -> None:
