@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import httpx
 from endpoint import Endless, Server, serving
 
-from rag import Assistant, Settings
+from rag import Assistant, Message, Settings
 from rag.embedded import embedded_weights
 from rag.web.line import AT_ONCE as AT_WORK
 
@@ -35,6 +35,8 @@ from .facts import TOPICS, Place, wrong
 from .memory import held
 from .table import Row
 
+TALKS = 2  # that a person may have of each place
+LEAST_TALKS = 0.8  # of them are answered rightly while nobody else asks
 INSISTS_S = 600.0
 COME_AGAIN_S = 2.0  # after they were told that the line is full
 GROWTH = 0.05
@@ -44,6 +46,18 @@ WITHIN_S = 60.0  # the LLM is asked for who has a place
 ENDS_WITHIN_S = 1800.0  # a process in which some ask
 BADGE = re.compile(r"zq[a-z]{6}")
 TOO_MANY = "too many questions are waiting; ask again in a moment"
+
+
+class Talk(NamedTuple):
+    """What one person asks, one question after the other: of a place, then of "it"."""
+
+    place: Place
+    badge: str
+    topics: tuple[str, ...]
+
+    def asked(self) -> list[str]:
+        first, *rest = (self.place.question(topic, follows=n > 0) for n, topic in enumerate(self.topics))
+        return [f"My badge is {self.badge}. {first}", *rest]
 
 
 class Size(NamedTuple):
@@ -69,7 +83,7 @@ FULL = Size(
     leavers=100, within_s=2, at_once=20, closings=10,
 )  # fmt: skip
 FEW = Size(
-    3, 4, (0, 1), rushes=(1,), rush=80, patience_s=(5, 8), insists=8, first_token_s=300, written=0.5,
+    3, 4, (0, 1), rushes=(1,), rush=100, patience_s=(5, 8), insists=8, first_token_s=300, written=0.5,
     leavers=12, within_s=10, at_once=3, closings=1,
 )  # fmt: skip
 
@@ -92,6 +106,26 @@ def _written(folder: Path, places: Sequence[Place]) -> Path:
     return folder
 
 
+# -- what people ask ---------------------------------------------------------------------------------------------------
+
+
+def answered_alone(documents: Path, index: Path, talks: Sequence[Talk], texts: Mapping[str, str]) -> list[Talk]:
+    """Those of which every question is answered rightly while nobody else asks: the others say nothing of the load."""
+    settings = Settings(documents=documents, index_dir=index, llm="none")
+    with Assistant.open(settings) as assistant:
+        return [talk for talk in talks if _is_answered(assistant, talk, texts)]
+
+
+def _is_answered(assistant: Assistant, talk: Talk, texts: Mapping[str, str]) -> bool:
+    history: list[Message] = []
+    for asked, topic in zip(talk.asked(), talk.topics, strict=True):
+        answer = assistant.ask(asked, history=history)
+        if wrong(answer.to_dict(), asked, talk.place, topic, texts):
+            return False
+        history += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer.text}]
+    return True
+
+
 # -- what somebody was told --------------------------------------------------------------------------------------------
 
 
@@ -100,6 +134,11 @@ def too_few_written(modes: Sequence[str], least: float) -> str | None:
     written = modes.count("written")
     enough = written >= max(1, least * len(modes))
     return None if enough else f"{written} of {len(modes)} answers were written by the LLM"
+
+
+def _too_few_talks(right: Sequence[Talk], talks: Sequence[Talk]) -> str | None:
+    enough = len(right) >= LEAST_TALKS * len(talks)
+    return None if enough else f"{len(right)} of {len(talks)} conversations are answered rightly while nobody else asks"
 
 
 def strangers(raw: str, badge: str) -> list[str]:
@@ -161,6 +200,9 @@ class Load:
         self._memory: list[tuple[float, int]] = []
 
     def run(self) -> list[Row]:
+        talks = [talk for number in range(self._size.users) for talk in self._talks_of(number)]
+        self._talks = answered_alone(self._documents, self._index, talks, self._texts)
+        self._answers.check("the questions", _too_few_talks(self._talks, talks))
         first_token_s = self._size.first_token_s
         deadlines = {"RAG_FIRST_TOKEN_S": str(first_token_s), "RAG_TOTAL_S": str(3 * first_token_s)}
         with served(self._documents, self._index, "embedded", **deadlines) as (pid, url):
@@ -192,19 +234,25 @@ class Load:
             await asyncio.sleep(1)
 
     async def _person(self, door: Door, number: int, until: float) -> None:
-        """One conversation after the other, each about another of two places."""
-        badge = self._badge()
-        while time.monotonic() < until:
-            place = self._places[2 * number + self._chance.randrange(2)]
+        """One conversation after the other, each about one of two places."""
+        ours = [talk for talk in self._talks if talk.place in self._places_of(number)]
+        while ours and time.monotonic() < until:
+            talk = self._chance.choice(ours)
             door.begin_anew()
-            for turn, topic in enumerate(self._chance.sample(TOPICS, len(TOPICS))):
+            for said, topic in zip(talk.asked(), talk.topics, strict=True):
                 await asyncio.sleep(self._chance.uniform(*self._size.pause_s))
                 if time.monotonic() > until:
                     return
-                question = place.question(topic, follows=turn > 0)
-                said = question if turn else f"My badge is {badge}. {question}"
-                if not await self._insistently(door, said, place, topic, badge):
+                if not await self._insistently(door, said, talk.place, topic, talk.badge):
                     break
+
+    def _places_of(self, number: int) -> Sequence[Place]:
+        return self._places[2 * number : 2 * number + 2]
+
+    def _talks_of(self, number: int) -> list[Talk]:
+        badge = self._badge()
+        orders = [self._chance.sample(TOPICS, len(TOPICS)) for _ in range(TALKS)]
+        return [Talk(place, badge, tuple(topics)) for place in self._places_of(number) for topics in orders]
 
     async def _insistently(self, door: Door, said: str, place: Place, topic: str, badge: str) -> bool:
         """Ask, and whenever the line is full again after a while; whether there was a right answer."""
