@@ -50,6 +50,7 @@ _PREPOSITIONS = word_set(
     " outside because following alongside throughout upon off via"
 )
 _WHEN = word_set("in on at by during since from until before after of")
+_LIVED = word_set("born died founded since c ca circa")
 _ONCE = word_set("after before during since until when while as once")  # of a time in the past: whenever it was
 _WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")  # one: "on Mondays" is a limit
 _DAYS = frozenset(day + ending for day in _WEEKDAYS for ending in ("", "s"))
@@ -292,7 +293,7 @@ def _words(written: str) -> Iterator[Token]:
         yield Token(_folded(base), "word", capital)
         yield Token(f"'{ending}", "word")
         return
-    yield Token(_folded(lower), "word", capital and not written[1:].isupper())
+    yield Token(_folded(lower), "word", capital)
 
 
 def _folded(word: str) -> str:
@@ -860,8 +861,10 @@ class _Source:
         return _tells_when(core) and not goes_on
 
     def _is_free_in_brackets(self, core: Sequence[Token]) -> bool:
-        """What somebody is called or when he lived; in the past, whatever does not say when or where."""
-        if all(token.capital or token.kind == "number" for token in core):
+        """What somebody is called, how many, or when he lived; in the past, whatever does not say when or where."""
+        dated = any(map(_is_date, core)) and (core[0].kind == "number" or core[0].key in _LIVED)
+        foreign = any(not token.key.isascii() for token in core if token.kind == "word")
+        if dated or foreign or all(token.capital or token.kind == "number" or token.key == "%" for token in core):
             return True
         return self._past and not self._is_sweeping and core[0].key not in _PREPOSITIONS
 
