@@ -12,7 +12,7 @@ app: $(INSTALLED)  ## install, index seeds/, serve http://127.0.0.1:7860
 
 test: $(INSTALLED_DEV)  ## the tests
 	RAG_LLM=embedded $(BIN)/rag models pull || echo "The language model could not be fetched: its tests will be skipped."
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types test eval  ## what CI runs
 
