@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
+from .antecedents import leans, of_a_person, stands_for
 from .dictation import dictated, orders_to_speak, played
 from .embedding import Encoder
 from .evidence import Evidence, EvidenceFinder
-from .rewording import changed, first_unsaid, leans, of_a_person, stands_for
+from .rewording import changed, first_unsaid
 from .sentences import sentences, without_mark
 from .terms import content_words, numbers, stem, stems, words
 from .types import Citation, Dropped, Passage, Sentence

@@ -49,6 +49,7 @@ from rag.settings import Settings
 from rag.spelling import respell
 from rag.splitting import chunks, headings
 from rag.templates import proposals
+from rag.tokens import tokens
 from rag.types import Answer, Dropped, Failure, Message, Passage, Span, Vocabulary
 from rag.units import ANSWER_WORDS, listed, units_of
 from rag.uploads import checked_name
@@ -138,7 +139,7 @@ def copied(text: str) -> None:
 def reworded(text: str) -> None:
     claim, sentence = (part[:CLAIM] for part in two(text))
     ensure(isinstance(rewording.changed(claim, sentence, (sentence[:50],)), str), "no text")
-    length = len(rewording.tokens(claim))
+    length = len(tokens(claim))
     if length and length + len(sentences(claim)) <= rewording.MOST_TOKENS and not speechacts.asks(claim):
         ensure(not rewording.changed(claim, claim), f"it is none of itself: {rewording.changed(claim, claim)}")
         ensure(not rewording.first_unsaid(claim, claim), "it does not say what it says")
