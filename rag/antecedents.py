@@ -58,24 +58,20 @@ def stands_for(title: str, before: str, *, at_start: bool, person: bool) -> bool
         first = next((token for token in found if token.key not in ARTICLES and token.kind == "word"), None)
         if first is None:
             continue
-        if not (defines(found, named) if first.key not in STANDS_FOR else False) and names_another(
-            found, named, person=person
-        ):
+        goes_on = first.key in STANDS_FOR
+        if (goes_on or not defines(found, named)) and names_another(found, named, person=person):
             return False
-        if first.key not in STANDS_FOR:
+        if not goes_on:
             return begins_with(found, named)
     return at_start
 
 
 def begins_with(found: Sequence[Token], title: Sequence[Token]) -> bool:
     """Whether a sentence is about the title, or about a part of a name: "Curie"; not about "Curie's husband"."""
-    bare, names = (
-        [token for token in found if token.key not in ARTICLES and token.kind != "sign"],
-        without_articles(title),
-    )
-    length = next((at for at, token in enumerate(bare) if token.key not in names), len(bare))
-    behind = bare[length].key if length < len(bare) else ""
-    return length > 0 and behind not in ("'s", "and", "or")
+    names = without_articles(title)
+    said = without_articles([token for token in found if token.kind != "sign"])
+    length = next((at for at, word in enumerate(said) if word not in names), len(said))
+    return length > 0 and said[length : length + 1] not in (["'s"], ["and"], ["or"])
 
 
 def defines(found: Sequence[Token], title: Sequence[Token]) -> bool:

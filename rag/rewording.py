@@ -70,10 +70,10 @@ def changed(claim: str, sentence: str, titles: Sequence[str] = ()) -> str:
     if [token.key for token in said] == [token.key for token in written]:
         return ""
     names = tuple(without_stops(tokens(title)) for title in titles)
-    ours = [form.tokens for form in forms(without_stops(said))]
+    ours = list(forms(without_stops(said)))
     for form in forms(written):
         source = _Source(form, names, frozenset(token.key for token in said))
-        if any(source.gives(tokens) for tokens in ours):
+        if any(source.gives(our.tokens) for our in ours):
             return ""
     return _difference(said, written)
 
@@ -134,19 +134,16 @@ class _Source:
         for k in range(j, len(self._tokens)):
             theirs = self._tokens[k]
             each = "every" in (claim[i - 1].key if i else "", self._tokens[k - 1].key if k else "")
-            if (
-                same_word(token, theirs, any_number=each)
-                and self._omissions.may_go(j, k)
-                and self._is_parted_alike(token, i, j, k)
-            ):
+            is_same = same_word(token, theirs, any_number=each)
+            is_named = theirs.key in STANDS_FOR or self._is_described(k)
+            is_joint = token.key in _JOINS_SENTENCES and theirs.key == SENTENCE_END
+            if not ((is_same or is_named or is_joint) and self._omissions.may_go(j, k)):
+                continue
+            if is_same and self._is_parted_alike(token, i, j, k):
                 yield i + 1, k + 1
-            if (
-                (theirs.key in STANDS_FOR or self._is_described(k))
-                and self._omissions.may_go(j, k)
-                and self._is_of_title(k)
-            ):
+            if is_named and self._is_of_title(k):
                 yield from ((end, k + 1) for end in self._named(claim, i, theirs))
-            if token.key in _JOINS_SENTENCES and theirs.key == SENTENCE_END and self._omissions.may_go(j, k):
+            if is_joint:
                 yield i + 1, k + 2 if self._goes_on_about_it(k) else k + 1
 
     def _is_parted_alike(self, token: Token, i: int, j: int, k: int) -> bool:
@@ -175,7 +172,7 @@ class _Source:
         return token.key in _COMING and not (token.key == "the" and indefinite)
 
     def _goes_on_about_it(self, end: int) -> bool:
-        """Whether behind that end of a sentence "he" or "she" is whom the sentence is about: it has nobody else."""
+        """Whether the next sentence begins with a pronoun for whom this one is about: the title, or nobody else."""
         first, behind = self._tokens[:end], self._tokens[end + 1 : end + 2]
         if not behind or behind[0].key not in ("he", "she", "it", "they"):
             return False

@@ -65,6 +65,7 @@ def past_of(verb: Token) -> str:
 
 
 def without_articles(title: Sequence[Token]) -> list[str]:
+    """The keys of the tokens but for articles."""
     return [token.key for token in title if token.key not in ARTICLES]
 
 
