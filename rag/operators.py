@@ -46,14 +46,23 @@ TRUTHS = word_set(
     "true truth correct right accurate valid case proven proved confirmed verified substantiated happened evidence"
     " proof basis"
 )
-# Of what stands under such a heading or in such a list, the one is not so, and the other not in this world.
-REVERSALS = word_set(
-    "rejected rejects reject cancelled canceled removed abandoned deprecated discontinued discredited disputed former"
-    " formerly planned plans"
-)
+REVERSALS = word_set("rejected rejects reject cancelled canceled abandoned discredited disputed")
+# Of what stands under such a heading or in such a list, the one is not so now, and the other not in this world.
+OTHER_TIMES = word_set("removed deprecated discontinued former formerly planned plans")
 FICTIONS = word_set("fiction fictional plot synopsis hypothesis hypotheses satire parody wrote")
 
-OPERATORS = NEGATIONS | PROHIBITIONS | CONDITIONS | EXCEPTIONS | DOUBTS | TELLING | FALSEHOODS | REVERSALS | FICTIONS
+OPERATORS = (
+    NEGATIONS
+    | PROHIBITIONS
+    | CONDITIONS
+    | EXCEPTIONS
+    | DOUBTS
+    | TELLING
+    | FALSEHOODS
+    | REVERSALS
+    | OTHER_TIMES
+    | FICTIONS
+)
 
 # What turns, limits, doubts or hands on to somebody else what is said: it is never left out. Wider than `OPERATORS`: by
 # those a quote grows, by these a sentence is refused.
