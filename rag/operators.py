@@ -33,7 +33,7 @@ TELLING = word_set(
     " beliefs think thinks thought suggest suggests suggested propose proposes proposed predict predicts predicted"
     " speculate speculates speculated assume assumes assumed suspect suspects imagine imagines imagined pretend"
     " pretends pretended deny denies denied rumour rumours rumoured rumor rumors rumored accuse accuses accused"
-    " reported according warn warns warned hope hopes hoped fear fears feared"
+    " reported according warn warns warned hope hopes hoped fear fears feared wrote writes"
 )
 FALSEHOODS = word_set(
     "false falsely untrue wrong wrongly incorrect incorrectly mistake mistakes mistaken mistakenly inaccurate"
@@ -49,7 +49,7 @@ TRUTHS = word_set(
 REVERSALS = word_set("rejected rejects reject cancelled canceled abandoned discredited disputed")
 # Of what stands under such a heading or in such a list, the one is not so now, and the other not in this world.
 OTHER_TIMES = word_set("removed deprecated discontinued former formerly planned plans")
-FICTIONS = word_set("fiction fictional plot synopsis hypothesis hypotheses satire parody wrote")
+FICTIONS = word_set("fiction fictional plot synopsis hypothesis hypotheses satire parody")
 
 OPERATORS = (
     NEGATIONS
