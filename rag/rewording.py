@@ -61,14 +61,14 @@ def changed(claim: str, sentence: str, titles: Sequence[str] = ()) -> str:
     said, written = by_sentence(claim), by_sentence(sentence)
     if asks(sentence):
         return "the passage asks it"
+    if [token.key for token in said] == [token.key for token in written] and len(said) <= MOST_TOKENS:
+        return ""
     if _SPEECH.fullmatch(sentence) and not _SPEECH.fullmatch(claim):
         return "the passage quotes it from somebody"
     if _UNTICKED.match(sentence):
         return "the passage has not ticked it"
     if max(len(said), len(written)) > MOST_TOKENS:
         return "it is longer than any quote"
-    if [token.key for token in said] == [token.key for token in written]:
-        return ""
     names = tuple(without_stops(tokens(title)) for title in titles)
     ours = list(forms(without_stops(said)))
     for form in forms(written):
