@@ -88,8 +88,7 @@ _LEAST_ALIKE = 0.4  # share of words under which no closer look is worth its tim
 _FRAME = re.compile(
     r"^(?:(?P<by>according to|based on|as (?:stated|mentioned|noted|described|reported) in)|the|these)\s+"
     r"(?:(?:the|these|provided|given|above|cited|available)\s+)*"
-    r"(?:passages?|documents?|texts?|sources?|context|excerpts?|manual|guide|leaflet|policy|contract|agreement|article"
-    r"|report|minutes|notes|recipe|page|regulations|instructions)(?:\s+\d{1,2})?"
+    r"(?:passages?|documents?|texts?|sources?|context|excerpts?)(?:\s+\d{1,2})?"
     r"(?(by)\s*,\s*|\s+(?:states?|says?|mentions?|notes?|reports?|indicates?|explains?)\s+that\s+)",
     re.I,
 )

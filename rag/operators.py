@@ -46,6 +46,7 @@ TRUTHS = word_set(
     "true truth correct right accurate valid case proven proved confirmed verified substantiated happened evidence"
     " proof basis"
 )
+# What is said of it is not so any more, or never came to be.
 REVERSALS = word_set("rejected rejects reject cancelled canceled abandoned discredited disputed")
 # Of what stands under such a heading or in such a list, the one is not so now, and the other not in this world.
 OTHER_TIMES = word_set("removed deprecated discontinued former formerly planned plans")
@@ -68,29 +69,28 @@ OPERATORS = (
 # those a quote grows, by these a sentence is refused.
 TURNING = OPERATORS | word_set(
     # no, and nearly no
-    "rarely seldom lacking failing failure refusing denying denial ban bans prevent prevents prevented preventing stop"
-    " stops stopped stopping cease ceases ceased ceasing cancel cancelled canceled abandon abandoned reject rejects"
-    " rejected exclusion exempt exempts exempting exempted save bar barring instead rather contrary opposite"
-    " contraindicated unable impossible solely exclusively"
+    "rarely seldom lacking failing failure refusing denying denial ban prevent prevents prevented preventing stop"
+    " stops stopped stopping cease ceases ceased ceasing cancel abandon exclusion exempt exempts exempting exempted"
+    " save bar barring instead rather contrary opposite contraindicated unable impossible solely exclusively"
     # perhaps
-    " would should can must will shall potential planned plan plans planning expected expects expect attempt attempts"
-    " attempted try tries tried intended intends going need needs needed mock toy pseudo theoretical theoretically"
+    " would should can must will shall potential plan planning expected expects expect attempt attempts attempted try"
+    " tries tried intended intends going need needs needed mock toy pseudo theoretical theoretically"
     # somebody says so
-    " report reports opinion view views accusing charge charged state states maintain maintained maintains tale wrote"
+    " report reports opinion view views accusing charge charged state states maintain maintained maintains tale"
     " testified testify testifies heard hears explained explains promised promises complained complains recalled"
-    " concluded concludes boasted remarked admitted admits revealed reveals added"
-    " write writes quoted quote forecast estimate estimated estimates assuming wonder wondered ask asked asks asking"
-    " question questions questioned dispute disputed seemed appear appeared deem deemed consider considered"
+    " concluded concludes boasted remarked admitted admits revealed reveals added write quoted quote forecast"
+    " estimate estimated estimates wonder wondered ask asked asks asking question questions questioned dispute appear"
+    " appeared deem deemed consider considered"
     # not in this world
     " novel story stories play film movie poem legend tradition version versions dream dreams dreamed dreamt game"
-    " episode fiction fictional fictitious scenario example joke joked satire parody"
+    " episode fictitious scenario example joke joked"
     # only then
     " given subject case condition conditions else depending depends where when whenever until till only"
 )
 LIMITING = TURNING | word_set(
     # how many, how much, which
     "just merely half third quarter most mostly many few fewer several some partly partially almost nearly about"
-    " approximately roughly around up less more least than other another second next last former formerly once"
-    " originally initially previously ex vice deputy acting each both either or versus every all any especially usually"
-    " often sometimes occasionally generally typically mainly primarily largely little afew alittle"
+    " approximately roughly around up less more least than other another second next last once originally initially"
+    " previously ex vice deputy acting both either or versus every any especially usually often sometimes"
+    " occasionally generally typically mainly primarily largely little afew alittle"
 )

@@ -311,6 +311,12 @@ def test_in_the_middle_of_a_document_nobody_knows_who_she_is(encoder: PackagedEn
     assert isinstance(check(Claim(text, (1,))), Support)
 
 
+def test_a_report_that_the_document_speaks_of_is_not_the_document(encoder: PackagedEncoder) -> None:
+    checker = checks(encoder, "The dam is unsafe. The report calls it safe.")
+    assert isinstance(checker.check(Claim("The report states that the dam is unsafe.", (1,))), Dropped)
+    assert isinstance(checker.check(Claim("The document states that the dam is unsafe.", (1,))), Support)
+
+
 def test_what_stands_under_a_heading_of_myths_is_no_support(encoder: PackagedEncoder) -> None:
     checker = checks(encoder, "The dam was built in 1903.", "Myths of the dam")
     assert isinstance(checker.check(Claim("The dam was built in 1903.", (1,))), Dropped)
