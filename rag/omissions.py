@@ -130,15 +130,8 @@ class Omissions:
             return self._is_free_in_brackets(core)
         parted = divides(run[0])
         if not parted and (comma := next((at for at, token in enumerate(run) if divides(token)), 0)):
-            rest = run[comma:]
-            return all(
-                self._is_free_behind(part, said, before)
-                for part, said, before in (
-                    (run[:comma], content(run[:comma]), before),
-                    (rest, content(rest), run[comma - 1]),
-                )
-                if said
-            )
+            both = (run[:comma], before), (run[comma:], run[comma - 1])
+            return all(self._is_free_behind(part, content(part), prior) for part, prior in both if content(part))
         if first.key == "because":
             return parted or not self._is_sweeping
         if first.key == "such" and core[1:] and core[1].key == "as":
@@ -146,9 +139,7 @@ class Omissions:
         if first.key in SUBORDINATORS | PREPOSITIONS:
             if not self._past or self._is_sweeping:
                 return False
-            clause = first.key in SUBORDINATORS and (
-                is_clause(core[1:]) or is_participle(core[-1 if not core[1:] else 1])
-            )
+            clause = first.key in SUBORDINATORS and (is_clause(core[1:]) or any(map(is_participle, core[1:2])))
             once = first.key in _ONCE or (first.key == "of" and before.kind == "number")  # "died in 1934 of an illness"
             phrase = once and all(is_phrase(part) for part in phrases(core))
             return parted or clause or phrase or tells_when_or_where(core)
@@ -200,7 +191,8 @@ def _not_left_out(run: Sequence[Token], core: Sequence[Token]) -> frozenset[str]
     "…, which surprised all", "…, the third novel by Bo Dahl", "…, especially for long stays", "…, who never left".
     """
     first = core[0].key
-    if not divides(run[0]) and first != "because":
+    several = any(divides(token) for token in run[1:-1])  # "…, because it leaks, Bo Dahl claims"
+    if several or (not divides(run[0]) and first != "because"):
         return LIMITING
     if first in ("who", "whose", "whom", "because"):
         return CONDITIONS
