@@ -60,7 +60,7 @@ from .store import Store
 from .types import Answer, Chunk, Citation, Document, Hit, Passage, SearchMode
 
 if TYPE_CHECKING:
-    from llama_index.embeddings.huggingface import HuggingFaceEmbedding  # type: ignore[import-untyped]
+    from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
 __all__ = ["QuotedQueryEngine", "QuotedRetriever", "QuotedVectorStore", "embed_model"]
 

@@ -104,18 +104,26 @@ class WordCounts:
             "WHERE document_id = ?",
             (document_id,),
         )
+        self.count(rows, sign)
+
+    def count(self, passages: Iterable[Sequence[str]], sign: int) -> None:
+        """Count (1) or discount (-1) the words of passages: their title, heading and text."""
         change = Counter.update if sign > 0 else Counter.subtract
-        for texts in rows:
+        for texts in passages:
             written = set(_WORD.findall(" ".join(map(str, texts))))  # what is damaged may be of another type
             change(self._passages, {fold(word) for word in written})
             change(self._lower, {fold(word) for word in written if word[0].islower()})
+
+    def changes(self) -> list[tuple[str, int, int]]:
+        """(word, passages, in lower case) to add to what is stored."""
+        return [(word, count, self._lower[word]) for word, count in self._passages.items()]
 
     def store(self, connection: sqlite3.Connection) -> None:
         """Write what was counted."""
         connection.executemany(
             "INSERT INTO word VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
             "SET passages = passages + excluded.passages, lower = lower + excluded.lower",
-            ((word, count, self._lower[word]) for word, count in self._passages.items()),
+            self.changes(),
         )
         not_more = ((word,) for word, count in self._passages.items() if count <= 0)
         connection.executemany("DELETE FROM word WHERE word = ? AND passages <= 0", not_more)

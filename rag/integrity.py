@@ -7,7 +7,7 @@ import sqlite3
 import numpy as np
 
 from .errors import IndexDamaged
-from .rows import from_blobs
+from .stored import from_blobs
 
 _REBUILD = "run 'rag rebuild'"
 

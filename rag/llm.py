@@ -456,7 +456,7 @@ def _endpoint_writer(settings: Settings) -> Writer:
 
 
 def _over_http(endpoint: _Endpoint, prompt: _Prompt, request: _Request) -> _Text:
-    from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]
+    from llama_index.llms.openai_like import OpenAILike
 
     from .endpoint import client
 

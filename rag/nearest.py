@@ -6,27 +6,22 @@ them. The approximate one keeps a byte per dimension in cells of similar vectors
 
 from __future__ import annotations
 
-import json
 import math
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from .catalogue import Reader
 from .layout import CELLS_PER_PROBE
-from .rows import FloatArray, from_blobs
-
-IntArray = npt.NDArray[np.int64]
+from .stored import FloatArray, IntArray
 
 APPROXIMATE_ABOVE = 100_000  # vectors
 _FEW = 0.25  # a share of passages left out that does not empty the cells around a question
 _SAMPLE_PER_CELL = 40  # vectors to learn a cell from: FAISS asks for 39 at least
 _MOST = 1.1
-_BLOCK = 16_384  # vectors in memory besides the index that is made of them
 
 
 @cache
@@ -37,17 +32,17 @@ def faiss() -> Any:
     return faiss
 
 
-def all_vectors(connection: sqlite3.Connection, dimension: int) -> Any:
+def all_vectors(reader: Reader) -> Any:
     """An index of all passages."""
-    ids = np.array([i for (i,) in connection.execute("SELECT id FROM passage ORDER BY id")], np.int64)
+    ids = reader.ids()
     if len(ids) <= APPROXIMATE_ABOVE:
-        return vectors_after(connection, dimension, 0)
-    return _filled(_trained(connection, dimension, ids), connection, dimension, 0)
+        return vectors_after(reader, 0)
+    return _filled(_trained(reader, ids), reader, 0)
 
 
-def vectors_after(connection: sqlite3.Connection, dimension: int, after: int) -> Any:
+def vectors_after(reader: Reader, after: int) -> Any:
     """An exact index of the passages with an id above `after`."""
-    return _filled(faiss().IndexIDMap(faiss().IndexFlatIP(dimension)), connection, dimension, after)
+    return _filled(faiss().IndexIDMap(faiss().IndexFlatIP(reader.state.dimension)), reader, after)
 
 
 def to_bytes(index: Any) -> bytes:
@@ -67,7 +62,8 @@ def from_bytes(data: bytes) -> Any:
     return index
 
 
-def _trained(connection: sqlite3.Connection, dimension: int, ids: IntArray) -> Any:
+def _trained(reader: Reader, ids: IntArray) -> Any:
+    dimension = reader.state.dimension
     cells = math.isqrt(len(ids))
     index = faiss().IndexIVFScalarQuantizer(
         faiss().IndexFlatIP(dimension),
@@ -78,20 +74,18 @@ def _trained(connection: sqlite3.Connection, dimension: int, ids: IntArray) -> A
     )
     index.nprobe = math.ceil(cells / CELLS_PER_PROBE)
     sample = ids[:: max(1, len(ids) // (_SAMPLE_PER_CELL * cells))]  # evenly spread: the same one every time
-    index.train(_stored(connection, dimension, sample)[1])
+    index.train(reader.vectors(sample.tolist())[1])
     return index
 
 
-def _filled(index: Any, connection: sqlite3.Connection, dimension: int, after: int) -> Any:
-    rows = connection.execute("SELECT id, vector FROM passage WHERE id > ? ORDER BY id", (after,))
-    while block := rows.fetchmany(_BLOCK):
-        vectors = from_blobs([blob for _, blob in block], dimension)
-        index.add_with_ids(vectors, np.array([i for i, _ in block], np.int64))
+def _filled(index: Any, reader: Reader, after: int) -> Any:
+    for ids, vectors in reader.vectors_after(after):
+        index.add_with_ids(vectors, ids)
     return index
 
 
 def nearest(
-    connection: sqlite3.Connection, index: Any, vector: FloatArray, k: int, only: IntArray | None, without: IntArray
+    reader: Reader, index: Any, vector: FloatArray, k: int, only: IntArray | None, without: IntArray
 ) -> list[tuple[int, float]]:
     """The `k` best (id, inner product), in no order; among `only` if given, and none of `without`."""
     if only is None:
@@ -110,7 +104,7 @@ def nearest(
         found = _search(index, vector, wanted, faiss().SearchParametersIVF(sel=selector, nprobe=index.nprobe))
     if len(found) < k:  # what is left may lie in any cell
         found = _search(index, vector, wanted, faiss().SearchParametersIVF(sel=selector, nprobe=index.nlist))
-    ids, stored = _stored(connection, index.d, np.array([i for i, _ in found], np.int64))
+    ids, stored = reader.vectors([i for i, _ in found])
     return sorted(zip(ids, (stored @ vector).tolist(), strict=True), key=lambda hit: -hit[1])[:k]
 
 
@@ -119,13 +113,6 @@ def _search(index: Any, vector: FloatArray, k: int, parameters: Any) -> list[tup
         scores, ids = index.search(vector[None, :], k, params=parameters)
     # No two unit vectors have a larger product: what has, or has none, is no vector that was stored.
     return [(int(i), float(score)) for i, score in zip(ids[0], scores[0], strict=True) if i >= 0 and abs(score) < _MOST]
-
-
-def _stored(connection: sqlite3.Connection, dimension: int, ids: IntArray) -> tuple[list[int], FloatArray]:
-    rows = connection.execute(
-        "SELECT id, vector FROM passage WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids.tolist()),)
-    ).fetchall()
-    return [i for i, _ in rows], from_blobs([blob for _, blob in rows], dimension)
 
 
 @contextmanager

@@ -8,51 +8,33 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
 
 from .errors import DocumentsNotFound, DocumentUnreadable, IndexDamaged
 from .fulltext import WordCounts
-from .schema import PASSAGES_OF_SOURCES, are
-from .types import UPLOADS_ROOT, Chunk, Document, Listed, Passage
+from .schema import PASSAGES_OF_SOURCES
+from .stored import (
+    FIBONACCI,
+    HASHES,
+    SAMPLE,
+    Centre,
+    FloatArray,
+    TakenOut,
+    centre_of,
+    from_blobs,
+    to_blob,
+    to_document,
+)
+from .types import UPLOADS_ROOT, Chunk, Document, Listed
 
-FloatArray = npt.NDArray[np.float32]
-_STORED = np.dtype("<f2")  # of a component of a vector
-_LONGEST_SQUARED = 1.05
-_SAMPLE = 256  # vectors that a mean is taken of
-_HASHES = 2**32
-_FIBONACCI = 2_654_435_769  # 2³² divided by the golden ratio
-
-# Columns in the order of `Passage` (the last one as 0 or 1) and, with `text` behind them, of `to_document`.
+# Columns in the order of `to_passage` and, with `text` behind them, of `to_document`.
 PASSAGE = f"""
     SELECT passage.id, document_id, source, title, start, stop, passage.text, page, heading, root = '{UPLOADS_ROOT}'
     FROM passage JOIN document ON document.id = document_id
 """
 DOCUMENT = "id, root, source, title, media_type, sha256, pages"
-_PASSAGE_TYPES = (int, int, str, str, int, int, str, int | None, str, int)
-_DOCUMENT_TYPES = (int, str, str, str, str, str, str, str)
 # The keys in `meta` under which it stands when a document was stored, and how long its text is: for that alone, SQLite
 # would read all texts.
 _CHANGED, _CHARACTERS = "'changed ' || document.id", "'characters ' || document.id"
-
-
-class TakenOut(NamedTuple):
-    """A document that was removed, with all that putting it back needs."""
-
-    document: Document
-    chunks: tuple[Chunk, ...]
-    vectors: FloatArray
-    changed: str
-
-
-def to_passage(*row: Any) -> Passage:
-    """A row of `PASSAGE` as a value; IndexDamaged for one that no program of ours has written."""
-    if not (are(row, _PASSAGE_TYPES) and 0 <= row[4] < row[5]):
-        raise _damaged(f"passage {row[0]}")
-    values = (*row[:-1], bool(row[-1]))
-    return Passage(*values)
 
 
 def chunks_of(connection: sqlite3.Connection, document_id: int) -> list[Chunk]:
@@ -80,32 +62,6 @@ def verify_quotable(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
                 raise IndexDamaged(
                     f"passage {passage_id} of '{source}' is not what its document says; run 'rag rebuild'"
                 )
-
-
-def _damaged(what: str) -> IndexDamaged:
-    return IndexDamaged(f"{what} is damaged in the index; restore it from a copy, or delete it and ingest again")
-
-
-def checked(document: Document, chunks: Sequence[Chunk], vectors: FloatArray, dimension: int) -> FloatArray:
-    """The vectors as float32 [n_chunks, dimension].
-
-    Raises before anything is stored: ValueError for vectors or spans that do not fit, DocumentUnreadable for text
-    that is not Unicode.
-    """
-    vectors = np.asarray(vectors, dtype=np.float32)
-    name = document.source
-    if vectors.shape != (len(chunks), dimension):
-        raise ValueError(f"{name}: vectors have shape {vectors.shape} instead of ({len(chunks)}, {dimension})")
-    if not np.all(np.linalg.norm(vectors, axis=1) < 1.01):  # not-a-number fails this, too
-        raise ValueError(f"{name}: vectors are not normalised")
-    for c in chunks:
-        if not 0 <= c.start < c.end <= len(document.text):
-            raise ValueError(f"{name}: passage {c.start}:{c.end} is not inside the text of {len(document.text)}")
-    try:
-        "".join([document.root, name, document.title, document.text, *(c.heading for c in chunks)]).encode()
-    except UnicodeEncodeError as error:
-        raise DocumentUnreadable(f"{name!r} holds half a character (a lone surrogate); save it as UTF-8") from error
-    return vectors
 
 
 def put_document(
@@ -154,8 +110,8 @@ def put_document(
     return stored_id
 
 
-def take_out_document(connection: sqlite3.Connection, words: WordCounts, document_id: int, dimension: int) -> TakenOut:
-    """Delete a document and return what `put_back_document` needs; DocumentsNotFound when it is gone."""
+def whole_document(connection: sqlite3.Connection, document_id: int, dimension: int) -> TakenOut:
+    """A document with all that `put_back_document` needs; DocumentsNotFound when it is gone."""
     document = get_document(connection, document_id)
     rows = connection.execute(
         "SELECT start, stop, page, heading, vector FROM passage WHERE document_id = ? ORDER BY id", (document.id,)
@@ -164,7 +120,6 @@ def take_out_document(connection: sqlite3.Connection, words: WordCounts, documen
     changed = connection.execute(
         f"SELECT value FROM document JOIN meta ON key = {_CHANGED} WHERE document.id = ?", (document.id,)
     ).fetchone()
-    delete_documents(connection, words, [document.id])
     return TakenOut(document, tuple(Chunk(*row[:-1]) for row in rows), vectors, changed[0] if changed else "")
 
 
@@ -274,32 +229,15 @@ def passages_of_titled(
     return [i for (i,) in rows]
 
 
-class Centre(NamedTuple):
-    """What passages are about as a whole: their mean vector [dimension], and the mean cosine between two of them."""
-
-    vector: FloatArray
-    alike: float
-
-
 def centre(connection: sqlite3.Connection, dimension: int, documents: Collection[str]) -> Centre:
-    """The centre of some `_SAMPLE` vectors spread over all passages, or over those of some sources; of few, all."""
+    """The centre of some `SAMPLE` vectors spread over all passages, or over those of some sources; of few, all."""
     where, values = (f"id IN ({PASSAGES_OF_SOURCES})", (json.dumps(list(documents)),)) if documents else ("1", ())
     (count,) = connection.execute(f"SELECT count(*) FROM passage WHERE {where}", values).fetchone()
     # By Fibonacci hashing (Knuth, TAOCP 6.4) of ids: it spreads them evenly, and no vector is looked at to choose.
-    share = _HASHES if count <= _SAMPLE else _HASHES * _SAMPLE // count
-    chosen = f"SELECT id FROM passage WHERE {where} AND id * {_FIBONACCI} % {_HASHES} < ?"
+    share = HASHES if count <= SAMPLE else HASHES * SAMPLE // count
+    chosen = f"SELECT id FROM passage WHERE {where} AND id * {FIBONACCI} % {HASHES} < ?"
     rows = connection.execute(f"SELECT vector FROM passage WHERE id IN ({chosen})", (*values, share))
     return centre_of(from_blobs([blob for (blob,) in rows], dimension))
-
-
-def centre_of(vectors: FloatArray) -> Centre:
-    """The centre of unit vectors `[n, dimension]`: zeros for none; one is like itself."""
-    n = len(vectors)
-    if n == 0:
-        return Centre(np.zeros(vectors.shape[1], np.float32), 0.0)
-    mean: FloatArray = vectors.mean(axis=0, dtype=np.float32)
-    # The squared length of the mean is the mean cosine of all pairs, each vector's with itself among them.
-    return Centre(mean, (n * float(mean @ mean) - 1) / (n - 1) if n > 1 else 1.0)
 
 
 def get_document(connection: sqlite3.Connection, document_id: int) -> Document:
@@ -309,42 +247,3 @@ def get_document(connection: sqlite3.Connection, document_id: int) -> Document:
     if row is None:
         raise DocumentsNotFound(f"document {document_id} is no longer in the index; run 'rag documents' to see what is")
     return to_document(*row)
-
-
-def to_document(
-    document_id: int, root: str, source: str, title: str, media_type: str, sha256: str, pages: str, text: str
-) -> Document:
-    """A row (`DOCUMENT`, text) as a value; IndexDamaged for one that no program of ours has written."""
-    if not are((document_id, root, source, title, media_type, sha256, pages, text), _DOCUMENT_TYPES):
-        raise _damaged(f"document {document_id}")
-    try:
-        starts = json.loads(pages)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(f"the page map of '{source}'") from error
-    if not isinstance(starts, list) or not are(starts, (int,) * len(starts)) or starts != sorted(starts):
-        raise _damaged(f"the page map of '{source}'")
-    if starts and (starts[0] < 0 or (text and starts[-1] > len(text))):
-        raise _damaged(f"the page map of '{source}'")
-    return Document(root, source, title, media_type, sha256, text, tuple(starts), document_id)
-
-
-def to_blob(vector: FloatArray) -> bytes:
-    """A vector as it is stored: in half precision, little-endian. A cosine changes in its fourth digit."""
-    return vector.astype(_STORED).tobytes()
-
-
-def from_blobs(blobs: Sequence[bytes], dimension: int) -> FloatArray:
-    """The vectors [n, dimension] that `to_blob` stored."""
-    size = _STORED.itemsize * dimension
-    for blob in blobs:
-        if not isinstance(blob, bytes) or len(blob) != size:
-            has = f"{len(blob)} bytes" if isinstance(blob, bytes) else "another type"
-            raise IndexDamaged(
-                f"a stored vector has {has} instead of {size} bytes; "
-                "restore the index from a copy, or run 'rag rebuild'"
-            )
-    vectors = np.frombuffer(b"".join(blobs), _STORED).reshape(-1, dimension).astype(np.float32)
-    # Not-a-number fails this, too. Stored in half precision, a unit vector is a little longer or shorter.
-    if not np.all(np.einsum("ij,ij->i", vectors, vectors) < _LONGEST_SQUARED):
-        raise IndexDamaged("a damaged vector is stored; restore the index from a copy, or run 'rag rebuild'")
-    return vectors

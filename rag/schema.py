@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Sequence
-from types import UnionType
-from typing import NamedTuple
 
 from .errors import IndexDamaged
+from .stored import State, are
 
 SCHEMA_VERSION = 3
 OPENED_FILE = "opened_file"  # a function that each connection has
+TOKENIZE = "porter unicode61 remove_diacritics 2"  # how FTS5 makes lexemes of a text
 APPLICATION_ID = 0x52414751  # "RAGQ": tells our file from another program's SQLite file
 
 # An index with other tables, to the character, is refused: what changes here needs another SCHEMA_VERSION.
@@ -66,7 +65,7 @@ CREATE VIEW passage_text AS
     FROM passage JOIN document ON document.id = passage.document_id;
 CREATE VIRTUAL TABLE words USING fts5 (
     title, heading, text,
-    content = 'passage_text', content_rowid = 'id', tokenize = 'porter unicode61 remove_diacritics 2'
+    content = 'passage_text', content_rowid = 'id', tokenize = '{TOKENIZE}'
 );
 CREATE TRIGGER passage_added AFTER INSERT ON passage BEGIN
     INSERT INTO words (rowid, title, heading, text) SELECT * FROM passage_text WHERE id = new.id;
@@ -83,36 +82,6 @@ PASSAGES_OF_SOURCES = """
     SELECT passage.id FROM document JOIN passage ON passage.document_id = document.id
     WHERE document.source IN (SELECT value FROM json_each(?))
 """
-
-
-class State(NamedTuple):
-    """The row that says which model made the index, how often it was written, and which FAISS file goes with it."""
-
-    identity: str
-    fingerprint: str
-    dimension: int
-    generation: int
-    snapshot: str
-    snapshot_sha256: str
-    snapshot_generation: int
-    snapshot_count: int
-    snapshot_highest: int
-    file: str  # that was opened: a copy that was put in its place may count other writes by the same numbers
-
-    @property
-    def stamp(self) -> tuple[str, int]:
-        """What changes with every write; the key of everything that is kept in memory."""
-        return f"{self.identity} {self.file}", self.generation
-
-    @property
-    def inode(self) -> str:
-        """The number of its file; that of the device may be another one after every start of the machine."""
-        return self.file.partition(":")[2]
-
-    @property
-    def snapshot_key(self) -> tuple[str, int, str]:
-        """What changes with every snapshot."""
-        return f"{self.identity} {self.file}", self.snapshot_generation, self.snapshot_sha256
 
 
 _STATE = (str, str, int, int, str, str, int, int, int, str)  # types of its fields
@@ -136,11 +105,6 @@ def read_state(connection: sqlite3.Connection) -> State:
     if row is None or not are(row, _STATE):
         raise IndexDamaged("the index has lost its state; restore it from a copy, or delete it and ingest again")
     return State(*row)
-
-
-def are(row: Sequence[object], types: Sequence[type | UnionType]) -> bool:
-    """Whether a row has values of these types: a damaged file may hold others than its tables allow."""
-    return all(map(isinstance, row, types))
 
 
 def count_write(connection: sqlite3.Connection) -> None:

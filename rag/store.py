@@ -1,64 +1,29 @@
-"""The store: documents, passages and vectors in SQLite (the truth), FAISS and FTS5 (the speed).
+"""The store: documents, passages and vectors in a catalogue (the truth), and an index of vectors (the speed).
 
-One writer, many readers, in any number of threads and processes. A document is replaced in one transaction: a reader
-sees its old or its new version. Passage ids are never used twice, so a stale id finds nothing rather than other text.
+One writer or several, as the catalogue allows, and many readers, in any number of threads and processes. A document is
+replaced in one transaction: a reader sees its old or its new version. Passage ids are never used twice, so a stale id
+finds nothing rather than other text.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from .database import Database
+from .catalogue import Catalogue, Reader, VectorIndex, Writer
 from .errors import IndexMismatch, RagError
-from .fulltext import (
-    best_passages,
-    counted_words,
-    document_frequency,
-    rarest,
-    restore_words,
-    scores_of,
-    vocabulary,
-)
-from .integrity import verify
+from .fulltext import rarest
 from .kept import Kept
-from .nearest import IntArray
-from .rows import (
-    DOCUMENT,
-    PASSAGE,
-    Centre,
-    FloatArray,
-    TakenOut,
-    centre,
-    centre_of,
-    checked,
-    chunks_of,
-    delete_documents,
-    delete_passages,
-    from_blobs,
-    get_document,
-    list_documents,
-    passages_of_titled,
-    put_back_document,
-    put_document,
-    put_passages,
-    rename_document,
-    take_out_document,
-    to_document,
-    to_passage,
-    verify_quotable,
-)
-from .schema import PASSAGES_OF_SOURCES, SCHEMA_VERSION, State, count_write, read_state
+from .schema import SCHEMA_VERSION
+from .sqlite import SqliteCatalogue
+from .stored import Centre, FloatArray, State, TakenOut, centre_of, checked
 from .types import Chunk, Document, Listed, Passage, Vocabulary
-from .vectors import Vectors, forget_snapshot
+from .vectors import Vectors
 
 __all__ = ["SCHEMA_VERSION", "Centre", "FloatArray", "Store", "TakenOut", "centre_of"]
 
@@ -70,19 +35,14 @@ _MOST_FREQUENCIES = 4096  # terms that are kept
 _MOST_QUOTABLE = 4096  # passages that were compared with their documents
 
 
-class _Reader(NamedTuple):
-    connection: sqlite3.Connection
-    state: State
-
-
 class Store:
-    """One index, opened. Every method raises `RagError` (IndexDamaged, IndexLocked …), none of SQLite's or FAISS's."""
+    """One index, opened. Every method raises `RagError` (IndexDamaged, IndexLocked …), none of an engine's."""
 
-    def __init__(self, database: Database, fingerprint: str, dimension: int) -> None:
-        self._database = database
+    def __init__(self, catalogue: Catalogue, vectors: VectorIndex, fingerprint: str, dimension: int) -> None:
+        self._catalogue = catalogue
         self._fingerprint = fingerprint
         self._dimension = dimension
-        self._vectors = Vectors(database.folder)
+        self._vectors = vectors
         self._local = threading.local()
         # What is kept of the state with this stamp; the centre also belongs to some sources.
         self._vocabulary: tuple[tuple[str, int], Vocabulary] = (("", 0), Vocabulary({}, {}))
@@ -97,9 +57,7 @@ class Store:
 
         Raises IndexMismatch (another model, splitter or format) and IndexDamaged; neither deletes anything.
         """
-        database = Database(index_dir)
-        database.create_if_absent(fingerprint, dimension)
-        store = cls(database, fingerprint, dimension)
+        store = cls._of(index_dir, fingerprint, dimension)
         try:
             with store.reading():
                 return store
@@ -107,10 +65,16 @@ class Store:
             store.close()
             raise
 
+    @classmethod
+    def _of(cls, index_dir: Path, fingerprint: str, dimension: int) -> Store:
+        catalogue = SqliteCatalogue(index_dir)
+        catalogue.create_if_absent(fingerprint, dimension)
+        return cls(catalogue, Vectors(catalogue.folder), fingerprint, dimension)
+
     @staticmethod
     def exists(index_dir: Path) -> bool:
         """Whether there is an index in `index_dir`. Raises RagError where there can be none: it is no folder."""
-        return Database(index_dir).exists()
+        return SqliteCatalogue(index_dir).exists()
 
     @classmethod
     def rebuild(
@@ -128,26 +92,22 @@ class Store:
         all old or all new, and a kill or an error changes nothing. Document ids stay. `embed` returns
         [n_chunks, dimension], normalised.
         """
-        database = Database(index_dir)
-        database.create_if_absent(fingerprint, dimension)
-        with cls(database, fingerprint, dimension) as store, database.writing():
-            with database.transaction() as connection:
-                connection.execute("UPDATE state SET fingerprint = ?, dimension = ?", (fingerprint, dimension))
-                restore_words(connection)
-                with counted_words(connection) as words:
-                    for (document_id,) in connection.execute("SELECT id FROM document ORDER BY id").fetchall():
-                        document = get_document(connection, document_id)
-                        chunks = chunk(document)
-                        vectors = checked(document, chunks, embed(document, chunks), dimension)
-                        delete_passages(connection, words, document_id)
-                        put_passages(connection, words, document_id, document, chunks, vectors)
-                forget_snapshot(connection)
-                count_write(connection)
-            store._refresh_snapshot()
+        with cls._of(index_dir, fingerprint, dimension) as store, store.writing():
+            with store._catalogue.transaction() as writer:
+                writer.begin_anew(fingerprint, dimension)
+                for document_id in writer.document_ids():
+                    document = writer.document(document_id)
+                    chunks = chunk(document)
+                    vectors = checked(document, chunks, embed(document, chunks), dimension)
+                    writer.cut_anew(document_id, (document, chunks, vectors))
+                store._vectors.forget(writer)
+                writer.count_write()
+            store._refresh_vectors()
 
     def close(self) -> None:
         """Close all connections; those in use by other threads when they are done."""
-        self._database.close()
+        self._vectors.close()
+        self._catalogue.close()
 
     def __enter__(self) -> Store:
         return self
@@ -162,7 +122,7 @@ class Store:
 
         Threads of this process wait for each other; IndexLocked when another process (or Store) holds it.
         """
-        return self._database.writing()
+        return self._catalogue.writing()
 
     def replace(self, items: Sequence[tuple[Document, Sequence[Chunk], FloatArray]]) -> list[int]:
         """Add documents, or replace those with the same (root, source), in one transaction; returns their ids.
@@ -174,69 +134,65 @@ class Store:
         if not items:
             return []
         ready = [(d, chunks, checked(d, chunks, vectors, self._dimension)) for d, chunks, vectors in items]
-        with self._write() as connection, counted_words(connection) as words:
-            return [put_document(connection, words, *item) for item in ready]
+        with self._write() as writer:
+            return [writer.replace(each) for each in ready]
 
     def rename(self, document_id: int, document: Document) -> None:
         """Give a stored document the root, source and title of `document`, in one transaction. Its passages stay."""
-        with self._write() as connection, counted_words(connection) as words:
-            rename_document(connection, words, document_id, document)
+        with self._write() as writer:
+            writer.rename(document_id, document)
 
     def remove(self, document_ids: Iterable[int]) -> None:
         """Remove documents and their passages, in one transaction; ids that are gone are passed over."""
         if ids := [int(i) for i in document_ids]:
-            with self._write() as connection, counted_words(connection) as words:
-                delete_documents(connection, words, ids)
+            with self._write() as writer:
+                writer.delete(ids)
 
     def take_out(self, document_id: int) -> TakenOut:
         """Remove a document, in one transaction, and return what `put_back` needs.
 
         DocumentsNotFound when it is gone.
         """
-        with self._write() as connection, counted_words(connection) as words:
-            return take_out_document(connection, words, document_id, self._dimension)
+        with self._write() as writer:
+            taken = writer.taken(document_id)
+            writer.delete([document_id])
+            return taken
 
     def put_back(self, taken: TakenOut) -> None:
         """Undo `take_out`, in one transaction: the same id, text, spans and vectors. Passages get new ids.
 
         DocumentUnreadable when a document of its name was added meanwhile; that one stays.
         """
-        with self._write() as connection, counted_words(connection) as words:
-            put_back_document(connection, words, taken)
+        with self._write() as writer:
+            writer.put_back(taken)
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a small string with the index."""
         if self.meta(key) != value:  # writing what is there already would need the lock for nothing
-            with self._write() as connection:
-                connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+            with self._write() as writer:
+                writer.set_meta(key, value)
 
     def snapshot(self) -> None:
-        """Write the FAISS file if it is missing, damaged or too far behind. Searches are right without it, too."""
-        self._snapshot(verify=True)
+        """Bring the index of vectors up to date where it is missing, damaged or behind. Searches are right without."""
+        with self.writing():
+            with self.reading():
+                pass  # of another model, it is not touched
+            self._vectors.refresh(self._catalogue, verify=True)
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
+    def _write(self) -> Iterator[Writer]:
         with self.writing():
-            with self._database.transaction() as connection:
-                self._check(read_state(connection))
-                yield connection
-                count_write(connection)
-            self._refresh_snapshot()
+            with self._catalogue.transaction() as writer:
+                self._check(writer.state)
+                yield writer
+                writer.count_write()
+            self._refresh_vectors()
 
-    def _refresh_snapshot(self) -> None:
+    def _refresh_vectors(self) -> None:
         try:
-            self._snapshot(verify=False)
-        except RagError as error:  # what was asked for is stored; the file only saves time
-            logger.warning("the vector file was not written: %s", error)
-
-    def _snapshot(self, *, verify: bool) -> None:
-        with self.writing():
-            with self._database.transaction() as connection:
-                self._check(state := read_state(connection))
-                if self._vectors.is_due(connection, state, verify=verify):
-                    self._vectors.write(connection, state)
-                    state = read_state(connection)
-            self._vectors.remove_old_files(state)
+            self._vectors.refresh(self._catalogue, verify=False)
+        except RagError as error:  # what was asked for is stored; the index of vectors only saves time
+            logger.warning("the index of vectors was not brought up to date: %s", error)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -251,17 +207,17 @@ class Store:
             yield
 
     @contextmanager
-    def _read(self) -> Iterator[_Reader]:
-        reader: _Reader | None = getattr(self._local, "reader", None)
+    def _read(self) -> Iterator[Reader]:
+        reader: Reader | None = getattr(self._local, "reader", None)
         if reader is not None:
-            with self._database.translated():
+            with self._catalogue.translated():
                 yield reader
             return
-        with self._database.reading() as connection:
-            self._check(state := read_state(connection))
-            self._local.reader = _Reader(connection, state)
+        with self._catalogue.reading() as reader:
+            self._check(reader.state)
+            self._local.reader = reader
             try:
-                yield self._local.reader
+                yield reader
             finally:
                 self._local.reader = None
 
@@ -269,54 +225,49 @@ class Store:
         # At every transaction: another process may have rebuilt the index with another model in the meantime.
         if (state.fingerprint, state.dimension) != (self._fingerprint, self._dimension):
             raise IndexMismatch(
-                f"the index in {self._database.folder} was made with another embedding model or splitter; "
+                f"the index in {self._catalogue.name} was made with another embedding model or splitter; "
                 "run 'rag rebuild' (or restart, if it was rebuilt just now)"
             )
 
     def documents(self) -> list[Document]:
         """All documents, sorted by source; their text is left out ("")."""
-        return self._documents("TRUE")
+        with self._read() as reader:
+            return reader.documents()
 
     def documents_in(self, root: str) -> list[Document]:
         """Those of a root and of the roots inside it (folder/collection.jsonl), as `documents` gives them."""
-        # Everything that begins with "root/" lies between that and "root0": 0 is what follows / in Unicode.
-        return self._documents("root = ?1 OR (root > ?1 || '/' AND root < ?1 || '0')", _utf8(root))
+        with self._read() as reader:
+            return reader.documents(root=root)
 
     def documents_called(self, source: str) -> list[Document]:
         """Those with this source, of any root, as `documents` gives them."""
-        return self._documents("source = ?", _utf8(source))
-
-    def _documents(self, where: str, *values: str) -> list[Document]:
-        with self._read() as (connection, _):
-            rows = connection.execute(
-                f"SELECT {DOCUMENT}, '' FROM document WHERE {where} ORDER BY source, root", values
-            )
-            return [to_document(*row) for row in rows]
+        with self._read() as reader:
+            return reader.documents(source=source)
 
     def listing(self) -> list[Listed]:
         """All documents with their sizes, the last stored first."""
-        with self._read() as (connection, _):
-            return list_documents(connection)
+        with self._read() as reader:
+            return reader.listing()
 
     def place(self) -> str:
         """What is another one for a copy of this index, here or on another machine."""
-        with self._read() as (_, state):
-            return state.inode
+        with self._read() as reader:
+            return reader.state.inode
 
     def stamp(self) -> str:
         """What is another one after every write, of any process."""
-        with self._read() as (_, state):
-            return f"{state.identity}-{state.generation}"
+        with self._read() as reader:
+            return f"{reader.state.identity}-{reader.state.generation}"
 
     def document(self, document_id: int) -> Document:
         """One document, whole; DocumentsNotFound when it is gone."""
-        with self._read() as (connection, _):
-            return get_document(connection, document_id)
+        with self._read() as reader:
+            return reader.document(document_id)
 
     def chunks(self, document_id: int) -> list[Chunk]:
         """How a document is cut, in the order of its passages."""
-        with self._read() as (connection, _):
-            return chunks_of(connection, document_id)
+        with self._read() as reader:
+            return reader.chunks(document_id)
 
     def dense(
         self, vector: FloatArray, k: int, *, documents: Collection[str] = (), exclude: Collection[str] = ()
@@ -328,10 +279,9 @@ class Store:
         vector = np.ascontiguousarray(vector, dtype=np.float32)
         if vector.shape != (self._dimension,):
             raise ValueError(f"the question's vector has shape {vector.shape} instead of ({self._dimension},)")
-        with self._read() as (connection, state):
-            only = _passage_ids(connection, documents) if documents else None
-            without = _passage_ids(connection, exclude)
-            return self._vectors.view(connection, state).search(connection, vector, k, only, without)
+        with self._read() as reader:
+            only = reader.passage_ids(documents) if documents else None
+            return self._vectors.search(reader, vector, k, only, reader.passage_ids(exclude))
 
     def keyword(
         self, terms: Sequence[str], k: int, *, documents: Collection[str] = (), exclude: Collection[str] = ()
@@ -340,8 +290,8 @@ class Store:
 
         As (id, score), best first; score is BM25 over title, heading and text, positive. Filters as in `dense`.
         """
-        with self._read() as (connection, _):
-            return best_passages(connection, terms, k, documents, exclude)
+        with self._read() as reader:
+            return reader.best(terms, k, documents, exclude)
 
     def keyword_beside(
         self,
@@ -358,11 +308,11 @@ class Store:
         do not count beside others; and where the others are held more than `_LOOKED_AT` times, one by one, the `k` are
         sought by the rarest alone. The other search has most of what holds frequent ones only.
         """
-        with self._read() as (connection, _):
+        with self._read() as reader:
             frequencies, most = self._counting(terms, documents), max(_LOOKED_AT, k)
             all_at_once = documents or sum(frequencies.values()) <= most
             by = list(frequencies) if all_at_once else rarest(frequencies, most)
-            found = dict(best_passages(connection, by, k, documents, exclude))
+            found = dict(reader.best(by, k, documents, exclude))
             unscored = [i for i in ids if i not in found] if all_at_once else {*ids, *found}
             return found | self.keyword_scores(unscored, terms, documents=documents)
 
@@ -370,8 +320,8 @@ class Store:
         self, ids: Collection[int], terms: Sequence[str], *, documents: Collection[str] = ()
     ) -> dict[int, float]:
         """BM25 of these passages, on the scale of `keyword_beside`; 0 where they hold none of `terms`."""
-        with self._read() as (connection, _):
-            return dict.fromkeys(ids, 0.0) | dict(scores_of(connection, list(self._counting(terms, documents)), ids))
+        with self._read() as reader:
+            return dict.fromkeys(ids, 0.0) | dict(reader.scores(list(self._counting(terms, documents)), ids))
 
     def _counting(self, terms: Sequence[str], documents: Collection[str]) -> dict[str, int]:
         """The terms that count in a search, with how many passages hold each: not the common ones, unless all are.
@@ -391,14 +341,13 @@ class Store:
 
         What a title has in brackets behind it may be left out: "Lilu" finds "Lilu (mythology)". Filters as in `dense`.
         """
-        with self._read() as (connection, _):
-            return passages_of_titled(connection, [_utf8(title) for title in titles], most, documents, exclude)
+        with self._read() as reader:
+            return reader.titled(titles, most, documents, exclude)
 
     def passages(self, ids: Sequence[int]) -> list[Passage]:
         """The passages with these ids, in this order; ids that are gone are left out."""
-        with self._read() as (connection, _):
-            rows = connection.execute(f"{PASSAGE} WHERE passage.id IN (SELECT value FROM json_each(?))", (_json(ids),))
-            found = {row[0]: to_passage(*row) for row in rows}
+        with self._read() as reader:
+            found = {passage.id: passage for passage in reader.passages(ids)}
         return [found[i] for i in ids if i in found]
 
     def verify_quotable(self, passages: Sequence[Passage]) -> None:
@@ -406,21 +355,19 @@ class Store:
 
         Each is looked at once: a quote is taken from the passage, and opened in the document.
         """
-        with self._read() as (connection, state):
+        with self._read() as reader:
 
             def verified(new: list[tuple[tuple[str, int], int]]) -> list[None]:
-                verify_quotable(connection, [passage_id for _, passage_id in new])
+                reader.verify_quotable([passage_id for _, passage_id in new])
                 return [None] * len(new)
 
-            self._quotable.get([(state.stamp, passage.id) for passage in passages], verified)
+            self._quotable.get([(reader.state.stamp, passage.id) for passage in passages], verified)
 
     def vectors(self, ids: Sequence[int]) -> FloatArray:
         """The passages' vectors [n, dimension], in this order; a row of zeros where the id is gone."""
-        with self._read() as (connection, _):
-            rows = connection.execute(
-                "SELECT id, vector FROM passage WHERE id IN (SELECT value FROM json_each(?))", (_json(ids),)
-            ).fetchall()
-        found = dict(zip((i for i, _ in rows), from_blobs([blob for _, blob in rows], self._dimension), strict=True))
+        with self._read() as reader:
+            there, stored = reader.vectors(ids)
+        found = dict(zip(there, stored, strict=True))
         vectors = np.zeros((len(ids), self._dimension), np.float32)
         for row, i in enumerate(ids):
             vectors[row] = found.get(i, 0)
@@ -428,63 +375,47 @@ class Store:
 
     def document_frequency(self, terms: Sequence[str]) -> dict[str, int]:
         """How many passages hold each term (stemmed, in title, heading or text)."""
-        with self._read() as (connection, state):
+        with self._read() as reader:
             found = self._frequencies.get(
-                [(state.stamp, term) for term in terms],
-                lambda new: list(document_frequency(connection, [term for _, term in new], self.count()[1]).values()),
+                [(reader.state.stamp, term) for term in terms],
+                lambda new: reader.document_frequency([term for _, term in new]),
             )
             return dict(zip(terms, found, strict=True))
 
     def vocabulary(self) -> Vocabulary:
         """Every word of titles, headings and texts, folded as by `terms.fold`, and how many passages hold it."""
-        with self._read() as (connection, state):
+        with self._read() as reader:
             stamp, words = self._vocabulary
-            if stamp != state.stamp:
-                words = vocabulary(connection)
-                self._vocabulary = (state.stamp, words)
+            if stamp != reader.state.stamp:
+                words = reader.vocabulary()
+                self._vocabulary = (reader.state.stamp, words)
             return words
 
     def centre(self, documents: Collection[str] = ()) -> Centre:
         """What some hundred passages spread over the index, or over the sources `documents`, are about as a whole."""
-        with self._read() as (connection, state):
-            wanted = (state.stamp, frozenset(documents))
+        with self._read() as reader:
+            wanted = (reader.state.stamp, frozenset(documents))
             kept, found = self._centre
             if kept != wanted:
-                found = centre(connection, self._dimension, documents)
+                found = reader.centre(documents)
                 self._centre = (wanted, found)
             return found
 
     def count(self) -> tuple[int, int]:
         """How many documents and passages there are."""
-        with self._read() as (connection, state):
+        with self._read() as reader:
             stamp, counted = self._count
-            if stamp != state.stamp:
-                row = connection.execute("SELECT (SELECT count(*) FROM document), (SELECT count(*) FROM passage)")
-                counted = row.fetchone()
-                self._count = (state.stamp, counted)
+            if stamp != reader.state.stamp:
+                counted = reader.count()
+                self._count = (reader.state.stamp, counted)
             return counted
 
     def verify(self) -> None:
         """Read the whole index once; IndexDamaged, with the cure, when something in it does not agree."""
-        with self._read() as (connection, _):
-            verify(connection, self._dimension)
+        with self._read() as reader:
+            reader.verify()
 
     def meta(self, key: str) -> str | None:
         """The string kept with `set_meta`, or None."""
-        with self._read() as (connection, _):
-            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return str(row[0]) if row else None
-
-
-def _json(ids: Sequence[int]) -> str:
-    return json.dumps([int(i) for i in ids])
-
-
-def _passage_ids(connection: sqlite3.Connection, sources: Collection[str]) -> IntArray:
-    rows = connection.execute(PASSAGES_OF_SOURCES, (json.dumps(list(sources)),)) if sources else ()
-    return np.array([i for (i,) in rows], dtype=np.int64)
-
-
-def _utf8(text: str) -> str:
-    """`text` without lone surrogates, which SQLite cannot take."""
-    return text.encode("utf-8", "replace").decode()
+        with self._read() as reader:
+            return reader.meta(key)

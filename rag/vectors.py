@@ -1,7 +1,7 @@
 """The vectors in memory: a FAISS snapshot, what was added since, and what was deleted since.
 
-Everything here is derived from `index.db`. The snapshot's file may be missing, damaged or from another state: its
-sha256 is in the database, and without a file that matches, the snapshot is made again from the stored vectors.
+Everything here is derived from the catalogue. The snapshot's file may be missing, damaged or from another state: its
+sha256 is in the catalogue, and without a file that matches, the snapshot is made again from the stored vectors.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sqlite3
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from .catalogue import Catalogue, Reader, Writer
 from .database import folder_error, sync_folder
 from .foreign import is_plain
 from .layout import is_ours
-from .nearest import IntArray, all_vectors, from_bytes, nearest, to_bytes, vectors_after
-from .rows import FloatArray
-from .schema import State
+from .nearest import all_vectors, from_bytes, nearest, to_bytes, vectors_after
+from .stored import FloatArray, IntArray, State
 
 # Rows outside the snapshot that are cheap to carry: they are read from SQLite when an index is opened.
 # A share of the snapshot, so that growing to n rows writes about 5 n rows to snapshots, however small the batches.
@@ -59,20 +58,20 @@ class View:
 
     def search(
         self,
-        connection: sqlite3.Connection,
+        reader: Reader,
         vector: FloatArray,
         k: int,
         only: IntArray | None,
         without: IntArray,
     ) -> list[tuple[int, float]]:
-        """The `k` best (passage id, inner product), best first; among `only` if given, and none of `without`."""
+        """See `VectorIndex.search`; `reader` sees the state of this view."""
         without = np.concatenate([self.dead, without])
-        found = nearest(connection, self.snapshot.index, vector, k, only, without)
+        found = nearest(reader, self.snapshot.index, vector, k, only, without)
         if only is not None:
             only = only[only > self.snapshot.highest]
         without = without[without > self.snapshot.highest]
         for index in self.added:  # mostly small, and so are what may be found in them and what may not
-            found += nearest(connection, index, vector, k, only, without)
+            found += nearest(reader, index, vector, k, only, without)
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
 
@@ -85,16 +84,23 @@ class Vectors:
         self._snapshot: Snapshot | None = None
         self._view: View | None = None
 
-    def view(self, connection: sqlite3.Connection, state: State) -> View:
-        """The vectors as this connection's transaction sees them; `state` was read in it."""
+    def search(
+        self, reader: Reader, vector: FloatArray, k: int, only: IntArray | None, without: IntArray
+    ) -> list[tuple[int, float]]:
+        """See `VectorIndex.search`."""
+        return self.view(reader).search(reader, vector, k, only, without)
+
+    def view(self, reader: Reader) -> View:
+        """The vectors as this reader sees them."""
+        state = reader.state
         with self._lock:
             if self._view is not None and self._view.stamp == state.stamp:
                 return self._view
-            snapshot = self._snapshot_for(connection, state)
+            snapshot = self._snapshot_for(reader)
             added, after = self._added_before(state, snapshot)
-            if (highest := _highest(connection)) > after:
-                added = (*added, vectors_after(connection, state.dimension, after))
-            self._view = View(state.stamp, snapshot, added, highest, _tombstones(connection))
+            if (highest := reader.highest()) > after:
+                added = (*added, vectors_after(reader, after))
+            self._view = View(state.stamp, snapshot, added, highest, reader.tombstones())
             return self._view
 
     def _added_before(self, state: State, snapshot: Snapshot) -> tuple[tuple[Any, ...], int]:
@@ -104,14 +110,14 @@ class Vectors:
             return kept.added, kept.highest
         return (), snapshot.highest
 
-    def _snapshot_for(self, connection: sqlite3.Connection, state: State) -> Snapshot:
-        kept = self._snapshot
+    def _snapshot_for(self, reader: Reader) -> Snapshot:
+        kept, state = self._snapshot, reader.state
         if kept is None or kept.key != state.snapshot_key or kept.generation > state.generation:
-            kept = self._snapshot = self._load(connection, state) or self._from_database(connection, state)
+            kept = self._snapshot = self._load(reader) or self._from_catalogue(reader)
         return kept
 
-    def _load(self, connection: sqlite3.Connection, state: State) -> Snapshot | None:
-        data = self._intact_file(connection, state)
+    def _load(self, reader: Reader) -> Snapshot | None:
+        data, state = self._intact_file(reader), reader.state
         if data is None:
             return None
         try:
@@ -120,8 +126,8 @@ class Vectors:
             return None
         return Snapshot(index, state.snapshot_key, state.snapshot_generation, state.snapshot_highest, from_file=True)
 
-    def _intact_file(self, connection: sqlite3.Connection, state: State) -> bytes | None:
-        most = _most_bytes(connection, state)
+    def _intact_file(self, reader: Reader) -> bytes | None:
+        most, state = _most_bytes(reader), reader.state
         path = self._file(state)
         try:
             if path is None or not is_plain(path) or path.stat().st_size > most:
@@ -137,47 +143,62 @@ class Vectors:
         """Where the snapshot lies: in the folder, whatever a state that somebody else wrote names."""
         return self._folder / state.snapshot if _NAME.fullmatch(state.snapshot) else None
 
-    def _from_database(self, connection: sqlite3.Connection, state: State) -> Snapshot:
-        index = all_vectors(connection, state.dimension)
-        return Snapshot(index, state.snapshot_key, state.generation, _highest(connection), from_file=False)
+    def _from_catalogue(self, reader: Reader) -> Snapshot:
+        state = reader.state
+        return Snapshot(all_vectors(reader), state.snapshot_key, state.generation, reader.highest(), from_file=False)
 
-    def is_due(self, connection: sqlite3.Connection, state: State, *, verify: bool) -> bool:
+    def refresh(self, catalogue: Catalogue, *, verify: bool) -> None:
+        """Write the file if it is due; see `VectorIndex.refresh`."""
+        with catalogue.writing():
+            with catalogue.transaction() as writer:
+                state = writer.state
+                if self.is_due(writer, verify=verify):
+                    state = self.write(writer)
+            self.remove_old_files(state)
+
+    def forget(self, writer: Writer) -> None:
+        """See `VectorIndex.forget`."""
+        writer.bury()
+        writer.set_snapshot("", "", 0, 0)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def is_due(self, reader: Reader, *, verify: bool) -> bool:
         """Whether the file should be written: it is missing or known to be damaged, or lags too far behind.
 
         `verify` reads the whole file for that; without it, damage is known only if a search has met it.
         """
-        kept = self._snapshot
+        kept, state = self._snapshot, reader.state
         broken = kept is not None and kept.key == state.snapshot_key and not kept.from_file
         if verify:
-            broken = broken or self._intact_file(connection, state) is None
+            broken = broken or self._intact_file(reader) is None
         else:
             path = self._file(state)
             broken = broken or path is None or not is_plain(path)
-        return broken or _lag(connection, state) > max(LAG_ROWS, min(LAG_MOST, LAG_SHARE * state.snapshot_count))
+        return broken or reader.lag() > max(LAG_ROWS, min(LAG_MOST, LAG_SHARE * state.snapshot_count))
 
-    def write(self, connection: sqlite3.Connection, state: State) -> None:
-        """Write the file and its row in the state; `connection` is inside a write transaction.
+    def write(self, writer: Writer) -> State:
+        """Write the file and say so in the catalogue; returns the state that has it.
 
         The file has the generation in its name, so an intact one that the committed state names is never touched. A
         kill before the commit leaves a file that nobody knows, and the old one still in force.
         """
-        index, highest = all_vectors(connection, state.dimension), _highest(connection)
+        state = writer.state
+        index, highest = all_vectors(writer), writer.highest()
         data = to_bytes(index)
         name, sha256 = f"vectors-{state.generation}.faiss", hashlib.sha256(data).hexdigest()
         try:
             _write_file(self._folder / name, data)
         except OSError as error:
             raise folder_error(self._folder, error) from error
-        connection.execute("DELETE FROM tombstone")
-        connection.execute(
-            "UPDATE state SET snapshot = ?, snapshot_sha256 = ?, snapshot_generation = ?, "
-            "snapshot_count = ?, snapshot_highest = ?",
-            (name, sha256, state.generation, index.ntotal, highest),
-        )
-        key = state._replace(snapshot_generation=state.generation, snapshot_sha256=sha256).snapshot_key
+        writer.bury()
+        writer.set_snapshot(name, sha256, index.ntotal, highest)
+        state = state._replace(snapshot=name, snapshot_sha256=sha256, snapshot_generation=state.generation)
         with self._lock:  # should the commit fail, no state has this key and nobody uses the snapshot
-            self._snapshot = Snapshot(index, key, state.generation, highest, from_file=True)
+            self._snapshot = Snapshot(index, state.snapshot_key, state.generation, highest, from_file=True)
             self._view = None
+        return state
 
     def remove_old_files(self, state: State) -> None:
         """Delete the snapshots that the committed `state` does not name."""
@@ -187,38 +208,11 @@ class Vectors:
                     path.unlink()
 
 
-def forget_snapshot(connection: sqlite3.Connection) -> None:
-    """Let no view use the present snapshot: every vector is about to be another one."""
-    connection.execute("DELETE FROM tombstone")
-    connection.execute(
-        "UPDATE state SET snapshot = '', snapshot_sha256 = '', snapshot_generation = generation + 1, "
-        "snapshot_count = 0, snapshot_highest = 0"
-    )
-
-
-def _highest(connection: sqlite3.Connection) -> int:
-    (highest,) = connection.execute("SELECT max(id) FROM passage").fetchone()
-    return highest or 0
-
-
-def _tombstones(connection: sqlite3.Connection) -> IntArray:
-    return np.array([i for (i,) in connection.execute("SELECT id FROM tombstone")], dtype=np.int64)
-
-
-def _lag(connection: sqlite3.Connection, state: State) -> int:
-    (lag,) = connection.execute(
-        "SELECT (SELECT count(*) FROM passage WHERE id > ?) + (SELECT count(*) FROM tombstone)",
-        (state.snapshot_highest,),
-    ).fetchone()
-    return int(lag)
-
-
-def _most_bytes(connection: sqlite3.Connection, state: State) -> int:
+def _most_bytes(reader: Reader) -> int:
     """What a snapshot of all that is stored, and of what was, may take: a larger file is none, and is not read."""
-    passages, gone = connection.execute(
-        "SELECT (SELECT count(*) FROM passage), (SELECT count(*) FROM tombstone)"
-    ).fetchone()
-    return (4 * state.dimension + 16) * int(passages + min(gone, LAG_MOST)) + _FRAME_BYTES
+    _, passages = reader.count()
+    gone = min(len(reader.tombstones()), LAG_MOST)
+    return (4 * reader.state.dimension + 16) * (passages + gone) + _FRAME_BYTES
 
 
 def _write_file(path: Path, data: bytes) -> None:

@@ -30,16 +30,16 @@ PUBLIC = """
 LAYERS = [
     {"types", "errors"},
     {"foreign", "layout", "settingsfile"},
-    {"settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
+    {"settings", "terms", "stored", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
     {"address", "embedded", "operators", "tokens"},
     {"clauses", "spelling", "answertype", "dictation", "scope", "syntax"},
     {"prompts", "embedding", "llm", "conversation", "schema", "speechacts", "antecedents", "forms"},
     {"templates", "leads", "omissions"},
     {"splitting", "units", "feedback", "rewording"},
-    {"documents", "folders", "fulltext", "database"},
-    {"rows", "worker"},
-    {"nearest", "sandbox", "integrity"},
-    {"vectors", "scan"},
+    {"documents", "folders", "fulltext", "database", "catalogue"},
+    {"rows", "worker", "nearest", "integrity"},
+    {"sandbox", "sqlite", "vectors"},
+    {"scan"},
     {"store"},
     {"pipeline", "reading"},
     {"ingest", "retrieval"},
@@ -54,7 +54,10 @@ LAYERS = [
     {"cli"},
 ]
 # The rooms behind store.py. Nothing else may know that the passages are in SQLite, or on this machine.
-STORE = {"schema", "fulltext", "rows", "database", "layout", "nearest", "vectors", "integrity", "store"}
+STORE = {
+    *("stored", "catalogue", "sqlite", "schema", "fulltext", "rows", "database", "integrity"),
+    *("layout", "nearest", "vectors", "store"),
+}
 # Files outside rag/ that may use more of it than the public names.
 INSIDERS = {
     "app.py": {"rag.web"},

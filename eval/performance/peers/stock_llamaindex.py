@@ -10,7 +10,7 @@ from llama_index.core import Document, StorageContext, VectorStoreIndex, load_in
 from llama_index.core.ingestion import DocstoreStrategy, IngestionPipeline
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.storage.docstore import SimpleDocumentStore
-from llama_index.embeddings.huggingface import HuggingFaceEmbedding  # type: ignore[import-untyped]
+from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
 from .protocol import Found, Line, System, lines_of, model_folder, run
 
@@ -74,7 +74,7 @@ class StockLlamaIndex(System):
 
     def serve_with(self, llm: str, base_url: str) -> None:
         from llama_index.core.query_engine import CitationQueryEngine
-        from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]
+        from llama_index.llms.openai_like import OpenAILike
 
         model = OpenAILike(
             model=llm, api_base=base_url, api_key="none", is_chat_model=True, timeout=300, context_window=4096,
