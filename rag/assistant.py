@@ -30,7 +30,7 @@ from .reading import Reader, open_reader
 from .retrieval import Retriever
 from .settings import NO_LLM, Settings, valid_question
 from .splitting import SPLITTER_VERSION, chunks
-from .store import SCHEMA_VERSION, Store
+from .store import SCHEMA_VERSION, Location, Store
 from .terms import around
 from .turn import Found, Turn, TurnFinder
 from .types import (
@@ -101,7 +101,7 @@ class Assistant:
                 opened.callback(writer.close)
             fingerprint = index_fingerprint(settings, encoder)
             store = opened.enter_context(
-                Store.open(settings.index_dir, fingerprint=fingerprint, dimension=encoder.dimension)
+                Store.open(Location.of(settings), fingerprint=fingerprint, dimension=encoder.dimension)
             )
             assistant = cls(settings, store, encoder, writer, note)
             try:
@@ -135,7 +135,7 @@ class Assistant:
         settings = settings or Settings()
         encoder = open_encoder(settings, embed_model)
         Store.rebuild(
-            settings.index_dir,
+            Location.of(settings),
             fingerprint=index_fingerprint(settings, encoder),
             dimension=encoder.dimension,
             chunk=lambda of: chunks(of.text, of.media_type, settings.passage_words, of.pages),

@@ -13,6 +13,8 @@ from typing import Protocol
 from .stored import Centre, FloatArray, IntArray, State, TakenOut
 from .types import Chunk, Document, Listed, Passage, Vocabulary
 
+BLOCK = 16_384  # vectors that are read at once
+
 Ready = tuple[Document, Sequence[Chunk], FloatArray]  # a document, its spans, and vectors that `stored.checked` gave
 
 
@@ -89,8 +91,8 @@ class Reader(Protocol):
     def vectors(self, ids: Sequence[int]) -> tuple[list[int], FloatArray]:
         """Those of `ids` that are there, in any order, and their vectors [n, dimension]."""
 
-    def vectors_after(self, after: int) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Passages with an id above `after`, ascending, in blocks: ids [n] and vectors [n, dimension]."""
+    def vectors_after(self, after: int, block: int = BLOCK) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Passages with an id above `after`, ascending, in blocks of n: ids [n] and vectors [n, dimension]."""
 
     def highest(self) -> int:
         """The highest id of a passage; 0 for none."""
@@ -153,6 +155,9 @@ class Catalogue(Protocol):
 
     def transaction(self) -> AbstractContextManager[Writer]:
         """A transaction that writes, undone if the body raises."""
+
+    def alone(self) -> AbstractContextManager[bool]:
+        """Whether this process, of all that share the catalogue, is the only one in here; nobody waits."""
 
     def translated(self) -> AbstractContextManager[None]:
         """Turn the errors of its engine into ours."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from .errors import DocumentsNotFound, DocumentUnreadable, LLMUnavailable, RagError, SettingsError
 from .scan import told, unreadable
 from .settings import Settings, unknown_variables
-from .store import Store
+from .store import Location, Store
 
 Check = Callable[[Settings], str]
 
@@ -57,7 +57,7 @@ def reader(settings: Settings) -> str:
 
 def index(settings: Settings) -> str:
     """Read the whole index, if there is one: a check makes none."""
-    if not Store.exists(settings.index_dir):
+    if not Store.exists(Location.of(settings)):
         return f"there is none in {settings.index_dir} yet; the first question makes it"
     with _opened(settings) as store:
         store.verify()
@@ -84,7 +84,7 @@ def files(settings: Settings) -> str:
 def _hashes(settings: Settings) -> dict[tuple[str, str], str]:
     """What the index was made of; nothing where there is none that can be read."""
     try:
-        if not Store.exists(settings.index_dir):
+        if not Store.exists(Location.of(settings)):
             return {}
         with _opened(settings) as store:
             return {(document.root, document.source): document.sha256 for document in store.documents()}
@@ -97,7 +97,9 @@ def _opened(settings: Settings) -> Store:
     from .embedding import open_encoder
 
     encoder = open_encoder(settings)
-    return Store.open(settings.index_dir, fingerprint=index_fingerprint(settings, encoder), dimension=encoder.dimension)
+    return Store.open(
+        Location.of(settings), fingerprint=index_fingerprint(settings, encoder), dimension=encoder.dimension
+    )
 
 
 def language_model(settings: Settings) -> str:

@@ -8,6 +8,7 @@
     ├── IndexMismatch            the index was made with another model, splitter or schema
     ├── IndexDamaged             the index file is not an index, or SQLite cannot read it
     ├── IndexLocked              another process is writing to the index
+    ├── StoreUnavailable         the server that holds the index does not answer, or refuses
     ├── EmbeddingUnavailable     the embedding model cannot be loaded
     ├── ModelMissing             the embedded LLM's weights are not on this machine
     ├── ModelDownloadFailed      'rag models pull' could not fetch or verify the weights
@@ -50,6 +51,10 @@ class IndexDamaged(RagError):
 
 class IndexLocked(RagError):
     """Another process is writing to the index."""
+
+
+class StoreUnavailable(RagError):
+    """The database or vector server of the index does not answer, or refuses."""
 
 
 class EmbeddingUnavailable(RagError):

@@ -22,10 +22,12 @@ from .errors import QuestionInvalid, SettingsError
 from .settingsfile import SETTINGS_FILE as SETTINGS_FILE
 from .settingsfile import SettingsFile
 
+FAISS = "faiss"
 EMBEDDED_LLM = "embedded"
 NO_LLM = "none"
 _SECRET_IN_ADDRESS = re.compile(r"(?<=://).*(?=@)|(?<=[?#]).*")
 PACKAGED_EMBEDDER = "all-MiniLM-L6-v2"
+ADDRESSES = ("llm_base_url", "store", "catalogue")  # settings in which a password can stand
 _PREFIX = "RAG_"
 _NO_SETTINGS = ("JUDGE_API_KEY",)  # variables that begin like ours and that only the evaluation reads
 _IN_OUR_WORDS: Mapping[str, str] = {  # pydantic's kind of error → what is said of the setting
@@ -59,6 +61,8 @@ class Settings(BaseSettings):
 
     documents: Path = Field(default_factory=lambda: default_documents(), description="folder, file or .jsonl to index")
     index_dir: Path = Field(default=Path(".rag"), description="where the index lives")
+    store: str = Field(default=FAISS, description="where vectors live: faiss, postgresql://… or milvus://…")
+    catalogue: str = Field(default="", description="where texts live: postgresql://…; empty: as store, or index_dir")
     embed_model: str = Field(default=PACKAGED_EMBEDDER, description="packaged name, a folder, or a hub name")
     llm: str = Field(default=NO_LLM, description="'none' (quotes), 'embedded', or a model name at llm_base_url")
     llm_base_url: str | None = Field(default=None, description="an OpenAI-compatible endpoint, for example …/v1")
@@ -108,7 +112,7 @@ class Settings(BaseSettings):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
-            yield name, shown_address(value) if name == "llm_base_url" and value else value
+            yield name, shown_address(value) if name in ADDRESSES and value else value
 
     @classmethod
     def settings_customise_sources(

@@ -11,15 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from . import fulltext, rows
-from .catalogue import Reader, Ready, Writer
+from .catalogue import BLOCK, Reader, Ready, Writer
 from .database import Database
 from .fulltext import WordCounts
 from .integrity import verify
 from .schema import PASSAGES_OF_SOURCES, count_write, read_state
 from .stored import Centre, FloatArray, IntArray, TakenOut, from_blobs, to_document, to_passage
 from .types import Chunk, Document, Listed, Passage, Vocabulary
-
-_BLOCK = 16_384  # vectors in memory besides the index that is made of them
 
 
 class SqliteReader:
@@ -115,11 +113,10 @@ class SqliteReader:
         ).fetchall()
         return [i for i, _ in found], from_blobs([blob for _, blob in found], self.state.dimension)
 
-    def vectors_after(self, after: int) -> Iterator[tuple[IntArray, FloatArray]]:
+    def vectors_after(self, after: int, block: int = BLOCK) -> Iterator[tuple[IntArray, FloatArray]]:
         found = self._connection.execute("SELECT id, vector FROM passage WHERE id > ? ORDER BY id", (after,))
-        while block := found.fetchmany(_BLOCK):
-            vectors = from_blobs([blob for _, blob in block], self.state.dimension)
-            yield np.array([i for i, _ in block], np.int64), vectors
+        while some := found.fetchmany(block):
+            yield np.array([i for i, _ in some], np.int64), from_blobs([blob for _, blob in some], self.state.dimension)
 
     def highest(self) -> int:
         (highest,) = self._connection.execute("SELECT max(id) FROM passage").fetchone()
@@ -195,11 +192,6 @@ class SqliteCatalogue:
     def name(self) -> str:
         return str(self._database.folder)
 
-    @property
-    def folder(self) -> Path:
-        """Where it is; files that are derived from it lie beside it."""
-        return self._database.folder
-
     def exists(self) -> bool:
         return self._database.exists()
 
@@ -218,6 +210,11 @@ class SqliteCatalogue:
     def transaction(self) -> Iterator[Writer]:
         with self._database.transaction() as connection:
             yield SqliteWriter(connection)
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        with self._database.writing():  # whoever is in here is a writer
+            yield True
 
     def translated(self) -> AbstractContextManager[None]:
         return self._database.translated()

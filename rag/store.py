@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, closing, contextmanager
 
 import numpy as np
 
@@ -19,13 +18,12 @@ from .catalogue import Catalogue, Reader, VectorIndex, Writer
 from .errors import IndexMismatch, RagError
 from .fulltext import rarest
 from .kept import Kept
+from .location import Location
 from .schema import SCHEMA_VERSION
-from .sqlite import SqliteCatalogue
 from .stored import Centre, FloatArray, State, TakenOut, centre_of, checked
 from .types import Chunk, Document, Listed, Passage, Vocabulary
-from .vectors import Vectors
 
-__all__ = ["SCHEMA_VERSION", "Centre", "FloatArray", "Store", "TakenOut", "centre_of"]
+__all__ = ["SCHEMA_VERSION", "Centre", "FloatArray", "Location", "Store", "TakenOut", "centre_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,12 +50,13 @@ class Store:
         self._centre = ((("", 0), frozenset[str]()), Centre(np.zeros(dimension, np.float32), 0.0))
 
     @classmethod
-    def open(cls, index_dir: Path, *, fingerprint: str, dimension: int) -> Store:
-        """Open the index in `index_dir`, or create an empty one if there is none. An existing one is not written to.
+    def open(cls, location: Location, *, fingerprint: str, dimension: int) -> Store:
+        """Open the index at `location`, or create an empty one if there is none. An existing one is not written to.
 
-        Raises IndexMismatch (another model, splitter or format) and IndexDamaged; neither deletes anything.
+        Raises IndexMismatch (another model, splitter or format), IndexDamaged and StoreUnavailable; none deletes
+        anything.
         """
-        store = cls._of(index_dir, fingerprint, dimension)
+        store = cls._at(location, fingerprint, dimension)
         try:
             with store.reading():
                 return store
@@ -66,20 +65,21 @@ class Store:
             raise
 
     @classmethod
-    def _of(cls, index_dir: Path, fingerprint: str, dimension: int) -> Store:
-        catalogue = SqliteCatalogue(index_dir)
+    def _at(cls, location: Location, fingerprint: str, dimension: int) -> Store:
+        catalogue = location.open_catalogue()
         catalogue.create_if_absent(fingerprint, dimension)
-        return cls(catalogue, Vectors(catalogue.folder), fingerprint, dimension)
+        return cls(catalogue, location.open_vectors(), fingerprint, dimension)
 
     @staticmethod
-    def exists(index_dir: Path) -> bool:
-        """Whether there is an index in `index_dir`. Raises RagError where there can be none: it is no folder."""
-        return SqliteCatalogue(index_dir).exists()
+    def exists(location: Location) -> bool:
+        """Whether there is an index at `location`. Raises RagError where there can be none: it is no folder."""
+        with closing(location.open_catalogue()) as catalogue:
+            return catalogue.exists()
 
     @classmethod
     def rebuild(
         cls,
-        index_dir: Path,
+        location: Location,
         *,
         fingerprint: str,
         dimension: int,
@@ -92,7 +92,7 @@ class Store:
         all old or all new, and a kill or an error changes nothing. Document ids stay. `embed` returns
         [n_chunks, dimension], normalised.
         """
-        with cls._of(index_dir, fingerprint, dimension) as store, store.writing():
+        with cls._at(location, fingerprint, dimension) as store, store.writing():
             with store._catalogue.transaction() as writer:
                 writer.begin_anew(fingerprint, dimension)
                 for document_id in writer.document_ids():

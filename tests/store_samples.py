@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from rag.store import FloatArray, Store
+from rag.store import FloatArray, Location, Store
 from rag.types import Chunk, Document
 
 DIMENSION = 16
 Item = tuple[Document, list[Chunk], FloatArray]
 
 
-def open_store(folder: Path, fingerprint: str = "one model") -> Store:
-    return Store.open(folder, fingerprint=fingerprint, dimension=DIMENSION)
+def open_store(at: Path | Location, fingerprint: str = "one model") -> Store:
+    location = at if isinstance(at, Location) else Location(at)
+    return Store.open(location, fingerprint=fingerprint, dimension=DIMENSION)
 
 
 def unit(name: object, dimension: int = DIMENSION) -> FloatArray:

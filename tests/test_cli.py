@@ -22,7 +22,7 @@ from rag.assistant import Assistant
 from rag.cli import app
 from rag.embedding import model_folder
 from rag.settings import PACKAGED_EMBEDDER
-from rag.store import Store
+from rag.store import Location, Store
 
 ANSWERED = "Who is the head of the Counter-Terrorism Service?"
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "answer.schema.json").read_text(encoding="utf-8"))
@@ -289,7 +289,7 @@ def test_a_setting_that_cannot_be(folder: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_an_index_made_with_another_model_is_named_and_can_be_rebuilt(folder: Path) -> None:
     options = quoting(folder)
-    with Store.open(folder.parent / "index", fingerprint="another model", dimension=384):
+    with Store.open(Location(folder.parent / "index"), fingerprint="another model", dimension=384):
         pass
     result = rag(*options, "ask", "Who is the keeper of Herbert?")
     assert result.exit_code == 3

@@ -437,7 +437,7 @@ def embed(document, chunks):
         print("embedding", flush=True)
         time.sleep(60)
     return np.array([unit("x", 8)])
-Store.rebuild(folder, fingerprint="other", dimension=8, chunk=lambda d: [Chunk(0, 1)], embed=embed)
+Store.rebuild(Location(folder), fingerprint="other", dimension=8, chunk=lambda d: [Chunk(0, 1)], embed=embed)
 """
     with run(script, versions) as other:
         assert other.stdout is not None

@@ -22,7 +22,7 @@ from rag.errors import DocumentsNotFound
 from rag.ingest import Ingester, Progress
 from rag.sandbox import Sandbox
 from rag.settings import Settings
-from rag.store import Store
+from rag.store import Location, Store
 from rag.types import Document, Failure
 
 
@@ -52,7 +52,7 @@ class Place:
         self.folder.mkdir()
         self.encoder = LetterEncoder()
         self.settings = Settings(documents=self.folder, index_dir=base / "index")
-        self.store = Store.open(self.settings.index_dir, fingerprint="f", dimension=26)
+        self.store = Store.open(Location(self.settings.index_dir), fingerprint="f", dimension=26)
         self.ingester = Ingester(self.store, self.encoder, self.settings)
 
     def write(self, name: str, text: str) -> Path:
@@ -125,7 +125,7 @@ def test_documents_around_the_index_do_not_swallow_other_roots(tmp_path: Path) -
     (project / "mine.txt").write_text("mine")
     (elsewhere / "far.txt").write_text("far")
     settings = Settings(documents=project, index_dir=project / ".rag")
-    with Store.open(settings.index_dir, fingerprint="f", dimension=26) as store:
+    with Store.open(Location(settings.index_dir), fingerprint="f", dimension=26) as store:
         ingester = Ingester(store, LetterEncoder(), settings)
         ingester.ingest([elsewhere])
         ingester.ingest_default()
@@ -139,7 +139,7 @@ def test_index_and_documents_may_move_together(tmp_path: Path) -> None:
     (before / "docs" / "a.txt").write_text("one")
     for place in (before, tmp_path / "after"):
         settings = Settings(documents=place / "docs", index_dir=place / ".rag")
-        with Store.open(settings.index_dir, fingerprint="f", dimension=26) as store:
+        with Store.open(Location(settings.index_dir), fingerprint="f", dimension=26) as store:
             report = Ingester(store, LetterEncoder(), settings).ingest_default()
         if place is before:
             assert report.added == ("a.txt",)
@@ -514,7 +514,7 @@ def test_an_index_that_was_handed_over_is_compared_with_the_files(tmp_path: Path
         connection.execute("UPDATE passage SET stop = stop - 5 WHERE id = 2")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     settings = Settings(documents=tmp_path / "two" / "docs", index_dir=tmp_path / "two" / "index")
-    with Store.open(settings.index_dir, fingerprint="f", dimension=26) as store:
+    with Store.open(Location(settings.index_dir), fingerprint="f", dimension=26) as store:
         ingester = Ingester(store, LetterEncoder(), settings)
         assert sorted(ingester.ingest_default().updated) == ["a.txt", "b.txt"]
         texts = [store.document(document.id).text for document in store.documents()]

@@ -8,7 +8,7 @@ import pytest
 from store_samples import DIMENSION, item, open_store, unit
 
 from rag.errors import IndexDamaged
-from rag.store import Store
+from rag.store import Location, Store
 from rag.types import Chunk
 
 
@@ -46,7 +46,7 @@ def test_what_does_not_agree_is_found_and_has_a_cure(
         store.verify()
     assert "rag rebuild" in str(raised.value)
     Store.rebuild(
-        index,
+        Location(index),
         fingerprint="one model",
         dimension=DIMENSION,
         chunk=lambda document: [Chunk(0, len(document.text))],

@@ -12,7 +12,7 @@ from rag.embedding import PackagedEncoder
 from rag.evidence import EvidenceFinder
 from rag.retrieval import Retriever
 from rag.settings import Settings
-from rag.store import Store
+from rag.store import Location, Store
 from rag.turn import Turn, TurnFinder
 from rag.types import Message
 
@@ -49,7 +49,7 @@ def test_how_much_all_is_about_it_is_said_of_the_documents_that_are_asked(
     settings = Settings(documents=tmp_path, index_dir=tmp_path / "index", llm="none")
     Assistant.open(settings).close()
     fingerprint = index_fingerprint(settings, encoder)
-    with Store.open(settings.index_dir, fingerprint=fingerprint, dimension=encoder.dimension) as store:
+    with Store.open(Location(settings.index_dir), fingerprint=fingerprint, dimension=encoder.dimension) as store:
         turns = TurnFinder(store, Retriever(store, encoder), EvidenceFinder(encoder), None, settings)
         question = "When do owls hunt mice?"
         everything, owls, mill = (

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import rag
 from rag.assistant import index_fingerprint
 from rag.embedding import open_encoder
-from rag.store import Store
+from rag.store import Location, Store
 from rag.types import Chunk, Document
 
 from .driver import LIMITS, OURS, STORE, disk
@@ -75,7 +75,7 @@ def nearest(base: Vectors, passages: int, queries: Vectors, k: int) -> list[set[
 
 def build(base: Vectors, lines: Sequence[Line], passages: int, folder: Path, fingerprint: str) -> None:
     """An index of `passages` documents of one passage each, as of a collection."""
-    with Store.open(folder, fingerprint=fingerprint, dimension=base.shape[1]) as store:
+    with Store.open(Location(folder), fingerprint=fingerprint, dimension=base.shape[1]) as store:
         said = texts(lines)
         at = 0
         for block in vectors(base, passages):

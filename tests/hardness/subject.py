@@ -19,7 +19,7 @@ from rag.ingest import Ingester
 from rag.pipeline import embedded_text
 from rag.settings import Settings
 from rag.splitting import chunks
-from rag.store import FloatArray, Store
+from rag.store import FloatArray, Location, Store
 from rag.types import Chunk, Document, IngestReport, Passage
 
 DIMENSION = 32
@@ -108,7 +108,7 @@ class Subject:
         self.texts = dict(texts)
 
     def open(self) -> Store:
-        return Store.open(self.index, fingerprint="scripted", dimension=DIMENSION)
+        return Store.open(Location(self.index), fingerprint="scripted", dimension=DIMENSION)
 
     def ingest(self, encoder: ScriptedEncoder | None = None) -> IngestReport:
         with self.open() as store:

@@ -12,7 +12,7 @@ import rag
 from rag.assistant import index_fingerprint
 from rag.embedding import open_encoder
 from rag.retrieval import Retriever
-from rag.store import Store
+from rag.store import Location, Store
 
 from .protocol import Found, System, run
 
@@ -27,7 +27,9 @@ class OurStore(System):
     def open(self, index: Path) -> None:
         encoder = open_encoder(rag.Settings())
         fingerprint = index_fingerprint(rag.Settings(), encoder)
-        self._retriever = Retriever(Store.open(index, fingerprint=fingerprint, dimension=encoder.dimension), encoder)
+        self._retriever = Retriever(
+            Store.open(Location(index), fingerprint=fingerprint, dimension=encoder.dimension), encoder
+        )
 
     def search(self, question: str, k: int, mode: str) -> list[Found]:
         hits = self._retriever.search(self._retriever.query(question), k)
@@ -36,7 +38,7 @@ class OurStore(System):
     def open_store(self, index: Path, fingerprint: str, vectors: str) -> None:
         """Open it and search once: what is loaded on first use is loaded then."""
         queries = np.load(vectors)
-        self._store = Store.open(index, fingerprint=fingerprint, dimension=queries.shape[1])
+        self._store = Store.open(Location(index), fingerprint=fingerprint, dimension=queries.shape[1])
         self._store.dense(queries[0], 10)
 
     def dense(self, vectors: str, k: int) -> list[dict[str, Any]]:

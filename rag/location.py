@@ -1,0 +1,77 @@
+"""Where an index lies, by URL: which catalogue, and which index of vectors over it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from .catalogue import Catalogue, VectorIndex
+from .errors import SettingsError, StoreUnavailable
+from .settings import FAISS, Settings
+from .sqlite import SqliteCatalogue
+from .vectors import Vectors
+
+_POSTGRES = ("postgresql://", "postgres://")
+_MILVUS = ("milvus:", "milvus+https://")
+
+
+class Location(NamedTuple):
+    """Of an index: its folder on this machine, the URL of its vectors, and that of its catalogue.
+
+    `vectors` is 'faiss', postgresql://… or milvus://…; `catalogue` postgresql://…, or "" for what goes with the
+    vectors: the same database, or SQLite in the folder.
+    """
+
+    index_dir: Path
+    vectors: str = FAISS
+    catalogue: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Location:
+        """Where the settings say. Raises SettingsError for an address that is none."""
+        vectors, catalogue = settings.store, settings.catalogue
+        if catalogue and not catalogue.startswith(_POSTGRES):
+            raise SettingsError(
+                "setting 'catalogue' must begin with postgresql://, or be left out; correct it (RAG_CATALOGUE)"
+            )
+        if vectors == FAISS and catalogue:
+            raise SettingsError(
+                "setting 'catalogue': FAISS keeps its vectors beside SQLite in index_dir, which cannot be shared; "
+                "set store (RAG_STORE) to postgresql://… or milvus://…, too"
+            )
+        if vectors != FAISS and not vectors.startswith((*_POSTGRES, *_MILVUS)):
+            raise SettingsError(
+                "setting 'store' must be faiss, or begin with postgresql:// or milvus:; correct it (RAG_STORE)"
+            )
+        return cls(settings.index_dir, vectors, catalogue)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines may read and write it, too."""
+        return self.database != ""
+
+    @property
+    def database(self) -> str:
+        """The URL of the catalogue's database; "" for SQLite."""
+        return self.catalogue or (self.vectors if self.vectors.startswith(_POSTGRES) else "")
+
+    def open_catalogue(self) -> Catalogue:
+        """The catalogue, which may not have been made yet."""
+        if not self.database:
+            return SqliteCatalogue(self.index_dir)
+        try:
+            from .postgres import PostgresCatalogue
+        except ImportError as error:
+            raise StoreUnavailable(
+                f"PostgreSQL needs a package that is not installed ({error.name}); pip install 'rag-quoted[postgres]'"
+            ) from None
+        return PostgresCatalogue(self.database)
+
+    def open_vectors(self) -> VectorIndex:
+        """The index of vectors."""
+        if self.vectors == FAISS:
+            return Vectors(self.index_dir.absolute())
+        from .engines import engine_opener  # they bring llama-index
+        from .remote import RemoteIndex
+
+        return RemoteIndex(engine_opener(self.vectors))

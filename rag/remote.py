@@ -1,0 +1,232 @@
+"""An index of vectors on a server: a snapshot that may lag, like FAISS's file, but one that is added to.
+
+The catalogue says up to which passage the server knows them (`State.snapshot_highest`). What is newer is searched here,
+and what was deleted since is left out, so a reader sees its state of the catalogue whatever the server holds. So one
+commit, the catalogue's, replaces a document; a kill between it and the server's work loses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .catalogue import Catalogue, Reader, Writer
+from .errors import IndexDamaged
+from .nearest import nearest, vectors_after
+from .stored import FloatArray, IntArray, State
+
+BLOCK = 512  # vectors that are sent at once
+EXACT = 20_000  # chosen passages whose vectors are compared here, one by one
+GRACE_S = 60.0  # how long a server keeps what was deleted: whoever still reads an older state finds it
+_MORE = 64  # that are asked for besides, as some may be no longer there
+_MOST = 10_000  # that a server is asked for at once; Milvus gives 16,384
+_SAMPLE = 8  # vectors that show whether a server still has what it was sent
+_PREFIX = "rag_"
+_DOOMED, _SENDING = "vectors doomed", "vectors sending"  # keys in the catalogue's meta
+
+
+class Engine(Protocol):
+    """A collection of vectors on a server, each by the id of its passage. Its errors are `RagError`s."""
+
+    def add(self, ids: Sequence[int], vectors: FloatArray) -> None:
+        """Add vectors [n, dimension] whose ids it does not have."""
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Delete those that it has."""
+
+    def search(self, vector: FloatArray, k: int) -> list[int]:
+        """The ids of about the `k` nearest by inner product, best first, perhaps one twice."""
+
+    def drop(self) -> None:
+        """Delete the collection."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class _Doomed(NamedTuple):
+    """What the server may delete when `GRACE_S` have passed since `at` (Unix time): vectors, and whole collections."""
+
+    at: float
+    ids: Sequence[int]
+    names: Sequence[str]
+
+
+class _Fresh(NamedTuple):
+    """What a state of the catalogue has and the server has not: its vectors; and the passages that are gone."""
+
+    key: tuple[object, ...]
+    vectors: Any  # made by vectors_after
+    dead: IntArray
+
+
+class RemoteIndex:
+    """`catalogue.VectorIndex` over a server. `open_engine` gets the name and the dimension of a collection."""
+
+    def __init__(self, open_engine: Callable[[str, int], Engine]) -> None:
+        self._open_engine = open_engine
+        self._lock = threading.Lock()
+        self._engines: dict[str, Engine] = {}
+        self._fresh: _Fresh | None = None
+
+    def search(
+        self, reader: Reader, vector: FloatArray, k: int, only: IntArray | None, without: IntArray
+    ) -> list[tuple[int, float]]:
+        """See `VectorIndex.search`."""
+        if k <= 0:
+            return []
+        highest = _highest(reader.state)
+        fresh = self._fresh_of(reader)
+        without = np.concatenate([fresh.dead, without])
+        newer = None if only is None else only[only > highest]
+        found = nearest(reader, fresh.vectors, vector, k, newer, without[without > highest])
+        if highest:
+            sent = self._sent(reader, vector, k, highest, only, without)
+            ids, vectors = reader.vectors(sent)  # a server may round, and says it in a measure of its own
+            found += zip(ids, (vectors @ vector).tolist(), strict=True)
+        return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
+
+    def _sent(
+        self, reader: Reader, vector: FloatArray, k: int, highest: int, only: IntArray | None, without: IntArray
+    ) -> list[int]:
+        """Ids up to `highest` among which the `k` nearest are."""
+        if only is not None:
+            only = np.setdiff1d(only[only <= highest], without)
+            if len(only) <= EXACT:
+                return [int(i) for i in only]
+        engine = self._engine(reader.state)
+        asked = k + min(len(without), _MORE)
+        while True:
+            asked = min(asked, _MOST)
+            given = engine.search(vector, asked)
+            if not given and reader.count()[1] > self._fresh_of(reader).vectors.ntotal:
+                raise IndexDamaged("the server has lost the index's vectors; run 'rag rebuild --vectors'")
+            ids = np.array(list(dict.fromkeys(given)), np.int64)
+            kept = ids[(ids <= highest) & ~np.isin(ids, without)]
+            if only is not None:
+                kept = kept[np.isin(kept, only)]
+            if len(kept) >= k or asked == _MOST or len(given) < asked:
+                return [int(i) for i in kept[:k]]
+            asked *= 4
+
+    def _fresh_of(self, reader: Reader) -> _Fresh:
+        state = reader.state
+        key = (*state.stamp, state.snapshot, state.snapshot_highest)
+        with self._lock:
+            if self._fresh is None or self._fresh.key != key:
+                self._fresh = _Fresh(key, vectors_after(reader, _highest(state)), reader.tombstones())
+            return self._fresh
+
+    def refresh(self, catalogue: Catalogue, *, verify: bool) -> None:
+        """Send what the server lacks, and delete there what has been gone for `GRACE_S`; see `VectorIndex.refresh`.
+
+        One process does it at a time; what another one writes meanwhile, it sends, too.
+        """
+        with catalogue.alone() as alone:
+            if not alone:
+                return
+            with catalogue.reading() as reader:
+                state, known = reader.state, not verify or self._has_a_sample(reader)
+            if not _is_ours(state) or not known:
+                with catalogue.transaction() as writer:
+                    self.forget(writer)
+            while self._send_block(catalogue):
+                pass
+            self._delete_doomed(catalogue)
+
+    def _send_block(self, catalogue: Catalogue) -> bool:
+        with catalogue.reading() as reader:
+            state = reader.state
+            block = next(iter(reader.vectors_after(state.snapshot_highest, BLOCK)), None)
+            sending = reader.meta(_SENDING)
+        if block is None:
+            return False
+        ids, vectors = block
+        last, engine = int(ids[-1]), self._engine(state)
+        # Said before it is done: what a killed process has sent is sent once more, and is not to be there twice.
+        mark = f"{state.snapshot} {state.snapshot_highest}"
+        if sending == mark:
+            engine.delete(ids.tolist())
+        with catalogue.transaction() as writer:
+            writer.set_meta(_SENDING, mark)
+        engine.add(ids.tolist(), vectors)
+        with catalogue.transaction() as writer:
+            if writer.state.snapshot != state.snapshot:  # made anew meanwhile
+                return True
+            writer.set_snapshot(state.snapshot, "", state.snapshot_count + len(ids), last)
+        return True
+
+    def _delete_doomed(self, catalogue: Catalogue) -> None:
+        with catalogue.reading() as reader:
+            state, dead, doomed = reader.state, reader.tombstones(), _doomed(reader)
+        if time.time() - doomed.at > GRACE_S:
+            gone = np.intersect1d(np.array(doomed.ids, np.int64), dead)
+            for start in range(0, len(gone), BLOCK):
+                self._engine(state).delete(gone[start : start + BLOCK].tolist())
+            for name in doomed.names:
+                self._drop(name, state.dimension)
+            with catalogue.transaction() as writer:
+                writer.bury(gone)
+                writer.set_meta(_DOOMED, _doom(np.setdiff1d(dead, gone).tolist(), []))
+        elif len(dead) and not doomed.ids:
+            with catalogue.transaction() as writer:
+                writer.set_meta(_DOOMED, _doom(dead.tolist(), doomed.names))
+
+    def forget(self, writer: Writer) -> None:
+        """See `VectorIndex.forget`: a collection of another name from now on; the old one is deleted later."""
+        state = writer.state
+        if _is_ours(state):
+            writer.set_meta(_DOOMED, _doom([], [*_doomed(writer).names, state.snapshot]))
+        writer.bury()
+        writer.set_snapshot(f"{_PREFIX}{state.identity}_{secrets.token_hex(4)}", "", 0, 0)
+
+    def _has_a_sample(self, reader: Reader) -> bool:
+        """Whether the server finds some of the vectors that it was sent, by themselves."""
+        if not (highest := _highest(reader.state)):
+            return True
+        ids = [i for i in reader.ids()[:: max(1, reader.count()[1] // _SAMPLE)].tolist() if i <= highest]
+        there, vectors = reader.vectors(ids)
+        engine = self._engine(reader.state)
+        return all(i in engine.search(vector, _MORE) for i, vector in zip(there, vectors, strict=True))
+
+    def _engine(self, state: State) -> Engine:
+        with self._lock:
+            if state.snapshot not in self._engines:
+                self._engines[state.snapshot] = self._open_engine(state.snapshot, state.dimension)
+            return self._engines[state.snapshot]
+
+    def _drop(self, name: str, dimension: int) -> None:
+        with self._lock:
+            engine = self._engines.pop(name, None) or self._open_engine(name, dimension)
+        engine.drop()
+        engine.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            for engine in self._engines.values():
+                engine.close()
+            self._engines.clear()
+
+
+def _is_ours(state: State) -> bool:
+    return state.snapshot.startswith(_PREFIX)
+
+
+def _highest(state: State) -> int:
+    """Up to which passage the server knows them: none, where the snapshot is another engine's."""
+    return state.snapshot_highest if _is_ours(state) else 0
+
+
+def _doomed(reader: Reader) -> _Doomed:
+    return _Doomed(*json.loads(reader.meta(_DOOMED) or _doom([], [])))
+
+
+def _doom(ids: Sequence[int], names: Sequence[str]) -> str:
+    return json.dumps(_Doomed(time.time(), ids, names))
