@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .stored import Centre, FloatArray, IntArray, State, TakenOut
 from .types import Chunk, Document, Listed, Passage, Vocabulary
@@ -16,6 +16,17 @@ from .types import Chunk, Document, Listed, Passage, Vocabulary
 BLOCK = 16_384  # vectors that are read at once
 
 Ready = tuple[Document, Sequence[Chunk], FloatArray]  # a document, its spans, and vectors that `stored.checked` gave
+
+
+class Copy(NamedTuple):
+    """A document of which another catalogue may have a copy: the same, if all of this is."""
+
+    id: int
+    first: int  # id of its first passage; the others follow; 0 where it has none
+    passages: int
+    root: str
+    source: str
+    title: str
 
 
 class Reader(Protocol):
@@ -77,6 +88,12 @@ class Reader(Protocol):
     def meta(self, key: str) -> str | None:
         """A string that was kept, or None."""
 
+    def metas(self) -> dict[str, str]:
+        """All strings that were kept."""
+
+    def copies(self) -> list[Copy]:
+        """All documents as `Writer.put_copy` wants them, by their first passage: in the order of its ids."""
+
     def verify(self) -> None:
         """Read everything once; IndexDamaged, with the cure, when something does not agree."""
 
@@ -109,6 +126,9 @@ class Writer(Reader, Protocol):
 
     def replace(self, ready: Ready) -> int:
         """Add a document, or replace the one with its (root, source), which keeps its id; returns that."""
+
+    def put_copy(self, taken: TakenOut, first: int) -> None:
+        """Add another catalogue's document with its id, and its passages with theirs, from `first` on."""
 
     def put_back(self, taken: TakenOut) -> None:
         """Add a document as it was; DocumentUnreadable when another has its name by now."""

@@ -345,17 +345,54 @@ def remove(context: typer.Context, source: Annotated[str, typer.Argument(metavar
 
 
 @app.command()
-def rebuild(context: typer.Context) -> None:
+def rebuild(
+    context: typer.Context,
+    vectors: Annotated[
+        bool, typer.Option("--vectors", help="Only fill the index of vectors again; nothing is embedded.")
+    ] = False,
+) -> None:
     """Make the index again from what it holds.
 
     Needed after another embedding model or passage size was set; the files are not needed.
     """
     from .assistant import Assistant
+    from .store import Location, Store
 
     settings = _settings(context)
+    location = Location.of(settings)
     with waiting("rebuilding the index …"):
-        Assistant.rebuild(settings)
-    Screen().line(f"the index in {settings.index_dir} is rebuilt")
+        if not vectors:
+            Assistant.rebuild(settings)
+        elif Store.exists(location):
+            Store.rebuild_vectors(location)
+    Screen().line(f"the index in {location.name} is rebuilt")
+
+
+@app.command()
+def migrate(
+    context: typer.Context,
+    to: Annotated[str, typer.Option("--to", metavar="URL", help="faiss, postgresql://… or milvus://…, as RAG_STORE.")],
+    to_catalogue: Annotated[
+        str, typer.Option("--to-catalogue", metavar="URL", help="postgresql://…, as RAG_CATALOGUE.")
+    ] = "",
+) -> None:
+    """Copy the index to another store, without embedding again.
+
+    Every id stays, and so does every answer. What was cut off goes on where it was. Nothing is deleted here; 'faiss' is
+    the index folder.
+    """
+    from .ingest import Progress
+    from .migration import migrate as migrated
+    from .store import Location
+
+    settings = _settings(context)
+    source = Location.of(settings)
+    target = Location.of(settings.model_copy(update={"store": to, "catalogue": to_catalogue}))
+    with progress("copying") as show:
+        done = migrated(source, target, lambda *now: show(Progress(*now)))
+    there = f"{done.documents:,} documents and {done.passages:,} passages are in {target.name}"
+    variables = "RAG_STORE and RAG_CATALOGUE" if to_catalogue else "RAG_STORE"
+    Screen().line(f"{there} ({done.copied:,} copied now); set {variables} to use them")
 
 
 # -- feedback ----------------------------------------------------------------------------------------------------------

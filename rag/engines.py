@@ -133,7 +133,7 @@ def _pgvector(url: str, name: str, dimension: int) -> LlamaIndexEngine:
 
 def _milvus(url: str, name: str, dimension: int) -> LlamaIndexEngine:
     kind = _class("llama_index.vector_stores.milvus", "MilvusVectorStore", "milvus")
-    for quiet in ("pymilvus", "milvus_lite"):
+    for quiet in ("pymilvus", "milvus_lite", "grpc"):
         logging.getLogger(quiet).setLevel(logging.CRITICAL)  # it reports what it raises
     uri, token = milvus_address(url)
     where = f"Milvus at {uri}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +55,12 @@ class Location(NamedTuple):
     def database(self) -> str:
         """The URL of the catalogue's database; "" for SQLite."""
         return self.catalogue or (self.vectors if self.vectors.startswith(_POSTGRES) else "")
+
+    @property
+    def name(self) -> str:
+        """Where it is, for messages, without what is secret."""
+        with closing(self.open_catalogue()) as catalogue:
+            return catalogue.name
 
     def open_catalogue(self) -> Catalogue:
         """The catalogue, which may not have been made yet."""

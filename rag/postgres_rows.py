@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy import Connection, text
 
 from . import postgres_words as lexical
-from .catalogue import BLOCK, Ready
+from .catalogue import BLOCK, Copy, Ready
 from .errors import DocumentsNotFound, DocumentUnreadable, IndexDamaged
 from .fulltext import WordCounts
 from .lexemes import Lexemes, analysed
@@ -213,7 +213,7 @@ class PostgresReader:
             HASHES if count <= SAMPLE else HASHES * SAMPLE // count
         )  # as for SQLite: the same sample of the same ids
         rows = self._all(
-            f"SELECT vector FROM rag_passage WHERE {where} AND spread < :share",
+            f"SELECT vector FROM rag_passage WHERE {where} AND spread < :share ORDER BY id",
             share=share,
             documents=_texts(documents),
         )
@@ -222,6 +222,19 @@ class PostgresReader:
     def meta(self, key: str) -> str | None:
         rows = self._all("SELECT value FROM rag_meta WHERE key = :key", key=_plain(key))
         return str(rows[0][0]) if rows else None
+
+    def metas(self) -> dict[str, str]:
+        return {key: value for key, value in self._all("SELECT key, value FROM rag_meta")}
+
+    def copies(self) -> list[Copy]:
+        rows = self._all(
+            """
+            SELECT document.id, coalesce(min(passage.id), 0) AS first, count(passage.id), root, source, title
+            FROM rag_document AS document LEFT JOIN rag_passage AS passage ON document_id = document.id
+            GROUP BY document.id ORDER BY first, document.id
+            """
+        )
+        return [Copy(*row) for row in rows]
 
     def verify(self) -> None:
         documents = self._connection.execute(
@@ -299,6 +312,15 @@ class PostgresWriter(PostgresReader):
     def replace(self, ready: Ready) -> int:
         return self._put(ready)
 
+    def put_copy(self, taken: TakenOut, first: int) -> None:
+        self._put((taken.document, taken.chunks, taken.vectors), taken.document.id, taken.changed, first)
+        # What comes after has ids that none of these had.
+        for sequence, last in (
+            ("rag_passage_id", first + len(taken.chunks) - 1),
+            ("rag_document_id_seq", taken.document.id),
+        ):
+            self._run(f"SELECT setval('{sequence}', greatest(last_value, :last)) FROM {sequence}", last=last)
+
     def put_back(self, taken: TakenOut) -> None:
         document = taken.document
         if self._id_of(document) is not None:
@@ -307,7 +329,7 @@ class PostgresWriter(PostgresReader):
             )
         self._put((document, taken.chunks, taken.vectors), document.id, taken.changed)
 
-    def _put(self, ready: Ready, document_id: int | None = None, changed: str = "") -> int:
+    def _put(self, ready: Ready, document_id: int | None = None, changed: str = "", first: int | None = None) -> int:
         document = ready[0]
         _check_storable(document)
         old = self._id_of(document)
@@ -336,7 +358,7 @@ class PostgresWriter(PostgresReader):
             **row,
         )
         self._added["documents"] += old is None
-        self._put_passages(int(stored_id), ready)
+        self._put_passages(int(stored_id), ready, first)
         return int(stored_id)
 
     def _id_of(self, document: Document) -> int | None:
@@ -437,12 +459,12 @@ class PostgresWriter(PostgresReader):
             **self._added,
         )
 
-    def _put_passages(self, document_id: int, ready: Ready) -> None:
+    def _put_passages(self, document_id: int, ready: Ready, first: int | None = None) -> None:
         document, chunks, vectors = ready
         if not chunks:
             return
         texts = [(document.title, c.heading, document.text[c.start : c.end]) for c in chunks]
-        ids = [i for (i,) in self._all("SELECT nextval('rag_passage_id') FROM generate_series(1, :n)", n=len(chunks))]
+        ids = self._next_ids(len(chunks)) if first is None else range(first, first + len(chunks))
         rows = [
             {
                 "id": i,
@@ -463,6 +485,9 @@ class PostgresWriter(PostgresReader):
         ]
         self._connection.execute(_INSERT_PASSAGE, rows)
         self._added["passages"] += len(rows)
+
+    def _next_ids(self, n: int) -> list[int]:
+        return [i for (i,) in self._all("SELECT nextval('rag_passage_id') FROM generate_series(1, :n)", n=n)]
 
     def _delete_passages(self, document_id: int) -> None:
         ids = [row.id for row in self._uncounted(document_id)]

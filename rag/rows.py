@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import count, groupby, repeat
 from operator import itemgetter
 
 from .errors import DocumentsNotFound, DocumentUnreadable, IndexDamaged
@@ -35,6 +35,11 @@ DOCUMENT = "id, root, source, title, media_type, sha256, pages"
 # The keys in `meta` under which it stands when a document was stored, and how long its text is: for that alone, SQLite
 # would read all texts.
 _CHANGED, _CHARACTERS = "'changed ' || document.id", "'characters ' || document.id"
+
+
+def is_of_document(key: str) -> bool:
+    """Whether a key in `meta` is one of those two."""
+    return key.startswith(("changed ", "characters "))
 
 
 def chunks_of(connection: sqlite3.Connection, document_id: int) -> list[Chunk]:
@@ -73,10 +78,12 @@ def put_document(
     *,
     document_id: int | None = None,
     changed: str = "",
+    first: int | None = None,
 ) -> int:
     """Add a document with its passages, or replace the one with its (root, source), which keeps its id.
 
-    A new one gets `document_id`, or the next that was never used; `changed` is a time (ISO), now if empty.
+    A new one gets `document_id`, or the next that was never used, and so do its passages, from `first` on; `changed` is
+    a time (ISO), now if empty.
     """
     key = (document.root, document.source)
     old = connection.execute("SELECT id FROM document WHERE root = ? AND source = ?", key).fetchone()
@@ -101,7 +108,7 @@ def put_document(
         ),
     )
     stored_id = int(row.fetchone()[0])
-    put_passages(connection, words, stored_id, document, chunks, vectors)
+    put_passages(connection, words, stored_id, document, chunks, vectors, first)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     for key_of, value in ((_CHANGED, changed or now), (_CHARACTERS, str(len(document.text)))):
         connection.execute(
@@ -163,13 +170,16 @@ def put_passages(
     document: Document,
     chunks: Sequence[Chunk],
     vectors: FloatArray,
+    first: int | None = None,
 ) -> None:
     """Add passages. Their text is cut from the document here, so it cannot be another."""
+    ids = repeat(None) if first is None else count(first)
     connection.executemany(
-        "INSERT INTO passage (document_id, start, stop, page, heading, text, vector) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO passage (id, document_id, start, stop, page, heading, text, vector) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (document_id, c.start, c.end, c.page, c.heading, document.text[c.start : c.end], to_blob(vector))
-            for c, vector in zip(chunks, vectors, strict=True)
+            (i, document_id, c.start, c.end, c.page, c.heading, document.text[c.start : c.end], to_blob(vector))
+            for i, (c, vector) in zip(ids, zip(chunks, vectors, strict=True), strict=False)
         ),
     )
     words.add(connection, document_id, 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from . import fulltext, rows
-from .catalogue import BLOCK, Reader, Ready, Writer
+from .catalogue import BLOCK, Copy, Reader, Ready, Writer
 from .database import Database
 from .fulltext import WordCounts
 from .integrity import verify
@@ -97,6 +97,20 @@ class SqliteReader:
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return str(row[0]) if row else None
 
+    def metas(self) -> dict[str, str]:
+        found = self._connection.execute("SELECT key, value FROM meta")
+        return {str(key): str(value) for key, value in found if not rows.is_of_document(str(key))}
+
+    def copies(self) -> list[Copy]:
+        found = self._connection.execute(
+            """
+            SELECT document.id, coalesce(min(passage.id), 0) AS first, count(passage.id), root, source, title
+            FROM document LEFT JOIN passage ON document_id = document.id
+            GROUP BY document.id ORDER BY first, document.id
+            """
+        )
+        return [Copy(*row) for row in found]
+
     def verify(self) -> None:
         verify(self._connection, self.state.dimension)
 
@@ -142,6 +156,12 @@ class SqliteWriter(SqliteReader):
 
     def replace(self, ready: Ready) -> int:
         return rows.put_document(self._connection, self._words, *ready)
+
+    def put_copy(self, taken: TakenOut, first: int) -> None:
+        document, ready = taken.document, (taken.document, taken.chunks, taken.vectors)
+        rows.put_document(
+            self._connection, self._words, *ready, document_id=document.id, changed=taken.changed, first=first
+        )
 
     def put_back(self, taken: TakenOut) -> None:
         rows.put_back_document(self._connection, self._words, taken)

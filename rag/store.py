@@ -104,6 +104,15 @@ class Store:
                 writer.count_write()
             store._refresh_vectors()
 
+    @staticmethod
+    def rebuild_vectors(location: Location) -> None:
+        """Make the index of vectors again from those that are stored: nothing is embedded."""
+        with closing(location.open_catalogue()) as catalogue, closing(location.open_vectors()) as vectors:
+            with catalogue.writing(), catalogue.transaction() as writer:
+                vectors.forget(writer)
+                writer.count_write()
+            vectors.refresh(catalogue, verify=True)
+
     def close(self) -> None:
         """Close all connections; those in use by other threads when they are done."""
         self._vectors.close()

@@ -1,0 +1,119 @@
+"""An index → the same index elsewhere: texts, spans, vectors and every id, without embedding anything again.
+
+What is cited by a passage's id is cited there, too, and every answer is the same. It can be cut off at any time and
+begun again: what is there already stays, and what was changed meanwhile follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import NamedTuple
+
+from .catalogue import Catalogue, Copy, VectorIndex
+from .errors import IndexMismatch
+from .location import Location
+
+_BATCH_PASSAGES = 512  # that are copied in one transaction
+_FROM = "migrated from"  # a key in the new one's meta: the old one's identity, and whether all of it is there
+_DONE, _BEGUN = "done", "begun"
+_OWN_KEYS = ("migrated ", "vectors ")  # begin what each index says of itself
+
+Report = Callable[[int, int, int, int], None]  # documents there, copied now, their passages, documents in all
+
+
+class Migrated(NamedTuple):
+    """What a migration did: documents that were copied now, and documents and passages that are there."""
+
+    copied: int
+    documents: int
+    passages: int
+
+
+def migrate(source: Location, target: Location, report: Report = lambda *_: None) -> Migrated:
+    """Make the index at `target` what that at `source` is.
+
+    Raises IndexMismatch when there is nothing at `source`, or something else at `target`: only an empty index, or what
+    an earlier migration from the same one has begun, becomes a copy.
+    """
+    if source == target:
+        raise IndexMismatch(f"the index is in {source.name} already; name another place with --to")
+    with closing(source.open_catalogue()) as old, closing(target.open_catalogue()) as new:
+        if not old.exists():
+            raise IndexMismatch(f"there is no index in {old.name}; run 'rag ingest' first")
+        with old.writing(), closing(target.open_vectors()) as vectors:
+            _begin(old, new)
+            copied = 0
+            while more := _pass(old, new, vectors, report):
+                copied += more
+            _finish(old, new, vectors)
+        with new.reading() as reader:
+            return Migrated(copied, *reader.count())
+
+
+def _begin(old: Catalogue, new: Catalogue) -> None:
+    with old.reading() as reader:
+        state = reader.state
+    new.create_if_absent(state.fingerprint, state.dimension)
+    with new.transaction() as writer:
+        mine, before = f"{state.identity} {_BEGUN}", writer.meta(_FROM)
+        if before not in (None, mine) or (before is None and writer.count()[0]):
+            raise IndexMismatch(
+                f"{new.name} holds an index with {writer.count()[0]:,} documents, which would be lost; "
+                "name an empty database or folder"
+            )
+        if before is None:
+            writer.begin_anew(state.fingerprint, state.dimension)  # an empty one may have been made by other settings
+            writer.set_meta(_FROM, mine)
+            writer.count_write()
+
+
+def _pass(old: Catalogue, new: Catalogue, vectors: VectorIndex, report: Report) -> int:
+    """Copy what one state of the old one has and the new one has not; returns how many documents that were."""
+    with old.reading() as reader:
+        with new.reading() as there_now:
+            there, highest = {copy.id: copy for copy in there_now.copies()}, there_now.highest()
+        wanted = reader.copies()
+        missing = [copy for copy in wanted if there.get(copy.id) != copy]
+        gone = there.keys() - ({copy.id for copy in wanted} - {copy.id for copy in missing})
+        if gone or any(0 < copy.first <= highest for copy in missing):
+            with new.transaction() as writer:
+                writer.delete(sorted(gone))
+                vectors.forget(writer)  # an id that was gone comes back: the index of vectors is made anew
+                writer.count_write()
+        before, copied, passages = len(wanted) - len(missing), 0, 0
+        report(before, copied, passages, len(wanted))
+        for batch in _batches(missing):
+            taken = [(reader.taken(copy.id), copy.first) for copy in batch]
+            with new.transaction() as writer:
+                for each, first in taken:
+                    writer.put_copy(each, first)
+                writer.count_write()
+            copied += len(batch)
+            passages += sum(copy.passages for copy in batch)
+            report(before + copied, copied, passages, len(wanted))
+        return len(missing) + len(gone)
+
+
+def _batches(copies: Sequence[Copy]) -> Iterator[list[Copy]]:
+    batch: list[Copy] = []
+    for copy in copies:
+        batch.append(copy)
+        if sum(each.passages for each in batch) >= _BATCH_PASSAGES or len(batch) >= _BATCH_PASSAGES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _finish(old: Catalogue, new: Catalogue, vectors: VectorIndex) -> None:
+    with old.reading() as reader:
+        kept, old_place, identity = reader.metas(), reader.state.inode, reader.state.identity
+    with new.transaction() as writer:
+        for key, value in kept.items():
+            if not key.startswith(_OWN_KEYS):
+                own = value.endswith(f" {old_place}")  # what was found out of that very index is true of this one
+                writer.set_meta(key, value.removesuffix(old_place) + writer.state.inode if own else value)
+        writer.set_meta(_FROM, f"{identity} {_DONE}")
+        writer.count_write()
+    vectors.refresh(new, verify=True)

@@ -1,0 +1,141 @@
+"""An index moves to another engine and back, whole and with every id; cut off, it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from servers import ENGINES, location_of
+from store_samples import Item, ids, item, open_store, stored, unit
+
+from rag.errors import IndexMismatch
+from rag.migration import migrate
+from rag.store import Location, Store
+from rag.types import Document
+
+QUERY = unit("a question")
+
+
+@pytest.fixture(params=ENGINES[1:])
+def there(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
+    with location_of(request.param, tmp_path / "there") as location:
+        yield location
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Location:
+    return Location(tmp_path / "here")
+
+
+def fill(location: Location) -> None:
+    """Documents in another order than their passages, some gone, one without passages, one renamed."""
+    with open_store(location) as store:
+        store.replace([item(f"s{i}", f"word{i} owl", "seal", title=f"Title {i}") for i in range(30)])
+        store.replace(
+            [item("s3", "walrus owl", "elk", "heron", root="elsewhere"), item("s1", "later owl"), item("none")]
+        )
+        store.remove([5, 6])
+        store.rename(9, Document("root", "renamed", "Renamed", "text/plain", "", ""))
+        store.set_meta("default_root", "root")
+        store.set_meta("readers root", f"7 {store.place()}")
+
+
+def everything(store: Store) -> dict[str, object]:
+    whole = [store.document(document.id) for document in store.documents()]
+    return {
+        "passages": store.passages(range(1, 200)),
+        "documents": whole,
+        "listing": store.listing(),
+        "vectors": store.vectors(sorted(stored(store))).tolist(),
+        "dense": [i for i, _ in store.dense(QUERY, 100)],
+        "keyword": [(i, round(score, 9)) for i, score in store.keyword(["owl", "walrus", "renam"], 100)],
+        "vocabulary": store.vocabulary(),
+        "frequencies": store.document_frequency(["owl", "seal", "renamed"]),
+        "centre": store.centre().vector.tolist(),
+        "meta": (store.meta("default_root"), store.meta("readers root") == f"7 {store.place()}"),
+    }
+
+
+def test_all_that_is_asked_has_the_same_answer_there_and_back(here: Location, there: Location, tmp_path: Path) -> None:
+    fill(here)
+    back = Location(tmp_path / "back")
+    assert migrate(here, there).copied == 30
+    assert migrate(there, back)[1:] == migrate(here, Location(tmp_path / "third"))[1:]
+    with open_store(here) as first, open_store(there) as second, open_store(back) as third:
+        before = everything(first)
+        assert everything(second) == before
+        assert everything(third) == before
+        second.verify()
+        highest = max(stored(first))
+        for store in (second, third):  # and no id is given twice from here on
+            (new,) = store.replace([item("new", "newest")])
+            assert new > max(document.id for document in first.documents())
+            assert ids(store.keyword(["newest"], 5)) == [highest + 1]
+            assert highest + 1 in ids(store.dense(QUERY, 100))
+
+
+class _CutOff(Exception):
+    pass
+
+
+def test_cut_off_it_goes_on_and_follows_what_changed(
+    here: Location, there: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.migration._BATCH_PASSAGES", 10)
+    fill(here)
+
+    def cut_off(done: int, *_: int) -> None:
+        if done > 12:
+            raise _CutOff
+
+    with pytest.raises(_CutOff):
+        migrate(here, there, cut_off)
+    with open_store(here) as store:
+        store.replace([item("s2", "changed owl"), item("new", "added owl")])
+        store.remove([11])
+        store.rename(1, Document("root", "moved", "Moved", "text/plain", "", ""))
+    done = migrate(here, there)
+    assert 0 < done.copied < 30
+    with open_store(here) as first, open_store(there) as second:
+        assert everything(second) == everything(first)
+        second.verify()
+
+
+def test_nothing_is_lost_that_is_there(here: Location, there: Location) -> None:
+    fill(here)
+    with open_store(there) as store:
+        store.replace([item("kept", "owl")])
+    with pytest.raises(IndexMismatch, match="1 documents, which would be lost; name an empty"):
+        migrate(here, there)
+    with open_store(there) as store:
+        assert [document.source for document in store.documents()] == ["kept"]
+
+
+def test_what_was_copied_once_is_not_overwritten_later(here: Location, there: Location) -> None:
+    fill(here)
+    migrate(here, there)
+    with open_store(there) as store:
+        store.replace([item("new", "owl")])
+    with pytest.raises(IndexMismatch, match="which would be lost"):
+        migrate(here, there)
+
+
+def test_there_has_to_be_an_index(here: Location, there: Location) -> None:
+    with pytest.raises(IndexMismatch, match=r"there is no index in .*here; run 'rag ingest' first"):
+        migrate(here, there)
+    with pytest.raises(IndexMismatch, match="already"):
+        migrate(here, here)
+    with closing(there.open_catalogue()) as catalogue:
+        assert not catalogue.exists()
+
+
+def test_vectors_are_filled_again_from_what_is_stored(there: Location) -> None:
+    items: list[Item] = [item(f"s{i}", "owl", "seal") for i in range(5)]
+    with open_store(there) as store:
+        store.replace(items)
+        before = store.dense(QUERY, 5)
+    Store.rebuild_vectors(there)
+    with open_store(there) as store:
+        assert store.dense(QUERY, 5) == before
