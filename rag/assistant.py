@@ -46,7 +46,7 @@ from .types import (
     SearchMode,
     StepReport,
 )
-from .uploads import Removed, Uploads
+from .uploads import Removed, SharedUploads, Uploads
 from .writing import AnswerPrompts, Author, NothingFoundError
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,9 @@ class Assistant:
         self._finder = EvidenceFinder(encoder, reader)
         self._turns = TurnFinder(store, self._retriever, self._finder, writer, settings)
         self._ingester = Ingester(store, encoder, settings)
-        self._uploads = Uploads(store, self._ingester, settings.index_dir)
+        shared = Location.of(settings).is_shared
+        uploads = SharedUploads(store, self._ingester) if shared else Uploads(store, self._ingester, settings.index_dir)
+        self._uploads: Uploads | SharedUploads = uploads
         self.failed: tuple[Failure, ...] = ()  # what could not be read when this was opened
         self._prompts = AnswerPrompts.load()
 
@@ -89,8 +91,9 @@ class Assistant:
     ) -> Assistant:
         """Open the index and bring it up to date with `settings.documents`.
 
-        `llm` and `embed_model` take any llama-index LLM and embedding object in place of those that
-        the settings name. `report` is called with the progress of an ingest. While another process
+        Of an index that several machines share, only where `documents` was set: it holds what was ingested, and the
+        default would add the seeds to it. `llm` and `embed_model` take any llama-index LLM and embedding object in
+        place of those that the settings name. `report` is called with the progress of an ingest. While another process
         writes, the last complete state is served. Raises RagError when something is broken.
         """
         settings = settings or Settings()
@@ -105,7 +108,8 @@ class Assistant:
             )
             assistant = cls(settings, store, encoder, writer, note)
             try:
-                assistant.failed = assistant._ingester.ingest_default(report).failed
+                if "documents" in settings.model_fields_set or not Location.of(settings).is_shared:
+                    assistant.failed = assistant._ingester.ingest_default(report).failed
                 assistant._uploads.restore()
             except IndexLocked:
                 logger.warning("another process is writing to the index; answering from its last complete state")

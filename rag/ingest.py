@@ -20,7 +20,7 @@ from .sandbox import Sandbox
 from .scan import Same, Unread, is_collection, listing_of, read_listed, root_name, told
 from .settings import Settings
 from .splitting import chunks
-from .store import Store
+from .store import Location, Store
 from .types import Chunk, Document, Failure, IngestReport
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class Ingester:
         """Bring the index up to date with `settings.documents`; what left that folder leaves the index.
 
         When the setting now names another folder, the documents of the one before go: the files
-        stay, and coming back indexes them again.
+        stay, and coming back indexes them again. Not where several machines share the index: each has its own.
         """
         path = self._settings.documents.expanduser()
         if not _exists(path):
@@ -121,7 +121,7 @@ class Ingester:
             before = self._store.meta(_DEFAULT_ROOT)
             ledger = _Ledger()
             self._ingest_path(path, root, ledger, prune=True, report=report)
-            if before is not None and before != root:
+            if before not in (None, root) and not Location.of(self._settings).is_shared:
                 gone = [d for d in self._store.documents_in(before) if not _belongs(d.root, root)]
                 self._store.remove([d.id for d in gone])
             self._store.set_meta(_DEFAULT_ROOT, root)

@@ -17,6 +17,7 @@ import re
 import secrets
 import shutil
 import sys
+import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -56,6 +57,38 @@ class Removed(NamedTuple):
         """How much memory it takes, about."""
         chunks = len(self.taken.chunks) * _CHUNK_BYTES
         return sys.getsizeof(self.taken.document.text) + self.taken.vectors.nbytes + chunks + len(self.content or b"")
+
+
+class SharedUploads:
+    """The uploads of an index that several machines share. Their files are kept nowhere: the text is in the index."""
+
+    def __init__(self, store: Store, ingester: Ingester) -> None:
+        self._store = store
+        self._ingester = ingester
+
+    def add(self, name: str, file: Path) -> IngestReport:
+        """As `Uploads.add`."""
+        name = checked_name(name)
+        _check_size(file, name)
+        with tempfile.TemporaryDirectory(prefix="rag-upload-") as folder:
+            named = Path(folder) / name  # what it is read as, its name says
+            _write(named, file)
+            return self._ingester.add(named, root=ROOT, source=name)
+
+    def take_out(self, document_id: int) -> Removed:
+        """As `Uploads.take_out`."""
+        return Removed(self._store.take_out(document_id), None)
+
+    def put_back(self, removed: Removed) -> None:
+        """As `Uploads.put_back`."""
+        self._store.put_back(removed.taken)
+
+    def delete(self, documents: Iterable[Document]) -> None:
+        """As `Uploads.delete`."""
+        self._store.remove([document.id for document in documents])
+
+    def restore(self) -> None:
+        """Nothing is left in between."""
 
 
 class Uploads:

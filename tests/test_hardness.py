@@ -26,6 +26,7 @@ SOME = [
     ("uploads", 5, 40),
     ("disk", 3, 6),
     ("sharing", 3, 20),
+    ("shared", 2, 20),
     ("files", 10, 100),
     ("strangers", 7, 40),
     ("endpoints", 17, 50),

@@ -28,6 +28,7 @@ PARTS = (
     "uploads",
     "disk",
     "sharing",
+    "shared",
     "files",
     "strangers",
     "endpoints",
