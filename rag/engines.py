@@ -19,12 +19,16 @@ from .remote import Engine
 from .stored import FloatArray
 
 _EF_SEARCH, _EF_CONSTRUCTION, _M = 200, 64, 16  # HNSW (Malkov and Yashunin, 2016); pgvector's own but for the first
-_ANSWER_S = 30.0
+_ANSWER_S = 10.0  # for a connection, and for each request
 
 
 def engine_opener(url: str) -> Callable[[str, int], Engine]:
-    """What opens collections on the server at `url`; nothing is asked of it before one is opened."""
+    """What opens collections on the server at `url`; nothing is asked of it before one is opened.
+
+    Raises SettingsError for a URL that is none.
+    """
     if url.startswith("milvus"):
+        milvus_address(url)
         return lambda name, dimension: _milvus(url, name, dimension)
     return lambda name, dimension: _pgvector(url, name, dimension)
 
@@ -80,7 +84,7 @@ def translated(where: str) -> Iterator[None]:
     except RagError:
         raise
     except Exception as error:
-        said = " ".join(str(error).split())[:300]
+        said = " ".join(str(getattr(error, "message", error)).split())[:300]
         raise StoreUnavailable(
             f"{where} does not answer ({type(error).__name__}: {said}); check that it runs, and RAG_STORE"
         ) from None
@@ -164,7 +168,10 @@ def milvus_address(url: str) -> tuple[str, str]:
     file = Path(parts.path).expanduser()
     if file.suffix != ".db":
         raise SettingsError(f"Milvus Lite keeps its vectors in a file that ends in .db, which '{parts.path}' does not")
-    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"{file.parent} cannot be made ({error.strerror}); correct RAG_STORE") from error
     return str(file), ""
 
 
