@@ -26,6 +26,7 @@ from ..telemetry import leave
 from ..uploads import MAX_BYTES
 from .api import Api
 from .arrivals import arrivals
+from .carrying import Carrying
 from .completions import add_completions
 from .examples import example_questions
 from .extras import check_extras, counting
@@ -187,7 +188,7 @@ def _served(
 ) -> Server:
     local = is_loopback(bound.getsockname()[0])
     page = build(opening, examples, private=local and users is None)
-    app = EndsWithClient(_app(opening, page, mcp=mcp, metrics=metrics), ("/v1/", PATH))
+    app = EndsWithClient(Carrying(_app(opening, page, mcp=mcp, metrics=metrics)), ("/v1/", PATH))
     is_own_name = is_loopback if local else is_near
     guard = Guard(app, users, is_own_name=None if proxy else is_own_name, check=lambda: opening.queue.check())
     return Server(page, guard, bound, proxy, metrics)
@@ -205,7 +206,9 @@ def _app(opening: Opening, page: gr.Blocks, *, mcp: bool, metrics: Metrics | Non
                 await stack.enter_async_context(tools.router.lifespan_context(tools))
             yield
 
-    app = FastAPI(title="rag-quoted", docs_url=None, redoc_url=None, lifespan=lifespan)
+    # Newer ones trace requests by themselves, Gradio's too, with paths in which names of documents stand.
+    silent: Any = {"auto_configure": False, "exclude": lambda scope: True}
+    app = FastAPI(title="rag-quoted", docs_url=None, redoc_url=None, lifespan=lifespan, telemetry=silent)
     _add_health(app, opening)
     add_completions(app, opening)
     if metrics:

@@ -1,4 +1,4 @@
-"""/metrics as Prometheus scrapes it."""
+"""/metrics as Prometheus scrapes it, and the trace of whoever asks over HTTP."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from endpoint import Speaking, eventually, serving
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parsed_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parsed
 from pydantic import SecretStr
+from spans import ASK, ended, exporter
 
 from rag.assistant import Assistant
 from rag.errors import RagError
@@ -248,3 +249,38 @@ def test_who_waits_in_line_and_who_is_turned_away(settings: Settings) -> None:
         assert after[("rag_line_wait_seconds_count",)] == 2
         assert after[("rag_line_wait_seconds_sum",)] > 0
         assert after[("rag_line_working",)] == after[("rag_line_waiting",)] == 0
+
+
+# -- traces ------------------------------------------------------------------------------------------------------------
+
+
+def by_v1(url: str, **headers: str) -> None:
+    assert asked(url, **headers)["rag"]["mode"] == "quoted"
+
+
+def by_rest(url: str, **headers: str) -> None:
+    call = f"{url}gradio_api/call/v2/ask"
+    event = httpx.post(call, json={"question": WHO}, headers=headers).json()["event_id"]
+    assert "Bergen" in httpx.get(f"{url}gradio_api/call/ask/{event}", timeout=60).text
+
+
+def by_mcp(url: str, **headers: str) -> None:
+    assert "Bergen" in str(called(url, "ask", headers, question=WHO))
+
+
+@pytest.mark.parametrize("door", [by_v1, by_rest, by_mcp])
+def test_a_question_belongs_to_the_trace_that_its_request_names(settings: Settings, door: Callable[..., None]) -> None:
+    exporter()
+    with served(settings.model_copy(update={"traces": True}), mcp=True) as url:
+        ended()
+        door(url, traceparent=f"00-{'ab' * 16}-{'cd' * 8}-01")
+        assert eventually(lambda: any(span.name == ASK for span in exporter().get_finished_spans()))
+        spans = ended()
+        assert {span.instrumentation_scope.name for span in spans.all} == {"rag-quoted"}  # no paths, by FastAPI
+        question = spans.one(ASK)
+        assert question.context.trace_id == int("ab" * 16, 16)
+        assert question.parent
+        assert question.parent.span_id == int("cd" * 8, 16)
+        door(url)
+        assert eventually(lambda: any(span.name == ASK for span in exporter().get_finished_spans()))
+        assert ended().one(ASK).parent is None
