@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
@@ -31,6 +32,7 @@ from .retrieval import Retriever
 from .settings import NO_LLM, Settings, valid_question
 from .splitting import SPLITTER_VERSION, chunks
 from .store import SCHEMA_VERSION, Location, Store
+from .telemetry import answering, whole
 from .terms import around
 from .turn import Found, Turn, TurnFinder
 from .types import (
@@ -176,7 +178,8 @@ class Assistant:
 
         `report` is called with what is being done between them: "searching", "reading", "writing", "checking".
         """
-        return self._stream(self._turn(question, history, documents, exclude), report)
+        turn = self._turn(question, history, documents, exclude)
+        return answering(turn.question, partial(self._stream, turn), report, self.settings)
 
     def quote(self, question: str, **options: Any) -> Answer:
         """`ask` without any LLM: the documents' own words answer, or it is refused."""
@@ -204,8 +207,10 @@ class Assistant:
         """The `k` best passages, best first. Scores compare within one search only."""
         if k < 1 or mode not in get_args(SearchMode):
             raise ValueError(f"k is at least 1, and mode one of {', '.join(get_args(SearchMode))}")
-        query = self._retriever.query(valid_question(question, self.settings))
-        return self._retriever.search(query, k, mode=mode, documents=_sources(documents), exclude=_sources(exclude))
+        only = {"documents": _sources(documents), "exclude": _sources(exclude)}
+        with whole("search", self.settings):
+            query = self._retriever.query(valid_question(question, self.settings))
+            return self._retriever.search(query, k, mode=mode, **only)
 
     def warm_up(self) -> None:
         """Load what the first question would wait for: encoder, reader, and the embedded LLM. No endpoint is asked.
@@ -342,7 +347,7 @@ class Assistant:
         told = conversation.recent(history, self.settings.question_chars)
         return Turn(question, told, _sources(documents), _sources(exclude))
 
-    def _stream(self, turn: Turn, report: StepReport) -> Iterator[Answer]:
+    def _stream(self, turn: Turn, report: StepReport) -> Generator[Answer, None, None]:
         started = time.monotonic()
         if reply := conversation.smalltalk(turn.question, turn.history):
             yield Answer(turn.question, turn.question, reply, "smalltalk", confidence=1.0, model="none")

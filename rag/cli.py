@@ -235,6 +235,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Where to listen; others than this machine need RAG_AUTH.")] = "127.0.0.1",
     no_auth: Annotated[bool, typer.Option("--no-auth", help="Let in everybody who can reach it.")] = False,
     mcp: Annotated[bool, typer.Option("--mcp", help="Serve MCP tools at /mcp too (extra 'mcp').")] = False,
+    metrics: Annotated[bool, typer.Option("--metrics", help="Serve Prometheus /metrics too (extra 'otel').")] = False,
 ) -> None:
     """Open the web page, and the same to programs: REST, OpenAI's chat completions, MCP.
 
@@ -249,7 +250,7 @@ def serve(
         complain(str(error))
         raise typer.Exit(USAGE) from error
     _pull_language_model(settings)
-    run(settings, users, host=host, port=port, mcp=mcp, announce=_announce)
+    run(settings, users, host=host, port=port, mcp=mcp, metrics=metrics, announce=_announce)
 
 
 def _announce(line: str) -> None:

@@ -21,6 +21,7 @@ from .scan import Same, Unread, is_collection, listing_of, read_listed, root_nam
 from .settings import Settings
 from .splitting import chunks
 from .store import Location, Store
+from .telemetry import ingesting
 from .types import Chunk, Document, Failure, IngestReport
 
 logger = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class Ingester:
         self._settings = settings
         self._sandbox = Sandbox(settings)
 
+    @ingesting
     def ingest(self, paths: Sequence[Path], *, prune: bool = False, report: Report | None = None) -> IngestReport:
         """Add or update `paths` (files, folders, `.jsonl` collections).
 
@@ -104,6 +106,7 @@ class Ingester:
                 self._ingest_path(path, self._home(path), ledger, prune, report)
         return ledger.report()
 
+    @ingesting
     def ingest_default(self, report: Report | None = None) -> IngestReport:
         """Bring the index up to date with `settings.documents`; what left that folder leaves the index.
 
@@ -127,6 +130,7 @@ class Ingester:
             self._store.set_meta(_DEFAULT_ROOT, root)
         return ledger.report()
 
+    @ingesting
     def add(self, file: Path, *, root: str, source: str) -> IngestReport:
         """Add or update one document, made of `file`, whatever that is called, in one transaction.
 

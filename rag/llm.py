@@ -27,6 +27,7 @@ from .embedded import embedded_weights, not_there, share, stop_all, unshare
 from .errors import LLMUnavailable, ModelMissing, SettingsError
 from .formats import storable
 from .settings import EMBEDDED_LLM, NO_LLM, SETTINGS_FILE, Settings, shown_address
+from .telemetry import chatting
 from .types import LLMOutcome
 
 if TYPE_CHECKING:
@@ -80,6 +81,12 @@ class Writer:
         Closing the iterator ends the request. An empty reply yields nothing. An LLM object that was handed in
         keeps its own length limit. Raises `LLMUnavailable` when the LLM refuses, breaks, or passes a deadline.
         """
+        pieces = self._stream(system, user, max_tokens)
+        speaks = "openai" if self.host else ""  # the protocol; who made the model is not known
+        facts: dict[str, Any] = {"model": self.name, "provider": speaks, "host": self.host, "max_tokens": max_tokens}
+        return chatting(pieces, system, user, unheard=_NobodyListensError, **facts)
+
+    def _stream(self, system: str, user: str, max_tokens: int) -> Generator[str, None, None]:
         if self._closed.locked():
             raise self._failed(self._was_closed())
         listener: Listener | None = getattr(_thread, "listener", None)

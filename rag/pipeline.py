@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 
 from .embedding import Encoder
 from .store import FloatArray, Store
+from .telemetry import step
 from .types import Chunk, Document
 
 # Embedded and stored together: one transaction. Many, as the encoder sorts a batch by length: less of it is padding.
@@ -45,12 +47,17 @@ class Pipeline:
         before = self._embedding
         vectors = before[1].result() if before else None
         texts = [embedded_text(document, chunk) for document, cut in batch for chunk in cut]
-        self._embedding = (batch, self._thread.submit(self._encoder.documents, texts)) if batch else None
+        here = copy_context()  # who watches this thread watches that one
+        self._embedding = (batch, self._thread.submit(here.run, self._embedded, texts)) if batch else None
         return self._save(before[0], vectors) if before and vectors is not None else 0
 
     def finish(self) -> int:
         """Store what is left; as `put`."""
         return self.put(())
+
+    def _embedded(self, texts: Sequence[str]) -> FloatArray:
+        with step("embeddings", model=self._encoder.name, texts=len(texts)):
+            return self._encoder.documents(texts)
 
     def _save(self, batch: Batch, vectors: FloatArray) -> int:
         items = []
@@ -58,7 +65,8 @@ class Pipeline:
         for document, cut in batch:
             items.append((document, cut, vectors[at : at + len(cut)]))
             at += len(cut)
-        self._store.replace(items)
+        with step("storing", documents=len(batch), passages=at):
+            self._store.replace(items)
         return at
 
 

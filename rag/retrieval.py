@@ -15,6 +15,7 @@ from .embedding import Encoder
 from .reading import Reader, squeezed
 from .spelling import respell
 from .store import Centre, Store
+from .telemetry import step
 from .terms import content_words, fold, stem, stems, word_spans, words
 from .types import Hit, Passage, SearchMode
 
@@ -100,7 +101,8 @@ class Retriever:
             frequencies = self._store.document_frequency(terms)
         _, passages = self._store.count()
         weights = {stem(word): informativeness(frequencies.get(word, 0), passages) for word in terms}
-        vector = self._encoder.queries([question])[0]
+        with step("embeddings", model=self._encoder.name, texts=1):
+            vector = self._encoder.queries([question])[0]
         topical = topicality(vector, self._store.centre(documents))
         return Query(question, tuple(terms), weights, vector, respelled, topical)
 
@@ -122,7 +124,8 @@ class Retriever:
         """
         only = _Only(documents, exclude)
         depth = max(k, CANDIDATES)
-        with self._store.reading():  # one state of the index, whatever is written meanwhile
+        # One state of the index, whatever is written meanwhile.
+        with step("retrieval", top_k=k, search_mode=mode) as told, self._store.reading():
             scores = self._scores(query, mode, depth, only)
             hits = [Hit(passage, scores[passage.id]) for passage in self._store.passages(_ranked(scores)[:depth])]
             if mode == "hybrid" and is_question(query.text):
@@ -131,21 +134,27 @@ class Retriever:
             elif mode == "hybrid":
                 hits = _spread(hits, _FURTHER_OF_TOPIC)
             self._store.verify_quotable([hit.passage for hit in hits[:k]])
+            told.note(candidates=len(hits))
+            told.say(query=query.text, hits=hits[:k])
         return hits[:k]
 
     def _scores(self, query: Query, mode: SearchMode, depth: int, only: _Only) -> dict[int, float]:
         filters = only._asdict()
         if mode == "keyword":
-            return dict(self._store.keyword(query.terms, depth, **filters))
-        dense = dict(self._store.dense(query.vector, depth, **filters))
+            with step("keyword search"):
+                return dict(self._store.keyword(query.terms, depth, **filters))
+        with step("dense search"):
+            dense = dict(self._store.dense(query.vector, depth, **filters))
         if mode == "dense":
             return dense
-        keyword = self._store.keyword_beside(dense.keys(), query.terms, depth, **filters)
+        with step("keyword search"):
+            keyword = self._store.keyword_beside(dense.keys(), query.terms, depth, **filters)
         scores = self._fused(query.vector, dense, keyword)
         if is_question(query.text):
             return scores
         vector = self._widened(query.vector, scores)
-        dense = dict(self._store.dense(vector, depth, **filters))
+        with step("dense search"):
+            dense = dict(self._store.dense(vector, depth, **filters))
         keyword |= self._store.keyword_scores(dense.keys() - keyword.keys(), query.terms, documents=only.documents)
         return self._fused(vector, dense, keyword)
 

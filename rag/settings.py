@@ -37,6 +37,8 @@ _IN_OUR_WORDS: Mapping[str, str] = {  # pydantic's kind of error → what is sai
     "int_parsing_size": "must be a smaller number",
     "float_parsing": "must be a number",
     "float_type": "must be a number",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
     "finite_number": "must be a number that is not infinite",
     "greater_than_equal": "must be at least {ge:g}",
     "greater_than": "must be more than {gt:g}",
@@ -80,6 +82,8 @@ class Settings(BaseSettings):
     read_seconds: float = Field(default=120, gt=0, le=86400, description="time that reading one file may take, seconds")
     first_token_s: float = Field(default=20, gt=0, le=86400, description="deadline for the LLM's first token, seconds")
     total_s: float = Field(default=60, gt=0, le=86400, description="deadline for the whole LLM reply, seconds")
+    traces: bool = Field(default=False, description="send OpenTelemetry traces of each step (extra 'otel')")
+    trace_text: bool = Field(default=False, description="put questions, answers, prompts and sources into the traces")
     cache_dir: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("rag-quoted"), description="where pulled weights live"
     )

@@ -15,6 +15,7 @@ Mode = Literal["written", "quoted", "refused", "smalltalk"]
 SearchMode = Literal["hybrid", "dense", "keyword"]
 Step = Literal["searching", "reading", "writing", "checking"]  # of the chain, as they come
 StepReport = Callable[[Step], None]
+Fact = str | int | float | bool  # about a piece of work, as metrics and traces hear of it
 
 
 class Message(TypedDict):

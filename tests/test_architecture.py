@@ -31,7 +31,9 @@ LAYERS = [
     {"types", "errors"},
     {"foreign", "layout", "settingsfile"},
     {"settings", "terms", "stored", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
-    {"address", "embedded", "operators", "tokens"},
+    {"address", "embedded", "operators", "tokens", "sending"},
+    {"tracing"},
+    {"telemetry"},
     {"clauses", "spelling", "answertype", "dictation", "scope", "syntax"},
     {"prompts", "embedding", "llm", "conversation", "schema", "speechacts", "antecedents", "forms"},
     {"templates", "leads", "omissions"},
@@ -267,6 +269,17 @@ with rag.Assistant.open(settings) as assistant:
     assert "heron" in assistant.ask("Which bird stands still?").text
 """
     assert loaded_by(code, "llama_index", "llama_index.core", "gradio", "openai", "xllamacpp") == []
+    assert loaded_by(code, "opentelemetry", "prometheus_client", "rag.tracing", "rag.sending") == []
+    traced = code.replace("refuse_below=0", "refuse_below=0, traces=True").replace(
+        "import rag",
+        "import rag, opentelemetry.sdk.trace as sdk, opentelemetry.trace as api; "
+        "api.set_tracer_provider(sdk.TracerProvider())",
+    )
+    assert loaded_by(traced, "rag.tracing", "rag.sending") == ["rag.tracing"]  # an application has its own way
+
+
+def test_a_server_loads_neither_metrics_nor_traces_that_nobody_wants() -> None:
+    assert loaded_by("import rag.web", "opentelemetry.sdk", "prometheus_client", "rag.tracing", "rag.web.metrics") == []
 
 
 @pytest.mark.filterwarnings("ignore:A test tried to use")

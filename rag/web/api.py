@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 import gradio as gr
+from gradio.context import LocalContext
 from gradio.events import api as gradio_api
 from pydantic import ValidationError, validate_call
 from typing_extensions import TypedDict  # before Python 3.12 pydantic takes no other
 
 from ..assistant import Assistant
 from ..errors import RagError
+from ..telemetry import carry
 from ..types import UPLOADS_ROOT, Answer, Hit, IngestReport, SearchMode
 from ..uploads import MAX_BYTES
 from .arrivals import arrivals
@@ -168,6 +170,8 @@ def endpoints(api: Api) -> None:
     stream = _checked(api.stream)
 
     async def ask(*arguments: Any) -> AsyncIterator[Json]:
+        if request := LocalContext.request.get(None):
+            carry(request.headers)  # Gradio works in a task that knows nothing of the request's
         with _one_line():
             async with aclosing(stream(*arguments)) as answers:
                 while answer := await while_listened(anext(answers, None)):

@@ -126,12 +126,12 @@ class Guard:
         users: Users | None = None,
         *,
         is_own_name: Callable[[str], bool] | None = None,
-        is_full: Callable[[], bool] = lambda: False,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._app = app
         self._users = users
         self._is_own_name = is_own_name
-        self._is_full = is_full  # nobody more can even wait
+        self._check = check  # raises Busy when nobody more can even wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -160,8 +160,11 @@ class Guard:
             return refusal
         if _CLOSED.match(scope["path"]):
             return _refused(404, "there is nothing here")
-        if scope["path"].startswith(_CALLS) and scope["method"] == "POST" and self._is_full():
-            return _refused(503, str(Busy()), retry_after=2)
+        if scope["path"].startswith(_CALLS) and scope["method"] == "POST":
+            try:
+                self._check()
+            except Busy as busy:
+                return _refused(503, str(busy), retry_after=2)
         declared = headers.get("content-length", "0")
         return _refused(413, _too_large(limit)) if not declared.isdigit() or int(declared) > limit else None
 

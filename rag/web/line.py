@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ..errors import RagError
 from ..llm import Listener
 
 T = TypeVar("T")
+
+
+class Watch(Protocol):
+    """Hears how long people wait."""
+
+    def waited(self, seconds: float) -> None: ...
+
+    def refused(self) -> None: ...
+
 
 AT_ONCE = 4  # at work side by side
 WAITING = 64  # and in line behind them
@@ -44,7 +54,9 @@ class Line:
     """
 
     def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
+        self.watch: Watch | None = None
         self._lock = threading.Lock()
+        self._places = at_once
         self._free = at_once
         self._most = waiting
         self._waiting: deque[Future[None]] = deque()
@@ -54,6 +66,11 @@ class Line:
     def free(self) -> int:
         """Places at work."""
         return self._free
+
+    @property
+    def at_work(self) -> int:
+        """Places that are taken."""
+        return self._places - self._free
 
     @property
     def waiting(self) -> int:
@@ -69,12 +86,15 @@ class Line:
     def check(self) -> None:
         """Raises Busy when it is full."""
         if self.is_full:
-            raise Busy
+            raise self._refusal()
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
         """A place at work, as soon as one is free. Raises Busy."""
+        came = time.monotonic()
         await self._enter()
+        if self.watch:
+            self.watch.waited(time.monotonic() - came)
         try:
             yield
         finally:
@@ -116,7 +136,7 @@ class Line:
                 self._free -= 1
                 return
             if len(self._waiting) >= self._most:
-                raise Busy
+                raise self._refusal()
             turn: Future[None] = Future()
             self._waiting.append(turn)
         try:
@@ -124,6 +144,11 @@ class Line:
         except asyncio.CancelledError:
             self._give_up(turn)
             raise
+
+    def _refusal(self) -> Busy:
+        if self.watch:
+            self.watch.refused()
+        return Busy()
 
     def _give_up(self, turn: Future[None]) -> None:
         with self._lock:

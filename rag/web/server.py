@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import gradio as gr
 import uvicorn
@@ -22,17 +22,23 @@ from gradio.http_server import INITIAL_PORT_VALUE, TRY_NUM_PORTS
 from ..assistant import Assistant
 from ..errors import RagError
 from ..settings import Settings
+from ..telemetry import leave
 from ..uploads import MAX_BYTES
 from .api import Api
 from .arrivals import arrivals
+from .carrying import Carrying
 from .completions import add_completions
 from .examples import example_questions
+from .extras import check_extras, counting
 from .gradios import Plain, limit, restrain
 from .guard import Guard, Users, is_loopback, is_near
 from .leaving import EndsWithClient
 from .opening import Opening
 from .page import build, look
-from .tools import PATH, mcp_app, need_mcp
+from .tools import PATH, mcp_app
+
+if TYPE_CHECKING:
+    from .metrics import Metrics
 
 LOCAL = "127.0.0.1"
 
@@ -47,8 +53,9 @@ class UsersNeeded(ValueError):
 class Server:
     """A page that is being served, until it is closed."""
 
-    def __init__(self, page: gr.Blocks, app: Guard, bound: socket.socket, proxy: str) -> None:
+    def __init__(self, page: gr.Blocks, app: Guard, bound: socket.socket, proxy: str, metrics: Metrics | None) -> None:
         self._page = page
+        self._metrics = metrics
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -85,6 +92,9 @@ class Server:
         self._page.app.stop_event.set()
         self._server.should_exit = True
         self._thread.join(2 * _STOP_SECONDS)
+        if self._metrics:
+            leave(self._metrics)
+            self._metrics = None
 
     def __enter__(self) -> Server:
         return self
@@ -100,6 +110,7 @@ def run(
     host: str = LOCAL,
     port: int | None = None,
     mcp: bool = False,
+    metrics: bool = False,
     announce: Callable[[str], None],
 ) -> None:
     """Serve the page over `settings.documents` until Ctrl-C or SIGTERM; `announce` gets the line that says where.
@@ -107,14 +118,14 @@ def run(
     `users` are those of `users_for`, which asks for them where they are needed. The index opens meanwhile. Raises
     RagError as `serve` does.
     """
-    if mcp:
-        need_mcp()
+    check_extras(mcp=mcp, metrics=metrics)
     bound = _bind(host, port)  # what cannot be served need not be opened
+    counted = counting() if metrics else None  # what is ingested now, too
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _end)
     with (
         Opening(lambda report: Assistant.open(settings, report=report)) as opening,
-        _served(opening, example_questions(settings.documents), bound, users, mcp, settings.proxy) as server,
+        _served(opening, example_questions(settings.documents), bound, users, mcp, settings.proxy, counted) as server,
     ):
         announce(f"Ask your documents at {server.address} (Ctrl-C stops)")
         server.wait()
@@ -147,35 +158,43 @@ def serve(
     users: Users | None = None,
     no_auth: bool = False,
     mcp: bool = False,
+    metrics: bool = False,
     proxy: str = "",
 ) -> Server:
-    """Serve the page, /health, /v1 and, with `mcp`, /mcp, in threads of their own.
+    """Serve the page, /health, /v1 and, with `mcp` and `metrics`, /mcp and /metrics, in threads of their own.
 
     `port` None is 7860 (or GRADIO_SERVER_PORT), or the next that is free; 0 is any that is free. Raises RagError when
-    none is, or when the extra for MCP is not installed, and UsersNeeded when others can reach `host` and neither
-    `users` nor `no_auth` says who may come in. `proxy`: the address of one in front, whose X-Forwarded-For is believed.
+    none is, or when the extra for MCP or metrics is not installed, and UsersNeeded when others can reach `host` and
+    neither `users` nor `no_auth` says who may come in. `proxy`: the address of one in front, whose X-Forwarded-For is
+    believed. Metrics count what all of this process does.
     """
     if not (users or no_auth or is_loopback(host)):
         raise UsersNeeded(
             f"others can reach {host}: give users=Users(SecretStr('name:password')), or no_auth=True to let all in"
         )
-    if mcp:
-        need_mcp()
-    return _served(Opening.of(assistant), examples, _bind(host, port), users, mcp, proxy)
+    check_extras(mcp=mcp, metrics=metrics)
+    bound = _bind(host, port)
+    return _served(Opening.of(assistant), examples, bound, users, mcp, proxy, counting() if metrics else None)
 
 
 def _served(
-    opening: Opening, examples: Sequence[str], bound: socket.socket, users: Users | None, mcp: bool, proxy: str
+    opening: Opening,
+    examples: Sequence[str],
+    bound: socket.socket,
+    users: Users | None,
+    mcp: bool,
+    proxy: str,
+    metrics: Metrics | None,
 ) -> Server:
     local = is_loopback(bound.getsockname()[0])
     page = build(opening, examples, private=local and users is None)
-    app = EndsWithClient(_app(opening, page, mcp=mcp), ("/v1/", PATH))
+    app = EndsWithClient(Carrying(_app(opening, page, mcp=mcp, metrics=metrics)), ("/v1/", PATH))
     is_own_name = is_loopback if local else is_near
-    guard = Guard(app, users, is_own_name=None if proxy else is_own_name, is_full=lambda: opening.queue.is_full)
-    return Server(page, guard, bound, proxy)
+    guard = Guard(app, users, is_own_name=None if proxy else is_own_name, check=lambda: opening.queue.check())
+    return Server(page, guard, bound, proxy, metrics)
 
 
-def _app(opening: Opening, page: gr.Blocks, *, mcp: bool) -> FastAPI:
+def _app(opening: Opening, page: gr.Blocks, *, mcp: bool, metrics: Metrics | None = None) -> FastAPI:
     tools = mcp_app(Api(opening)) if mcp else None
 
     @asynccontextmanager
@@ -187,9 +206,13 @@ def _app(opening: Opening, page: gr.Blocks, *, mcp: bool) -> FastAPI:
                 await stack.enter_async_context(tools.router.lifespan_context(tools))
             yield
 
-    app = FastAPI(title="rag-quoted", docs_url=None, redoc_url=None, lifespan=lifespan)
+    # Newer ones trace requests by themselves, Gradio's too, with paths in which names of documents stand.
+    silent: Any = {"auto_configure": False, "exclude": lambda scope: True}
+    app = FastAPI(title="rag-quoted", docs_url=None, redoc_url=None, lifespan=lifespan, telemetry=silent)
     _add_health(app, opening)
     add_completions(app, opening)
+    if metrics:
+        metrics.add_to(app, opening)
     if tools:
         for route in tools.routes:
             route.app = Plain(route.app)  # type: ignore[attr-defined]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from importlib.util import find_spec
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +30,8 @@ _INSTRUCTIONS = (
 )
 
 
-def need_mcp() -> None:
-    """Raises RagError when the extra is not installed."""
-    if find_spec("mcp") is None:
-        raise RagError("MCP is not installed; run \"pip install 'rag-quoted[mcp]'\", or leave out --mcp")
-
-
 def mcp_app(api: Api) -> Starlette:
-    """An app with the one route PATH; its lifespan has to run. Needs the extra: see `need_mcp`."""
+    """An app with the one route PATH; its lifespan has to run. Needs the extra: see extras.py."""
     from mcp.server.fastmcp import FastMCP
     from mcp.server.transport_security import TransportSecuritySettings
 

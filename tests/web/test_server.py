@@ -47,7 +47,7 @@ ROUTES = """
     /gradio_api/info /gradio_api/openapi.json /gradio_api/user /gradio_api/app_id /gradio_api/startup-events
     /gradio_api/file=/etc/passwd /gradio_api/upload_progress?upload_id=1 /gradio_api/heartbeat/1
     /gradio_api/queue/data?session_hash=1 /gradio_api/call/documents/1 /gradio_api/mcp/schema /gradio_api/mcp/
-    /health /openapi.json /v1/models /mcp
+    /health /metrics /openapi.json /v1/models /mcp
 """.split()
 POSTS = """
     /gradio_api/upload /gradio_api/queue/join /gradio_api/call/ask /gradio_api/call/v2/ingest /gradio_api/run/ask
