@@ -155,6 +155,7 @@ def _milvus(url: str, name: str, dimension: int) -> LlamaIndexEngine:
             search_config={"params": {"ef": _EF_SEARCH}},
             timeout=_ANSWER_S,
         )
+        store.client.load_collection(name)  # one that was made before is not in memory yet
     return LlamaIndexEngine(store, where, store.clear, store.client.close)
 
 

@@ -57,6 +57,11 @@ class Location(NamedTuple):
         return self.catalogue or (self.vectors if self.vectors.startswith(_POSTGRES) else "")
 
     @property
+    def catalogue_key(self) -> str:
+        """The same for locations that have one catalogue."""
+        return self.database or str(self.index_dir.resolve())
+
+    @property
     def name(self) -> str:
         """Where it is, for messages, without what is secret."""
         with closing(self.open_catalogue()) as catalogue:

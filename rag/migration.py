@@ -41,14 +41,25 @@ def migrate(source: Location, target: Location, report: Report = lambda *_: None
     with closing(source.open_catalogue()) as old, closing(target.open_catalogue()) as new:
         if not old.exists():
             raise IndexMismatch(f"there is no index in {old.name}; run 'rag ingest' first")
+        copied = 0
         with old.writing(), closing(target.open_vectors()) as vectors:
-            _begin(old, new)
-            copied = 0
-            while more := _pass(old, new, vectors, report):
-                copied += more
-            _finish(old, new, vectors)
+            if source.catalogue_key == target.catalogue_key:  # only the vectors go elsewhere
+                vectors.refresh(old, verify=True)
+            elif not _is_done(old, new):
+                _begin(old, new)
+                while more := _pass(old, new, vectors, report):
+                    copied += more
+                _finish(old, new, vectors)
         with new.reading() as reader:
             return Migrated(copied, *reader.count())
+
+
+def _is_done(old: Catalogue, new: Catalogue) -> bool:
+    """Whether all of the old one was copied before, and nothing has changed since in either."""
+    if not new.exists():
+        return False
+    with old.reading() as reader, new.reading() as copied:
+        return copied.meta(_FROM) == f"{reader.state.identity} {_DONE}" and copied.copies() == reader.copies()
 
 
 def _begin(old: Catalogue, new: Catalogue) -> None:

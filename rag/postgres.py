@@ -27,6 +27,7 @@ _MAKING, _ALONE = 7_240_181_552_930_001, 7_240_181_552_930_002  # advisory locks
 _LOCK_WAIT = "30s"  # for other writers: a batch takes less than a second, a rebuild longer
 _CONNECT_S = 5
 _TRIES = 3
+_REFUSES = "FATAL:"  # what a server says that takes no connection; it comes without a code
 _BETWEEN_TRIES_S = 0.5
 _UNANSWERED_MS = 60_000  # a server that is gone without a word
 _CONNECTIONS, _MORE_CONNECTIONS, _WAIT_FOR_CONNECTION_S = 8, 24, 30
@@ -55,6 +56,7 @@ CREATE TABLE rag_document (
     source TEXT NOT NULL COLLATE "C",
     title TEXT NOT NULL,
     title_key TEXT NOT NULL COLLATE "C",  -- the title in lower case (ASCII), as far as an index goes
+    title_bare TEXT COLLATE "C",       -- the same without what stands in brackets behind it, if something does
     media_type TEXT NOT NULL,
     sha256 TEXT NOT NULL,
     pages TEXT NOT NULL,               -- JSON
@@ -65,6 +67,7 @@ CREATE TABLE rag_document (
 );
 CREATE INDEX ON rag_document (source);
 CREATE INDEX ON rag_document (title_key);
+CREATE INDEX ON rag_document (title_bare);
 CREATE TABLE rag_passage (
     id BIGINT PRIMARY KEY,             -- of rag_passage_id, and never used twice
     document_id BIGINT NOT NULL REFERENCES rag_document (id),
@@ -86,6 +89,7 @@ CREATE TABLE rag_tombstone (id BIGINT PRIMARY KEY);
 CREATE TABLE rag_word (word TEXT PRIMARY KEY, passages BIGINT NOT NULL, lower BIGINT NOT NULL);
 CREATE TABLE rag_lexeme (lexeme TEXT PRIMARY KEY, passages BIGINT NOT NULL);
 ALTER TABLE rag_passage ALTER COLUMN vector SET STORAGE EXTERNAL;  -- numbers do not get smaller by packing
+ALTER TABLE rag_passage ALTER COLUMN lexemes SET STORAGE MAIN;     -- a search reads them once for each term
 """
 
 
@@ -198,7 +202,7 @@ def connected(engine: Engine) -> Connection:
         try:
             return engine.connect()
         except OperationalError as error:
-            if last or _code(error):  # what has a code is the answer of a server
+            if last or _code(error) or _REFUSES in str(error):
                 raise
             time.sleep(_BETWEEN_TRIES_S)
     raise AssertionError
@@ -222,14 +226,15 @@ def in_our_words(error: Exception, name: str) -> RagError:
             return IndexLocked(f"another process is writing to {name}; wait until it has finished, then try again")
         case "53100":
             return RagError(f"the disk of {name} is full; free some space, then try again")
-        case "28000" | "28P01":
-            return StoreUnavailable(f"{name} refuses the name or the password; correct RAG_STORE or RAG_CATALOGUE")
-        case "3D000":
-            return StoreUnavailable(f"{name} is not there; create that database, or correct RAG_STORE or RAG_CATALOGUE")
         case "42501":
             return StoreUnavailable(f"{name} does not allow it ({said}); grant it to the user that is named there")
         case "42P01" | "42703":
             return IndexDamaged(f"{name} has lost tables of the index ({said}); restore it from a copy")
+        case "" if _REFUSES in said:
+            why = said.partition(_REFUSES)[2].strip()
+            return StoreUnavailable(
+                f"{name} refuses ({why}); correct RAG_STORE or RAG_CATALOGUE, or create what it misses"
+            )
         case "":
             return StoreUnavailable(
                 f"{name} does not answer ({said}); check that it runs, and RAG_STORE and RAG_CATALOGUE"

@@ -130,18 +130,14 @@ class PostgresReader:
     def titled(
         self, titles: Sequence[str], most: int, documents: Collection[str], exclude: Collection[str]
     ) -> list[int]:
+        keys = [_title_key(title) for title in titles]
+        where = ["(title_key = ANY(:keys) OR title_bare = ANY(:keys))"]
+        where += ["source = ANY(:documents)"] if documents else []
+        where += ["source <> ALL(:exclude)"] if exclude else []
         rows = self._all(
-            f"""
-            SELECT passage.id FROM (
-                SELECT id FROM rag_document WHERE title_key = ANY(:titles)
-                UNION
-                SELECT id FROM unnest(CAST(:titles AS text[])) AS wanted JOIN rag_document
-                ON title_key > (wanted || ' (') COLLATE "C" AND title_key < (wanted || ' )') COLLATE "C"
-            ) AS named JOIN rag_document AS document USING (id) JOIN rag_passage AS passage ON document_id = document.id
-            WHERE source <> ALL(:exclude) {"AND source = ANY(:documents)" if documents else ""}
-            ORDER BY passage.id LIMIT :most
-            """,
-            titles=[_title_key(title) for title in titles],
+            "SELECT passage.id FROM rag_document AS document JOIN rag_passage AS passage ON document_id = document.id "
+            f"WHERE {' AND '.join(where)} ORDER BY passage.id LIMIT :most",
+            keys=keys,
             most=most,
             exclude=_texts(exclude),
             documents=_texts(documents),
@@ -341,6 +337,7 @@ class PostgresWriter(PostgresReader):
             "source": document.source,
             "title": document.title,
             "title_key": _title_key(document.title),
+            "title_bare": _title_bare(document.title),
             "media_type": document.media_type,
             "sha256": document.sha256,
             "pages": json.dumps(document.pages),
@@ -370,13 +367,14 @@ class PostgresWriter(PostgresReader):
         _check_storable(document)
         rows = self._uncounted(document_id)
         self._run(
-            "UPDATE rag_document SET root = :root, source = :source, title = :title, title_key = :title_key "
-            "WHERE id = :id",
+            "UPDATE rag_document SET root = :root, source = :source, title = :title, title_key = :title_key, "
+            "title_bare = :title_bare WHERE id = :id",
             id=document_id,
             root=document.root,
             source=document.source,
             title=document.title,
             title_key=_title_key(document.title),
+            title_bare=_title_bare(document.title),
         )
         renamed = self._counted([(document.title, row.heading, row.text) for row in rows])
         for row, found in zip(rows, renamed, strict=True):
@@ -532,6 +530,12 @@ def _check_storable(document: Document) -> None:
 def _title_key(title: str) -> str:
     """A title as it is looked up: like SQLite, which knows no other letters' cases than those of ASCII."""
     return _plain(title).translate(_ASCII_LOWER)[:_LONGEST_KEY]
+
+
+def _title_bare(title: str) -> str | None:
+    """What a title is called by, too: "Lilu" is "Lilu (mythology)"."""
+    bare, bracket, _ = _title_key(title).partition(" (")
+    return bare if bracket else None
 
 
 def _plain(written: str) -> str:

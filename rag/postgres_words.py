@@ -1,9 +1,9 @@
 """Keyword search in PostgreSQL: a GIN index finds the passages, and BM25 is computed as FTS5 does.
 
 `ts_rank` is no BM25: it does not know how rare a word is. But of one lexeme alone, with weights of 1, it is a function
-of how often the passage has it, sum(1/j²) for j = 1…n, divided by π²/6. That is inverted here, and the rest is
-arithmetic: Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009, with FTS5's
-constants.
+of how often the passage has it: the sum of 1/j² for j = 1…n, divided by π²/6. What is missing from π²/6 is nearly
+1/(n + ½), so n can be told from it. The rest is arithmetic: Robertson and Zaragoza, "The Probabilistic Relevance
+Framework: BM25 and Beyond", 2009, with FTS5's constants.
 """
 
 from __future__ import annotations
@@ -11,17 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from .lexemes import Lexemes, lexemes_of
 
 _K1, _B = 1.2, 0.75
 _LEAST_IDF = 1e-6  # of what more than half of all passages hold
-_MOST_PLACES = 255  # of a lexeme in a tsvector
 _LAST_PLACE = 16_383
-_RANKS = [sum(1 / j**2 for j in range(1, n + 1)) / 1.64493406685 for n in range(_MOST_PLACES + 1)]
-_BETWEEN = [(low + high) / 2 for low, high in pairwise(_RANKS)]  # n is the number of those below
+_ALL_RANKS = 1.64493406685  # π²/6, as PostgreSQL writes it
 
 
 class Query(NamedTuple):
@@ -39,23 +36,23 @@ def bm25(frequencies: Mapping[str, int], passages: int, tokens: int) -> Query | 
         return None
     values: dict[str, Any] = {
         "any_of": " | ".join(tsquery(parts(term)) for term in known),
-        "between": _BETWEEN,
         "mean": tokens / passages,
     }
+    length = f"({_K1} * (1 - {_B} + {_B} / :mean * tokens))"
     sums = []
     for n, (term, held) in enumerate(known.items()):
         lexemes = parts(term)
         often = _rank_inverted(n) if len(lexemes) == 1 else _phrase_counted(n, len(lexemes))
         values |= {f"idf{n}": max(math.log((passages - held + 0.5) / (held + 0.5)), _LEAST_IDF)}
         values |= {f"term{n}": tsquery(lexemes)} | {f"lexeme{n}_{i}": lexeme for i, lexeme in enumerate(lexemes)}
-        length = f"{_K1} * (1 - {_B} + {_B} * tokens / :mean)"
-        sums.append(f"(SELECT :idf{n} * often * {_K1 + 1} / (often + {length}) FROM (SELECT {often}) AS of (often))")
+        # idf · n (k₁ + 1) / (n + c), with n once: what counts the phrase is long.
+        sums.append(f"CAST(:idf{n} AS float8) * {_K1 + 1} * (1 - {length} / ({often} + {length}))")
     return Query("lexemes @@ CAST(:any_of AS tsquery)", " + ".join(sums), values)
 
 
 def _rank_inverted(n: int) -> str:
-    rank = f"ts_rank(CAST('{{1,1,1,1}}' AS float4[]), lexemes, CAST(:term{n} AS tsquery))"
-    return f"CAST(width_bucket(CAST({rank} AS float8), CAST(:between AS float8[])) AS float8)"
+    rank = f"ts_rank('{{1,1,1,1}}', lexemes, CAST(:term{n} AS tsquery))"
+    return f"round(1 / ({_ALL_RANKS} * (1 - CAST({rank} AS float8))) - 0.5)"
 
 
 def _phrase_counted(n: int, length: int) -> str:

@@ -122,6 +122,23 @@ def test_what_was_copied_once_is_not_overwritten_later(here: Location, there: Lo
         migrate(here, there)
 
 
+def test_what_is_there_already_is_not_copied_again(here: Location, there: Location) -> None:
+    fill(here)
+    assert migrate(here, there).copied == 30
+    with open_store(here) as store:
+        assert migrate(here, there) == (0, *store.count())
+
+
+def test_only_the_vectors_go_where_the_catalogue_stays(tmp_path: Path) -> None:
+    with location_of("milvus", tmp_path / "here") as milvus:
+        here = Location(milvus.index_dir)
+        fill(here)
+        for source, target in ((here, milvus), (milvus, here)):
+            assert migrate(source, target).copied == 0
+            with open_store(source) as before, open_store(target) as after:
+                assert everything(after) == everything(before)
+
+
 def test_there_has_to_be_an_index(here: Location, there: Location) -> None:
     with pytest.raises(IndexMismatch, match=r"there is no index in .*here; run 'rag ingest' first"):
         migrate(here, there)

@@ -1,0 +1,231 @@
+"""Vectors on a server that is gone, cut off, or was emptied: searches say so, or are right."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from servers import fresh_schema, location_of
+from sqlalchemy import text
+from store_samples import ids, item, open_store, slow_dense, stored, unit
+
+import rag.engines
+import rag.postgres
+import rag.remote
+from rag.engines import LlamaIndexEngine, milvus_address
+from rag.errors import DocumentUnreadable, IndexDamaged, IndexMismatch, SettingsError, StoreUnavailable
+from rag.postgres import PostgresCatalogue
+from rag.store import Location, Store
+
+QUERY = unit("a question")
+SERVERS = ("postgresql", "milvus", "milvus+postgresql")
+
+
+@pytest.fixture(params=SERVERS)
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
+    with location_of(request.param, tmp_path / "index") as location:
+        yield location
+
+
+@pytest.fixture
+def store(location: Location) -> Iterator[Store]:
+    with open_store(location) as store:
+        yield store
+
+
+def on_the_server(store: Store) -> list[int]:
+    """The ids that the server has, one for each row."""
+    with store._catalogue.reading() as reader:
+        engine = store._vectors._engine(reader.state)  # type: ignore[attr-defined]
+    return sorted(engine.search(QUERY, 1000))
+
+
+def test_the_server_has_each_vector_once(store: Store) -> None:
+    store.replace([item(f"s{i}", "owl", "seal") for i in range(20)])
+    assert on_the_server(store) == sorted(stored(store))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_cut_off_while_sending_nothing_is_lost_or_there_twice(
+    store: Store, location: Location, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kill leaves: the catalogue knows of documents that the server has not, or has without being asked for."""
+    add = LlamaIndexEngine.add
+
+    def cut_off(engine: LlamaIndexEngine, *vectors: object) -> None:
+        if when == "after":
+            add(engine, *vectors)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    store.replace([item("first", "elk")])
+    with monkeypatch.context() as killed:
+        killed.setattr(LlamaIndexEngine, "add", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            store.replace([item(f"s{i}", "owl", "seal") for i in range(5)])
+    with open_store(location) as other:
+        assert ids(other.dense(QUERY, 50)) == slow_dense(stored(other), QUERY, 50)
+        other.remove([3])
+        other.replace([item("last", "heron")])
+        assert ids(other.dense(QUERY, 50)) == slow_dense(stored(other), QUERY, 50)
+        assert [i for i in on_the_server(other) if i in stored(other)] == sorted(stored(other))
+
+
+def test_what_is_gone_is_deleted_there_when_nobody_can_still_read_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.replace([item(f"s{i}", "owl", "seal") for i in range(5)])
+    store.remove([1, 2])
+    assert len(on_the_server(store)) == 10  # a search that began before may still find it
+    assert len(store.dense(QUERY, 50)) == 6
+    monkeypatch.setattr(rag.remote, "GRACE_S", -1.0)
+    store.set_meta("any", "write")
+    assert on_the_server(store) == sorted(stored(store))
+    assert len(store.dense(QUERY, 50)) == 6
+
+
+def test_many_chosen_or_left_out_documents_are_sought_by_the_server(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rag.remote, "EXACT", 0)
+    monkeypatch.setattr(rag.remote, "_MORE", 1)
+    store.replace([item(f"s{i}", *(f"word{j}" for j in range(5))) for i in range(40)])
+    for filters in ({"documents": ["s3", "s4"]}, {"exclude": [f"s{i}" for i in range(30)]}, {"documents": ["none"]}):
+        assert ids(store.dense(QUERY, 3, **filters)) == slow_dense(stored(store), QUERY, 3, **filters)
+
+
+def test_a_server_that_lost_its_vectors_is_named_and_filled_again(store: Store, location: Location) -> None:
+    store.replace([item(f"s{i}", "owl", "seal") for i in range(5)])
+    before = store.dense(QUERY, 5)
+    with store._catalogue.reading() as reader:
+        engine = store._vectors._engine(reader.state)  # type: ignore[attr-defined]
+    engine.delete(on_the_server(store))
+    with pytest.raises(IndexDamaged, match="rag rebuild --vectors"):
+        store.dense(QUERY, 5)
+    Store.rebuild_vectors(location)
+    assert store.dense(QUERY, 5) == before
+
+
+def test_what_one_process_stored_another_finds(location: Location) -> None:
+    where = f"Location(Path({str(location.index_dir)!r}), {location.vectors!r}, {location.catalogue!r})"
+    said = [
+        printed(f"with open_store({where}) as store: {work}; print([i for i, _ in store.dense(QUERY, 3)])")
+        for work in ('store.replace([item(f"s{i}", "owl", "seal") for i in range(5)])', "store.count()")
+    ]
+    assert said[0] == said[1]
+    assert said[0].count(",") == 2
+
+
+def printed(code: str) -> str:
+    """What `code` prints in a process of its own."""
+    imports = (
+        "from pathlib import Path\nfrom store_samples import item, open_store, unit\nfrom rag.store import Location\n"
+    )
+    here = Path(__file__).parent
+    environment = os.environ | {"PYTHONPATH": f"{here.parent}{os.pathsep}{here}"}
+    command = [sys.executable, "-c", f"{imports}QUERY = unit('a question')\n{code}"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+# -- servers that cannot be reached ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that takes connections and says nothing."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rag.postgres, "_CONNECT_S", 2)  # PostgreSQL's client takes no less
+    monkeypatch.setattr(rag.postgres, "_BETWEEN_TRIES_S", 0.01)
+    monkeypatch.setattr(rag.engines, "_ANSWER_S", 1.0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_database_that_does_not_answer_is_named_without_its_password(tmp_path: Path, silent: int) -> None:
+    for port in (1, silent):
+        with pytest.raises(StoreUnavailable) as raised:
+            open_store(Location(tmp_path, f"postgresql://ann:hidden@127.0.0.1:{port}/db"))
+        said = str(raised.value)
+        assert said.startswith(f"postgresql://127.0.0.1:{port}/db does not answer (")
+        assert said.endswith("; check that it runs, and RAG_STORE and RAG_CATALOGUE")
+        assert "hidden" not in said
+        assert "\n" not in said
+
+
+def test_a_database_that_is_not_there_or_not_ours_is_named(tmp_path: Path) -> None:
+    url = fresh_schema()
+    with pytest.raises(StoreUnavailable, match=r"refuses \(.*nowhere.*create what it misses"):
+        open_store(Location(tmp_path, url.replace("/postgres?", "/nowhere?")))
+    with closing(PostgresCatalogue(url)) as catalogue:
+        catalogue.create_if_absent("one model", 16)
+        with catalogue.engine.begin() as connection:
+            connection.execute(text("UPDATE rag_state SET format = 99"))
+    with pytest.raises(IndexMismatch, match="format 99 and this program reads 1"):
+        open_store(Location(tmp_path, url))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_without_the_vector_server_documents_are_stored_and_it_is_said(
+    tmp_path: Path, silent: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    for port in (1, silent):
+        with open_store(Location(tmp_path / str(port), f"milvus://ann:hidden@127.0.0.1:{port}")) as store:
+            with caplog.at_level(logging.WARNING):
+                store.replace([item("a", "owl", "seal")])
+            assert f"Milvus at http://127.0.0.1:{port} does not answer" in caplog.text
+            assert "hidden" not in caplog.text
+            assert len(store.dense(QUERY, 5)) == 2  # what no server was sent yet, is searched here
+
+
+def test_the_connection_of_a_server_that_was_started_again_is_made_anew(tmp_path: Path) -> None:
+    with open_store(Location(tmp_path, fresh_schema())) as store:
+        store.replace([item("a", "owl")])
+        store.dense(QUERY, 5)
+        with closing(PostgresCatalogue(fresh_schema())) as other, other.engine.begin() as connection:
+            of = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
+            connection.execute(text(f"SELECT pg_terminate_backend(pid) {of}"))
+        assert len(store.dense(QUERY, 5)) == 1
+        store.replace([item("b", "seal")])
+        assert len(store.dense(QUERY, 5)) == 2
+
+
+def test_a_text_that_postgresql_cannot_keep_is_refused(tmp_path: Path) -> None:
+    with open_store(Location(tmp_path, fresh_schema())) as store:
+        with pytest.raises(DocumentUnreadable, match="holds a NUL character"):
+            store.replace([item("good", "owl"), item("bad", "a\0b")])
+        assert store.count() == (0, 0)
+
+
+def test_how_often_a_passage_holds_a_word_is_told_from_its_rank(tmp_path: Path) -> None:
+    """BM25 in PostgreSQL rests on it; SQLite says what the scores have to be."""
+    items = [item(f"s{n}", " ".join(["owl"] * n + ["seal"] * 3)) for n in range(0, 120, 7)]
+    with open_store(tmp_path / "here") as here, open_store(Location(tmp_path, fresh_schema())) as there:
+        for store in (here, there):
+            store.replace([*items, item("other", "elk", "heron walrus")])
+        for terms in (["owl"], ["owl", "seal"], ["owl seal"], ["seal seal seal", "heron-walrus"], ["owl", "nobody"]):
+            expected = here.keyword(terms, 50)
+            assert there.keyword(terms, 50) == [(i, pytest.approx(score, rel=1e-9)) for i, score in expected]
+
+
+# -- addresses ---------------------------------------------------------------------------------------------------------
+
+
+def test_addresses_of_milvus(tmp_path: Path) -> None:
+    assert milvus_address("milvus://vectors.example") == ("http://vectors.example:19530", "")
+    assert milvus_address("milvus://ann:p%40ss@h:7") == ("http://h:7", "ann:p@ss")
+    assert milvus_address("milvus+https://h:443") == ("https://h:443", "")
+    assert milvus_address(f"milvus:{tmp_path / 'deep' / 'v.db'}") == (str(tmp_path / "deep" / "v.db"), "")
+    with pytest.raises(SettingsError, match=r"ends in \.db"):
+        milvus_address("milvus:vectors.txt")
