@@ -29,8 +29,8 @@ PUBLIC = """
 # From the bottom up (DESIGN §3): a module may import from the rows above its own, never from its own row or below.
 LAYERS = [
     {"types", "errors"},
-    {"foreign", "layout", "settingsfile"},
-    {"settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
+    {"foreign", "layout", "settingsfile", "balancer", "failures"},
+    {"calls", "settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
     {"address", "embedded", "operators", "tokens"},
     {"clauses", "spelling", "answertype", "dictation", "scope", "syntax"},
     {"prompts", "embedding", "llm", "conversation", "schema", "speechacts", "antecedents", "forms"},
