@@ -1,4 +1,4 @@
-"""One prompt on its way to an LLM: deadlines, whoever leaves, and the next backend where one does not speak.
+"""One prompt on its way to an LLM: its deadlines, and the next backend where one does not speak.
 
 It knows no protocol: what a backend says comes from its `speak`.
 """
@@ -6,27 +6,21 @@ It knows no protocol: what a backend says comes from its `speak`.
 from __future__ import annotations
 
 import logging
-import socket
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-from .balancer import Balancer, Lease
+from .balancer import Balancer
 from .errors import LLMUnavailable
 from .failures import OR_QUOTES, REFUSED, Failure, all_failed, failure
+from .replies import Heard, Late, Piece, Request, Text, end_of
 from .types import LLMOutcome
 
-if TYPE_CHECKING:
-    import httpx
-
 logger = logging.getLogger(__name__)
-
-Text = Generator[str, None, None]
 
 
 class Prompt(NamedTuple):
@@ -76,45 +70,11 @@ class Pool:
     def close(self) -> None:
         """End the requests under way; those that follow end as they begin."""
         self.is_closed = True
-        for request in list(_requests):
-            if request.pool is self:
-                request.end(self.was_closed())
+        end_of(self, self.was_closed())
 
     def was_closed(self) -> LLMUnavailable:
         """What is raised from then on."""
         return LLMUnavailable(f"{self.name} was closed; open it again")
-
-
-class Listener:
-    """Somebody for whom LLMs are asked, in any number of threads; when they leave, what is asked for them ends.
-
-    >>> with listener:  # in the thread that works for them
-    ...     next(answers)
-    >>> listener.leave()  # in any other: that thread goes on, as if the LLM had broken
-    """
-
-    def __init__(self) -> None:
-        self.has_left = False
-
-    def __enter__(self) -> None:
-        _thread.listener = self
-
-    def __exit__(self, *exception: object) -> None:
-        _thread.listener = None
-
-    def leave(self) -> None:
-        """End the requests under way; those that follow end as they begin."""
-        self.has_left = True
-        for request in list(_requests):
-            if request.listener is self:
-                request.end(NobodyListens("nobody waits for the answer any more; ask again"))
-
-
-class NobodyListens(LLMUnavailable):
-    """Whoever an LLM was asked for has left."""
-
-
-_thread = threading.local()  # `listener`: for whom this thread works
 
 
 class Call:
@@ -128,25 +88,24 @@ class Call:
     def __init__(self, pool: Pool, prompt: Prompt) -> None:
         self._pool = pool
         self._prompt = prompt
-        self._listener: Listener | None = getattr(_thread, "listener", None)
-        self._heard: SimpleQueue[tuple[Request, _Piece]] = SimpleQueue()
+        self._heard: Heard = SimpleQueue()
         self._untried = set(range(len(pool.backends)))
         self._under_way: list[Request] = []
         self._failures: dict[int, Failure] = {}
-        self._is_test = False
+        self._set_aside: dict[int, float] = {}  # for so many seconds
         self._started = 0.0
 
     def pieces(self) -> Iterator[str]:
         """The reply; an empty one has none. Raises LLMUnavailable."""
         request, piece = self._first()
         self._leave_all_but(request)
+        self._warn()
         while piece is not None:
             yield piece
             piece = self._next()
 
     def test(self) -> LLMOutcome:
         """Ask every backend for its first word. How it went with the quickest; LLMUnavailable when none speaks."""
-        self._is_test = True
         while self._untried:
             self._ask()
         spoke: LLMOutcome | None = None
@@ -203,27 +162,26 @@ class Call:
             raise pool.was_closed()
         lease = pool.balancer.take(self._untried)
         self._untried.discard(lease.backend)
-        request = Request(pool, lease, self._listener, self._heard)
+        means = partial(pool.failure, lease.backend)
+        request = Request(pool, lease, self._heard, means, connect_s=min(pool.deadlines))
         self._under_way.append(request)
         try:
             reply = pool.backends[lease.backend].speak(self._prompt, request)
         except ImportError as error:
-            raise pool.failure(lease.backend, error) from error
+            raise means(error) from error
         # The clock starts now: the first reply of a process imports and loads, which no deadline could interrupt.
         self._started = self._started or time.monotonic()
         request.read(reply, until=self._started + pool.deadlines[1])
         if pool.is_closed:  # asked after the request can be found: one of both sees it
             pool.close()
-        if self._listener and self._listener.has_left:
-            self._listener.leave()
 
     @property
     def _first_due(self) -> float:
         return self._started + min(self._pool.deadlines)
 
-    def _speaks(self, request: Request, piece: _Piece) -> bool:
+    def _speaks(self, request: Request, piece: Piece) -> bool:
         """Whether it has begun its reply, or has ended an empty one; else it has failed."""
-        if isinstance(piece, _Late):
+        if isinstance(piece, Late):
             piece = self._too_late()
         if isinstance(piece, Failure):
             self._fail(request, piece)
@@ -240,8 +198,8 @@ class Call:
         self._pool.outcomes[backend] = LLMOutcome(now(), problem=str(why))
         if why.of_the_request:
             request.lease.works()
-        elif blamed and (seconds := request.lease.fails()) and len(self._pool.backends) > 1 and not self._is_test:
-            logger.warning("%s%s; it is left out for %g s", self._pool.backends[backend].address, why.what, seconds)
+        elif blamed and (seconds := request.lease.fails()):
+            self._set_aside[backend] = seconds
         self._leave(request)
 
     def _give_up(self) -> None:
@@ -258,6 +216,13 @@ class Call:
         for request in asked[asked.index(speaker) + 1 :]:
             self._leave(request)
 
+    def _warn(self) -> None:
+        """Of what nobody else tells: the answer was written all the same."""
+        for backend, seconds in self._set_aside.items():
+            address, what = self._pool.backends[backend].address, self._failures[backend].what
+            told = "%s%s; for %g s others are asked in its place; 'rag doctor' tests each"
+            logger.warning(told, address, what, seconds)
+
     def _all_failed(self) -> LLMUnavailable:
         of = self._pool.backends
         return all_failed(self._pool.name, {of[each].address: why for each, why in sorted(self._failures.items())})
@@ -268,7 +233,7 @@ class Call:
         """The speaker's next piece; None at the end. Nobody takes over in the middle of a reply."""
         total = self._pool.deadlines[1]
         request, piece = self._hear(self._started + total)
-        if request is None or isinstance(piece, _Late):
+        if request is None or isinstance(piece, Late):
             piece = self._no("end of the reply", total)
             self._fail(self._under_way[0], piece, blamed=False)  # it may be a long reply
         elif isinstance(piece, Failure):
@@ -279,7 +244,7 @@ class Call:
 
     # -- always --------------------------------------------------------------------------------------------------------
 
-    def _hear(self, until: float) -> tuple[Request | None, _Piece]:
+    def _hear(self, until: float) -> tuple[Request | None, Piece]:
         """What one of those under way says next; no request when none does until then."""
         while True:
             try:
@@ -307,106 +272,3 @@ class Call:
 def now() -> str:
     """For an LLMOutcome."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-# ---- one request -----------------------------------------------------------------------------------------------------
-
-
-class _Late(Exception):
-    """A deadline passed."""
-
-
-_Piece = str | LLMUnavailable | _Late | None  # text, why it broke, or the end
-
-
-class Request:
-    """One reply being read by a thread of its own, which any other thread can end.
-
-    A thread, because an endpoint that hangs cannot be timed out from within. A daemon, because it may hang in
-    somebody else's code, and must not keep the interpreter alive. What it reads goes into `heard`.
-    """
-
-    def __init__(
-        self, pool: Pool, lease: Lease, listener: Listener | None, heard: SimpleQueue[tuple[Request, _Piece]]
-    ) -> None:
-        self.pool = pool
-        self.lease = lease
-        self.listener = listener
-        self._heard = heard
-        self._connect_s = min(pool.deadlines)
-        self._is_cut = False
-        self._socket: socket.socket | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Since it was made."""
-        return time.monotonic() - self._started
-
-    def read(self, reply: Text, until: float) -> None:
-        """Begin to."""
-        self._started = time.monotonic()
-        self.thread = threading.Thread(target=self._read, args=(reply, until), daemon=True)
-        _requests.add(self)
-        self.thread.start()
-
-    def _read(self, reply: Text, until: float) -> None:
-        try:
-            with closing(reply):
-                for piece in reply:
-                    if self._is_cut:
-                        return
-                    if time.monotonic() > until:  # here too: a slow consumer never finds the queue empty
-                        raise _Late
-                    if piece:
-                        self._put(piece)
-            self._put(None)
-        except _Late as late:
-            self._put(late)
-        except Exception as error:
-            if not self._is_cut:  # else it only says that the connection was cut
-                self._put(self.pool.failure(self.lease.backend, error))
-        finally:
-            _requests.discard(self)
-
-    def _put(self, piece: _Piece) -> None:
-        self._heard.put((self, piece))
-
-    def end(self, error: LLMUnavailable) -> None:
-        """End it for whoever hears it, too: with this error."""
-        self._put(error)
-        self.cut()
-
-    def cut(self) -> None:
-        """End it. Closing a socket does not wake the thread that reads from it; shutting it down does."""
-        self._is_cut = True
-        if self._socket is not None:
-            with suppress(OSError):  # it may be closed by now
-                # not SSLSocket.shutdown: it takes the TLS state away from the thread that is reading with it
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-
-    def watch(self, sent: httpx.Request) -> None:
-        """Learn of the socket that this opens; an httpx hook."""
-        if self._is_cut:  # no retry of what nobody waits for
-            raise ConnectionAbortedError
-        sent.extensions["trace"] = self._traced
-        # Until there is a connection, nothing can be cut: it may take no longer than anybody waits for it.
-        sent.extensions["timeout"] = {**sent.extensions["timeout"], "connect": self._connect_s}
-
-    def _traced(self, event: str, info: Mapping[str, Any]) -> None:
-        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-            self._socket = info["return_value"].get_extra_info("socket")
-            if self._is_cut:
-                self.cut()
-
-
-_requests: set[Request] = set()  # being read now
-
-
-def end_all() -> None:
-    """Leave no thread reading: the interpreter aborts when it ends while one is inside pydantic's Rust code."""
-    requests = list(_requests)
-    for request in requests:
-        request.cut()
-    until = time.monotonic() + 5.0
-    for request in requests:
-        request.thread.join(max(0.0, until - time.monotonic()))

@@ -15,12 +15,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from .address import Address, addresses
-from .calls import Backend, Call, NobodyListens, Pool, Prompt, Request, Text, end_all, now
+from .calls import Backend, Call, Pool, Prompt, now
 from .embedded import NAME as EMBEDDED_NAME
 from .embedded import embedded_weights, not_there, share, stop_all, unshare
 from .errors import LLMUnavailable, ModelMissing, SettingsError
 from .failures import ASKED_FOR_KEY, OR_QUOTES, REFUSED, without
 from .formats import storable
+from .replies import NobodyListens, Request, Text, end_all
 from .settings import EMBEDDED_LLM, NO_LLM, SETTINGS_FILE, Settings, shown_address
 from .types import LLMEndpoint, LLMOutcome
 

@@ -30,8 +30,8 @@ PUBLIC = """
 LAYERS = [
     {"types", "errors"},
     {"foreign", "layout", "settingsfile", "balancer", "failures"},
-    {"calls", "settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
-    {"address", "embedded", "operators", "tokens"},
+    {"replies", "settings", "terms", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
+    {"calls", "address", "embedded", "operators", "tokens"},
     {"clauses", "spelling", "answertype", "dictation", "scope", "syntax"},
     {"prompts", "embedding", "llm", "conversation", "schema", "speechacts", "antecedents", "forms"},
     {"templates", "leads", "omissions"},

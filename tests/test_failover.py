@@ -19,9 +19,9 @@ from endpoint import Server, Speaking, eventually, reading, serving
 from writers import text_of
 
 from rag.assistant import Assistant
-from rag.calls import Listener
 from rag.errors import LLMUnavailable, SettingsError
 from rag.llm import Writer, open_writer
+from rag.replies import Listener
 from rag.settings import Settings, shown_address
 
 KEY = "sk-very-secret-indeed"
@@ -212,7 +212,7 @@ def test_whoever_fails_before_a_word_is_followed_at_once_and_left_out(
     assert second.outcome.problem == ""
     (line,) = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert line.startswith(f"{broken.url} ")
-    assert line.endswith("; it is left out for 5 s")
+    assert line.endswith("; for 5 s others are asked in its place; 'rag doctor' tests each")
     assert KEY not in f"{line} {writer.endpoints}"
 
 
@@ -223,18 +223,18 @@ def test_whoever_hangs_is_overtaken_within_the_deadline_and_left_out(
     text_of(of(places[1]))  # the imports are paid here
     hangs, works = places
     hangs.does = trouble
-    writer, before = of(hangs, works, first_token_s=2), reading()
+    writer, before = of(hangs, works, first_token_s=3), reading()
     assert [text_of(writer) for _ in range(3)] == [said_by(works)] * 3
     assert len(hangs.requests) == 1
     assert hangs.client_left.wait(5)
     assert eventually(lambda: reading() <= before)
-    assert "no first word within 1 s" in str(writer.endpoints[0].outcome)
+    assert "no first word within" in str(writer.endpoints[0].outcome)
 
 
 def test_a_slow_one_may_still_be_the_first_to_speak(places: tuple[Place, Place]) -> None:
     slow, hangs = places
-    slow.does, hangs.does = after(1.5), silent
-    writer = of(slow, hangs, first_token_s=2)
+    slow.does, hangs.does = after(2.5), silent
+    writer = of(slow, hangs, first_token_s=4)
     assert text_of(writer) == said_by(slow)  # as if it were alone
     assert len(hangs.requests) == 1
     assert hangs.client_left.wait(5)
@@ -326,11 +326,12 @@ def test_all_are_dead_says_one_line_that_names_them_and_quotes_answer(
         assert "answered in quotes: m" not in str(assistant.ask("What is the heron of the pond called?").notes)
 
 
-def test_one_cure_for_all_is_told_as_it_is(places: tuple[Place, Place]) -> None:
+def test_one_cure_for_all_is_told_as_it_is(places: tuple[Place, Place], caplog: pytest.LogCaptureFixture) -> None:
     for place in places:
         place.does = answers(401)
     with pytest.raises(LLMUnavailable) as caught:
         text_of(of(*places))
+    assert caplog.messages == []  # that line says it all
     one, two = (f"{place.url} refused the key (401)" for place in places)
     assert str(caught.value) == f"m: {one}, {two}; set llm_api_key (RAG_LLM_API_KEY) to a valid one"
 
@@ -392,7 +393,7 @@ def test_closing_the_writer_ends_a_request_that_went_on(places: tuple[Place, Pla
 def test_a_test_asks_every_address(places: tuple[Place, Place], trouble: Callable[[Handler], None]) -> None:
     one, two = places
     two.does = trouble
-    writer = of(one, two, first_token_s=1)
+    writer = of(one, two, first_token_s=2 if trouble is silent else 20)
     assert writer.test()
     assert [len(place.requests) for place in places] == [1, 1]
     assert writer.outcome is not None

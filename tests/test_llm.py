@@ -24,9 +24,9 @@ from endpoint import HANG, Server, Speaking, certified, eventually, reading, ser
 from scripted import ScriptedLLM
 from writers import python, text_of
 
-from rag.calls import Listener
 from rag.errors import LLMUnavailable, SettingsError
 from rag.llm import Writer, open_writer
+from rag.replies import Listener
 from rag.settings import Settings
 
 KEY = "sk-very-secret"

@@ -13,8 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
-from ..calls import Listener
 from ..errors import RagError
+from ..replies import Listener
 
 T = TypeVar("T")
 

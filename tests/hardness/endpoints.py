@@ -45,6 +45,7 @@ KEY = "sk-7f3e9d-hardness-key"
 FAR, NOBODY = "llm.example", "nobody.invalid"  # the first is this machine, as long as it says so; the second nobody's
 
 QUICK_S = (1, 2)  # to the first word, and to the end, where the endpoint is too slow in any case
+SHARED_S = (4, 8)  # where one of two addresses is too slow: the other one has half of it
 PATIENT_S = (10, 15)  # everywhere else: a busy machine is not at fault
 MARGIN_S = 3  # behind the deadline: the documents have to answer, on a busy machine
 MOST_REQUESTS = 2  # for one question: the second one over a network, where once more may help
@@ -431,6 +432,7 @@ def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
         serving(Endpoint()) as server,
         opened(base, server.url, PATIENT_S) as patient,
         opened(base, server.url, QUICK_S) as quick,
+        opened(base, server.url, SHARED_S) as shared,
         patient.answering_with(MODEL, _far(server.url), SecretStr(KEY)) as far,
         quick.answering_with(MODEL, _far(server.url), SecretStr(KEY)) as quick_far,
     ):
@@ -451,10 +453,11 @@ def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
         _all_at_once(server, quick, rows["all of them at once, from 8 threads"], chance, 2 if few else 50)
         row = rows["each of them at one of two addresses"]
         for case in CASES[::3] if few else CASES:
-            row.check(*_at_one_of_two(server, quick if case.is_slow else patient, case))
+            slow = quick if case.begins else shared
+            row.check(*_at_one_of_two(server, slow if case.is_slow else patient, case))
         for _, trouble, said in TROUBLES if shutil.which("openssl") else TROUBLES[:-1]:
             with trouble(base) as place:
-                row.check(*_beside(quick if trouble is not_accepted else patient, place.url, trouble.__name__, said))
+                row.check(*_beside(shared if trouble is not_accepted else patient, place.url, trouble.__name__, said))
     return list(rows.values())
 
 
