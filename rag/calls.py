@@ -203,10 +203,9 @@ class Call:
         self._leave(request)
 
     def _give_up(self) -> None:
-        """The time is over. Whoever had little of it, because others failed late, is not blamed."""
-        share = min(self._pool.deadlines) / len(self._pool.backends)
+        """The time is over, of which each had its share."""
         for request in list(self._under_way):
-            self._fail(request, self._too_late(), blamed=request.seconds > share / 2)
+            self._fail(request, self._too_late())
 
     def _leave_all_but(self, speaker: Request) -> None:
         """Who was asked before the one that spoke was too slow."""

@@ -112,6 +112,18 @@ def test_one_breakdown_counts_once_however_many_requests_it_ends(two: Balancer, 
     assert fail(two, 0) == 10
 
 
+def test_a_request_from_before_the_breakdown_says_nothing_about_who_is_well_again(two: Balancer, clock: Clock) -> None:
+    old = two.take([0])
+    fail(two, 0)
+    clock.now += 5
+    probe = two.take([0])
+    probe.works()
+    probe.end()
+    assert old.fails() == 0
+    old.end()
+    assert 0 in taken(two, 2)
+
+
 def test_where_all_are_left_out_the_first_whose_time_is_over_is_chosen(two: Balancer, clock: Clock) -> None:
     fail(two, 1)
     clock.now += 1

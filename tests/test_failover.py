@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import socket
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -19,9 +20,10 @@ from endpoint import Server, Speaking, eventually, reading, serving
 from writers import text_of
 
 from rag.assistant import Assistant
+from rag.calls import Backend, Call, Pool, Prompt
 from rag.errors import LLMUnavailable, SettingsError
 from rag.llm import Writer, open_writer
-from rag.replies import Listener
+from rag.replies import Listener, Request, Text
 from rag.settings import Settings, shown_address
 
 KEY = "sk-very-secret-indeed"
@@ -372,6 +374,21 @@ def test_who_leaves_while_the_second_is_asked_ends_it(places: tuple[Place, Place
     assert writer.outcome is None  # it is not the LLM's fault
     hangs.does = well
     assert text_of(writer) == said_by(hangs)
+
+
+def test_a_close_while_a_request_begins_ends_it() -> None:
+    never = threading.Event()
+
+    def closes(_prompt: Prompt, _request: Request) -> Text:
+        pool.close()
+        return (word for word in iter(lambda: str(never.wait(20)), ""))
+
+    pool = Pool("m", [Backend(closes)], (20, 20), ())
+    call = Call(pool, Prompt("", HELLO, 9))
+    with pytest.raises(LLMUnavailable, match="m was closed; open it again"):
+        next(call.pieces())
+    call.end()
+    never.set()
 
 
 def test_closing_the_writer_ends_a_request_that_went_on(places: tuple[Place, Place]) -> None:
