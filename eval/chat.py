@@ -88,11 +88,11 @@ class ChatModel:
 
 
 def chat_model(settings: rag.Settings) -> ChatModel | None:
-    """The model that the settings name, or None when they name none at an endpoint ('embedded' or 'none')."""
+    """The model that the settings name, at the first of its addresses; None when they name none at an endpoint."""
     if settings.llm in ("embedded", "none"):
         return None
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
-    return ChatModel(settings.llm, settings.llm_base_url or "", key, settings.total_s)
+    return ChatModel(settings.llm, next(iter(settings.llm_addresses), ""), key, settings.total_s)
 
 
 def _detail(error: Exception) -> str:

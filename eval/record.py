@@ -147,8 +147,8 @@ def _versions(packages: Iterable[str]) -> Iterable[tuple[str, str]]:
 def _settings(settings: rag.Settings) -> dict[str, Any]:
     shown = settings.model_dump(mode="json", exclude=_NOT_SHOWN)
     shown["documents"] = settings.documents.resolve().name  # where they lie is nobody's business
-    if url := shown.get("llm_base_url"):
-        shown["llm_base_url"] = _without_credentials(url)
+    if settings.llm_addresses:
+        shown["llm_base_url"] = ", ".join(map(_without_credentials, settings.llm_addresses))
     if shown.get("llm_api_key"):
         shown["llm_api_key"] = _HIDDEN
     return shown

@@ -302,10 +302,11 @@ class Assistant:
             writer.host if writer else "",
             writer.outcome if writer else None,
             self._note,
+            writer.endpoints if writer else (),
         )
 
     def test_llm(self) -> bool:
-        """Ask the LLM for one word, under the usual deadlines; `models().outcome` then says how it went.
+        """Ask the LLM for one word, at each address, under the usual deadlines; `models()` then says how it went.
 
         False, and nothing is asked, without an LLM and while another test runs.
         """

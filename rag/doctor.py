@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .errors import DocumentsNotFound, DocumentUnreadable, LLMUnavailable, RagError, SettingsError
 from .scan import told, unreadable
 from .settings import Settings, unknown_variables
 from .store import Location, Store
+from .types import LLMEndpoint
 
 Check = Callable[[Settings], str]
 
@@ -103,7 +104,7 @@ def _opened(settings: Settings) -> Store:
 
 
 def language_model(settings: Settings) -> str:
-    """Let the LLM say one word."""
+    """Let the LLM say one word, at each of its addresses; one that is broken is a problem although others answer."""
     from .llm import open_writer
 
     writer = open_writer(settings)
@@ -115,7 +116,22 @@ def language_model(settings: Settings) -> str:
     writer.close()
     if writer.outcome and writer.outcome.problem:
         raise LLMUnavailable(writer.outcome.problem)
-    return f"{writer.name} answers"
+    if broken := [each for each in writer.endpoints if each.outcome and each.outcome.problem]:
+        raise _some_broken(writer.name, writer.endpoints, len(broken))
+    several = " and ".join(each.address for each in writer.endpoints) if len(writer.endpoints) > 1 else ""
+    return f"{writer.name} answers" + (f" at {several}" if several else "")
+
+
+def _some_broken(name: str, endpoints: Sequence[LLMEndpoint], broken: int) -> LLMUnavailable:
+    """Answers are still written, by the others: but whoever set these addresses does not know that some are lost."""
+    them = "it" if broken == 1 else "them"
+    problem = LLMUnavailable(
+        f"{name} does not answer at {broken} of its {len(endpoints)} addresses; mend {them}, or take {them} out of "
+        "llm_base_url (RAG_LLM_BASE_URL)"
+    )
+    for address, outcome in endpoints:
+        problem.add_note(f"{address}: {outcome.problem if outcome and outcome.problem else 'answers'}")
+    return problem
 
 
 def disk(settings: Settings) -> str:

@@ -26,6 +26,7 @@ FAISS = "faiss"
 EMBEDDED_LLM = "embedded"
 NO_LLM = "none"
 _SECRET_IN_ADDRESS = re.compile(r"(?<=://).*(?=@)|(?<=[?#]).*")
+_BETWEEN_ADDRESSES = re.compile(r"\s*,\s*(?=https?://)")  # a comma alone may stand in a password
 PACKAGED_EMBEDDER = "all-MiniLM-L6-v2"
 ADDRESSES = ("llm_base_url", "store", "catalogue")  # settings in which a password can stand
 _PREFIX = "RAG_"
@@ -67,7 +68,7 @@ class Settings(BaseSettings):
     catalogue: str = Field(default="", description="where texts live: postgresql://…; empty: as store, or index_dir")
     embed_model: str = Field(default=PACKAGED_EMBEDDER, description="packaged name, a folder, or a hub name")
     llm: str = Field(default=NO_LLM, description="'none' (quotes), 'embedded', or a model name at llm_base_url")
-    llm_base_url: str | None = Field(default=None, description="an OpenAI-compatible endpoint, for example …/v1")
+    llm_base_url: str | None = Field(default=None, description="OpenAI-compatible endpoints (…/v1), commas between")
     llm_api_key: SecretStr | None = Field(default=None, description="its key")
     auth: SecretStr | None = Field(default=None, description="who may use the page: name:password,name2:password2")
     proxy: str = Field(default="", description="address of a proxy in front of the page, which says who asks")
@@ -100,6 +101,11 @@ class Settings(BaseSettings):
         elsewhere = {*values, *(name.lower() for name in _variables())}
         if "llm_base_url" in self.model_fields_set - elsewhere:
             self._url_in_file = self.llm_base_url
+
+    @property
+    def llm_addresses(self) -> tuple[str, ...]:
+        """What `llm_base_url` names, as it is written; () where it names nothing."""
+        return tuple(addresses_in(self.llm_base_url or ""))
 
     @property
     def file_names_endpoint(self) -> bool:
@@ -173,9 +179,15 @@ def _told(error: Mapping[str, Any]) -> str:
     return f"setting '{name}' {_one_line(told)}; correct the keyword, {_PREFIX}{name.upper()} or {SETTINGS_FILE}"
 
 
-def shown_address(address: str) -> str:
-    """An address as it may be shown: without the name, the password and the query, where keys can stand."""
-    return _SECRET_IN_ADDRESS.sub("***", address) if "://" in address else address
+def addresses_in(written: str) -> list[str]:
+    """Addresses with commas between them, apart."""
+    return _BETWEEN_ADDRESSES.split(written) if written else []
+
+
+def shown_address(written: str) -> str:
+    """Addresses as they may be shown: without the names, the passwords and the queries, where keys can stand."""
+    shown = (_SECRET_IN_ADDRESS.sub("***", each) if "://" in each else each for each in addresses_in(written))
+    return ", ".join(shown)
 
 
 def _one_line(text: str) -> str:

@@ -86,7 +86,7 @@ class Telling:
 
     def end(self, error: BaseException | None = None) -> None:
         """It is over. Who stops listening breaks nothing."""
-        name = "" if error is None or isinstance(error, GeneratorExit) else type(error).__name__
+        name = "" if error is None or isinstance(error, GeneratorExit) else _kind(error)
         for heard in reversed(self._heard):
             heard.end(name)
 
@@ -95,6 +95,12 @@ class Telling:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.end(error)
+
+
+def _kind(error: BaseException) -> str:
+    """The name of its class, or of the error of `rag.errors` that it is one of."""
+    kinds = type(error).__mro__
+    return next((kind.__name__ for kind in kinds if kind.__module__ == "rag.errors"), kinds[0].__name__)
 
 
 def step(work: str, **facts: Fact) -> Telling:

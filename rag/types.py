@@ -74,6 +74,13 @@ class LLMOutcome(NamedTuple):
     problem: str = ""
 
 
+class LLMEndpoint(NamedTuple):
+    """One of an LLM's addresses, without what is secret in it. `outcome`: of the last request to it, None before."""
+
+    address: str
+    outcome: LLMOutcome | None
+
+
 class LocalModel(NamedTuple):
     """A model in this process. `place` is where its weights lie, "" for one that was handed in.
 
@@ -92,9 +99,10 @@ class Models(NamedTuple):
     embedder: LocalModel
     reader: LocalModel | None
     llm: str  # "none" when answers are quotes
-    host: str  # of the LLM's endpoint; "" for one in this process
+    host: str  # of the LLM's endpoints; "" for one in this process
     outcome: LLMOutcome | None  # None before it was asked
     note: str  # why there is no LLM although one is set
+    endpoints: tuple[LLMEndpoint, ...] = ()  # where it is asked; none for one in this process
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,6 @@ AServer = TypeVar("AServer", bound=Server)
 def serving(server: AServer) -> Iterator[AServer]:
     """The server, while it answers in a thread."""
     with server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()  # seconds until its end is seen
         yield server
         server.shutdown()

@@ -29,9 +29,9 @@ PUBLIC = """
 # From the bottom up (DESIGN §3): a module may import from the rows above its own, never from its own row or below.
 LAYERS = [
     {"types", "errors"},
-    {"foreign", "layout", "settingsfile"},
-    {"settings", "terms", "stored", "sentences", "formats", "kept", "english", "bert", "endpoint", "untrusted"},
-    {"address", "embedded", "operators", "tokens", "sending"},
+    {"foreign", "layout", "settingsfile", "balancer", "failures"},
+    {"replies", "settings", "terms", "stored", "sentences", "formats", "kept", "english", "bert", "endpoint"},
+    {"calls", "address", "embedded", "operators", "tokens", "sending", "untrusted"},
     {"tracing"},
     {"telemetry"},
     {"clauses", "spelling", "answertype", "dictation", "scope", "syntax"},

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from endpoint import Server, Speaking, serving
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner, Result
 
@@ -501,6 +502,38 @@ def test_doctor_says_that_nobody_asks_the_endpoint_that_is_set(folder: Path, mon
     monkeypatch.setenv("RAG_LLM_BASE_URL", "http://127.0.0.1:9/v1")
     (line,) = [line for line in rag(*quoting(folder), "doctor").stdout.splitlines() if " llm: " in line]
     assert line == "ok       llm: none is set, so nobody asks llm_base_url; set llm (RAG_LLM) to a model's name there"
+
+
+class Yes(Speaking):
+    """Plays an LLM that is well."""
+
+    def reply(self, _body: dict[str, Any]) -> None:
+        self.begin()
+        self.say("Yes")
+
+
+def test_doctor_says_how_it_went_at_each_address_of_the_llm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_LLM", "m")
+    options, nowhere = quoting(folder)[:-2], "http://127.0.0.1:9/v1"
+    with serving(Server(Yes)) as one, serving(Server(Yes)) as two:
+        monkeypatch.setenv("RAG_LLM_BASE_URL", f"{one.url},{two.url}")
+        well = rag(*options, "doctor")
+        assert f"ok       llm: m answers at {one.url} and {two.url}" in well.stdout.splitlines()
+        monkeypatch.setenv("RAG_LLM_BASE_URL", f"{one.url},http://ada:swordfish@127.0.0.1:9/v1")
+        broken = rag(*options, "doctor")
+    lines = broken.stdout.splitlines()
+    at = lines.index(
+        "problem  llm: m does not answer at 1 of its 2 addresses; mend it, or take it out of llm_base_url "
+        "(RAG_LLM_BASE_URL)"
+    )
+    assert lines[at + 1] == f"         {one.url}: answers"
+    assert lines[at + 2].startswith(f"         {nowhere}: m failed (Connect")
+    assert f"; check that {nowhere} runs" in lines[at + 2]
+    assert (broken.exit_code, broken.stderr) == (3, "")
+    assert "swordfish" not in broken.output
+    dead = rag(*options, "doctor").stdout
+    assert f"problem  llm: m: {one.url} failed (" in dead
+    assert f", {nowhere} failed (" in dead
 
 
 def test_a_variable_that_sets_nothing_is_told_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ SOME = [
     ("shared", 2, 20),
     ("files", 10, 100),
     ("strangers", 7, 40),
-    ("endpoints", 17, 50),
+    ("endpoints", 18, 65),
     ("keys", 7, 150),
     ("injection", 7, 150),
     ("webserver", 15, 3000),

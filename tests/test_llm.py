@@ -25,7 +25,8 @@ from scripted import ScriptedLLM
 from writers import python, text_of
 
 from rag.errors import LLMUnavailable, SettingsError
-from rag.llm import Listener, Writer, open_writer
+from rag.llm import Writer, open_writer
+from rag.replies import Listener
 from rag.settings import Settings
 
 KEY = "sk-very-secret"

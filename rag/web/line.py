@@ -15,7 +15,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Protocol, TypeVar
 
 from ..errors import RagError
-from ..llm import Listener
+from ..replies import Listener
 
 T = TypeVar("T")
 

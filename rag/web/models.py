@@ -23,8 +23,8 @@ from pydantic import SecretStr
 
 from ..assistant import Assistant
 from ..errors import RagError
-from ..settings import EMBEDDED_LLM, NO_LLM
-from ..types import LLMOutcome, LocalModel, Models
+from ..settings import EMBEDDED_LLM, NO_LLM, addresses_in
+from ..types import LLMEndpoint, LLMOutcome, LocalModel, Models
 from .opening import Opening
 from .parts import BROKE
 
@@ -95,8 +95,7 @@ class Bench:
         assistant = self.answering(llm)
         if not assistant.test_llm():
             return {**self.look(llm), "tested": "It is being tested already."}
-        outcome = assistant.models().outcome
-        return {**self.look(llm), "tested": "It failed." if outcome and outcome.problem else "It answers."}
+        return {**self.look(llm), "tested": _tested(assistant.models())}
 
     def choose(self, before: str, how: str, url: str, model: str, key: SecretStr) -> str:
         """Who answers from now on. An answer that is under way ends with what it began with. Raises RagError."""
@@ -116,7 +115,7 @@ class Bench:
     def _with_endpoint(self, before: str, url: str, model: str, key: SecretStr) -> str:
         if not self._private:
             raise RagError("an endpoint can be set only where the page is served to this machine alone")
-        url, model, typed = _checked_url(url), _checked_model(model), _checked_key(key)
+        url, model, typed = _checked_urls(url), _checked_model(model), _checked_key(key)
         with self._guard:
             mine = self._open.get(before)
         same = mine is not None and mine.settings.llm_base_url == url
@@ -197,6 +196,16 @@ def _sent(event: gr.EventData, name: str) -> str:
     return str(brought.get(name, "")).strip()
 
 
+def _checked_urls(typed: str) -> str:
+    """One address, or several with commas between."""
+    if len(typed) > _LONGEST:
+        raise FieldWrong("url", f"no address is like this; write one such as {_EXAMPLE}")
+    each = [_checked_url(url) for url in addresses_in(typed) or [""]]
+    if len(set(each)) < len(each):
+        raise FieldWrong("url", "an address stands there twice; write each once")
+    return ", ".join(each)
+
+
 def _checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -209,7 +218,9 @@ def _checked_url(url: str) -> str:
         raise FieldWrong("url", "leave out the name and password in front of the @; a key belongs into its own field")
     if parts.query or parts.fragment:
         raise FieldWrong("url", "leave out what follows the ? or #; a key belongs into its own field")
-    if len(url) > _LONGEST or url.split() != [url] or not url.isprintable():
+    if "," in url:
+        raise FieldWrong("url", "behind a comma stands another address, which begins with http:// or https://")
+    if url.split() != [url] or not url.isprintable():
         raise FieldWrong("url", f"no address is like this; write one such as {_EXAMPLE}")
     return url.rstrip("/")
 
@@ -250,6 +261,19 @@ def _about_llm(models: Models, *, private: bool) -> Iterator[str]:
         place = f"at {models.host}" if models.host else "in this server's process"
         yield _fact("Answers", f"{models.llm}, every sentence checked", place)
         yield f"<div><dt>Last asked</dt><dd>{_last(models.outcome)}</dd></div>"
+        if len(models.endpoints) > 1:
+            yield f"<div><dt>Addresses</dt><dd>{''.join(map(_about_endpoint, models.endpoints))}</dd></div>"
+
+
+def _about_endpoint(endpoint: LLMEndpoint) -> str:
+    return f'<span dir="auto">{escape(endpoint.address)}</span><span class="small">{_last(endpoint.outcome)}</span>'
+
+
+def _tested(models: Models) -> str:
+    if models.outcome and models.outcome.problem:
+        return "It failed."
+    broken = [address for address, outcome in models.endpoints if outcome and outcome.problem]
+    return f"It answers, but not at {' and '.join(broken)}." if broken else "It answers."
 
 
 def _about_local(models: Models, *, private: bool) -> Iterator[str]:

@@ -94,6 +94,8 @@ def test_the_settings_name_the_model_and_hide_its_key() -> None:
     named = chat_model(rag.Settings(llm="qwen", llm_base_url="http://127.0.0.1:1/v1", llm_api_key=KEY))
     assert named == ChatModel("qwen", "http://127.0.0.1:1/v1", KEY)
     assert KEY not in repr(named)
+    several = rag.Settings(llm="qwen", llm_base_url="http://127.0.0.1:1/v1,http://127.0.0.1:2/v1", llm_api_key=KEY)
+    assert chat_model(several) == named  # one judge: the first address
     assert chat_model(rag.Settings(llm="none")) is None
     assert chat_model(rag.Settings()) is None
     with pytest.raises(ChatError, match=r"needs the address.*; give it"):

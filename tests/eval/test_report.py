@@ -132,6 +132,11 @@ def test_no_key_appears() -> None:
         assert KEY not in text
         assert "user:" not in text
     assert report["settings"]["llm_base_url"].startswith("http://127.0.0.1:9/v1")
+    several = settings.model_copy(update={"llm_base_url": f"http://a/v1,http://user:{KEY}@b/v1?key={KEY}"})
+    report = record(evaluation([told], settings=several), GOLD, AROUND)
+    assert report["settings"]["llm_base_url"].startswith("http://a/v1, http://b/v1")
+    for text in (as_json(report), render(report), show.changed_settings(several)):
+        assert KEY not in text
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not on PATH")

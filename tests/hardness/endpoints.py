@@ -45,6 +45,7 @@ KEY = "sk-7f3e9d-hardness-key"
 FAR, NOBODY = "llm.example", "nobody.invalid"  # the first is this machine, as long as it says so; the second nobody's
 
 QUICK_S = (1, 2)  # to the first word, and to the end, where the endpoint is too slow in any case
+SHARED_S = (4, 8)  # where one of two addresses is too slow: the other one has half of it
 PATIENT_S = (10, 15)  # everywhere else: a busy machine is not at fault
 MARGIN_S = 3  # behind the deadline: the documents have to answer, on a busy machine
 MOST_REQUESTS = 2  # for one question: the second one over a network, where once more may help
@@ -242,7 +243,7 @@ class Case:
     """Something that it does, and what has to be `said` of it (one of these).
 
     `tries`: how often it is asked over a network; on this machine once. `hops`: how many requests each of these makes.
-    `mode`: how the question is answered then.
+    `mode`: how the question is answered then. `begins`: it says a word first, or ends: then no other address is asked.
     """
 
     fault: str
@@ -251,6 +252,7 @@ class Case:
     tries: int = 1
     hops: int = 1
     mode: str = "quoted"
+    begins: bool = False
 
     @property
     def is_slow(self) -> bool:
@@ -276,16 +278,22 @@ CASES = [
     Case("500", fails(500, "it broke\nin the middle"), ("answered 500 (it broke in the middle)",), tries=2),
     Case("500", fails(500, "it broke", X_Should_Retry="true"), ("answered 500 (it broke)",), tries=2),
     Case("HTML with 200", shows_a_web_page, ("text/html instead of a stream",), tries=2),
-    Case("empty choices", has_no_choices, ("said nothing",)),
-    Case("empty choices", says_nothing, ("said nothing",)),
-    Case("broken SSE", breaks_an_event, ("JSONDecodeError",)),
-    Case("broken SSE", fails_in_an_event, ("out of memory",)),
+    Case("empty choices", has_no_choices, ("said nothing",), begins=True),
+    Case("empty choices", says_nothing, ("said nothing",), begins=True),
+    Case("broken SSE", breaks_an_event, ("JSONDecodeError",), begins=True),
+    Case("broken SSE", fails_in_an_event, ("out of memory",), begins=True),
     Case("half a UTF-8 character", halves_a_character, ("can't decode byte 0xc3",)),
-    Case("half a UTF-8 character", halves_a_pair, ()),
+    Case("half a UTF-8 character", halves_a_pair, (), begins=True),
     Case("one byte a second", trickles, SLOW),
     Case("one byte a second", trickles_its_headers, SLOW),
-    Case("reset in mid-stream", resets, ("reset", "peer closed connection", "failed (")),
-    Case("reset in mid-stream", resets_after_a_sentence, ("reset", "peer closed", "failed ("), mode="written"),
+    Case("reset in mid-stream", resets, ("reset", "peer closed connection", "failed ("), begins=True),
+    Case(
+        "reset in mid-stream",
+        resets_after_a_sentence,
+        ("reset", "peer closed", "failed ("),
+        mode="written",
+        begins=True,
+    ),
     Case("100 MB body", sends_a_big_line, TOO_MUCH),
     Case("100 MB body", sends_a_big_error, TOO_MUCH, tries=2),
     Case("100 MB body", sends_a_big_error_of_small_things, TOO_MUCH),
@@ -293,7 +301,7 @@ CASES = [
     Case("100 MB body", sends_a_bomb, ("packed",), tries=2),
     Case("never answers", is_silent, SLOW),
     Case("never answers", is_silent_after_its_headers, SLOW),
-    Case("never answers", never_ends, SLOW),
+    Case("never answers", never_ends, SLOW, begins=True),
     Case("wrong model name", fails(404, f"The model '{MODEL}' does not exist"), (f"'{MODEL}' does not exist",)),
 ]
 
@@ -424,6 +432,7 @@ def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
         serving(Endpoint()) as server,
         opened(base, server.url, PATIENT_S) as patient,
         opened(base, server.url, QUICK_S) as quick,
+        opened(base, server.url, SHARED_S) as shared,
         patient.answering_with(MODEL, _far(server.url), SecretStr(KEY)) as far,
         quick.answering_with(MODEL, _far(server.url), SecretStr(KEY)) as quick_far,
     ):
@@ -442,12 +451,19 @@ def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
             rows["100 MB body"].figures = f"at most {most:.0f} MB more memory"
         rows["never answers"].figures = f"at most {max(0.0, *_late):.2f} s behind a deadline, of all faults"
         _all_at_once(server, quick, rows["all of them at once, from 8 threads"], chance, 2 if few else 50)
+        row = rows["each of them at one of two addresses"]
+        for case in CASES[::3] if few else CASES:
+            slow = quick if case.begins else shared
+            row.check(*_at_one_of_two(server, slow if case.is_slow else patient, case))
+        for _, trouble, said in TROUBLES if shutil.which("openssl") else TROUBLES[:-1]:
+            with trouble(base) as place:
+                row.check(*_beside(shared if trouble is not_accepted else patient, place.url, trouble.__name__, said))
     return list(rows.values())
 
 
 FAULTS = """refused; DNS; 401; 404; 429 with Retry-After; 500; HTML with 200; empty choices; broken SSE;
 half a UTF-8 character; one byte a second; reset in mid-stream; 100 MB body; never answers; wrong model name;
-self-signed TLS; all of them at once, from 8 threads"""
+self-signed TLS; all of them at once, from 8 threads; each of them at one of two addresses"""
 FAULTS = [" ".join(name.split()) for name in FAULTS.split(";")]
 
 
@@ -530,6 +546,40 @@ def _all_at_once(server: Endpoint, assistant: Assistant, row: Row, chance: rando
     most = 8 * times * MOST_REQUESTS * MOST_REDIRECTS
     server.trouble = None
     row.check("afterwards", busy, too_many(len(server.requests), most), *_wrong_when_healed(assistant, "ask"))
+
+
+def _at_one_of_two(server: Endpoint, of: Assistant, case: Case) -> tuple[str | None, ...]:
+    server.trouble = case.does
+    server.client_left.clear()
+    try:
+        if not case.begins:
+            return _beside(of, server.url, case.does.__name__, case.said)
+        with serving(Endpoint()) as other, _of_two(of, server.url, other.url) as assistant:
+            answer = _asked(assistant)
+            found = [*wrong_with(answer, assistant, case.said, case.mode), other_than(len(other.requests), 0)]
+            return f"{case.does.__name__} (of two, it begins)", *found
+    finally:
+        server.client_left.set()
+        server.trouble = None
+
+
+def _beside(of: Assistant, broken: str, name: str, said: tuple[str, ...]) -> tuple[str | None, ...]:
+    """Two questions are answered as if there were the other address alone; the broken one tells what it has."""
+    with serving(Endpoint()) as other, _of_two(of, broken, other.url) as assistant:
+        found: list[str | None] = []
+        for number in (1, 2):
+            answer = _asked(assistant)
+            found += [*wrong_with(answer, assistant, (), "written"), other_than(len(other.requests), number)]
+            if (answer.mode, answer.notes) != ("written", ()):
+                found.append(f"{answer.mode}: {answer.notes}")
+        outcome = assistant.models().endpoints[0].outcome
+        if not outcome or not any(words.lower() in outcome.problem.lower() for words in (*said, "no first word")):
+            found.append(f"not what happened there: {outcome}")
+    return f"{name} (of two)", *found, still_busy()
+
+
+def _of_two(of: Assistant, one: str, other: str) -> Assistant:
+    return of.answering_with(MODEL, f"{one},{other}", SecretStr(KEY))
 
 
 # -- what must hold ----------------------------------------------------------------------------------------------------

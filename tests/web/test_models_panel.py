@@ -362,6 +362,10 @@ def choose(bench: Bench, url: str = NOWHERE, model: str = "mine", key: str = "",
         ({"url": "http://[host/v1"}, "url", "this is no address"),
         ({"url": "http://ho st/v1"}, "url", "no address is like this"),
         ({"url": "http://" + "a" * 3000}, "url", "no address is like this"),
+        ({"url": "http://host/v1,http://me:word@other/v1"}, "url", "leave out the name and password"),
+        ({"url": "http://host/v1, http://other/v1?key=word"}, "url", "leave out what follows the ?"),
+        ({"url": "http://host/v1,other:8000/v1"}, "url", "behind a comma stands another address"),
+        ({"url": "http://host/v1,http://host/v1/"}, "url", "stands there twice"),
         ({"model": ""}, "model", "write the name"),
         ({"model": "embedded"}, "model", "no endpoint has a model of this name"),
         ({"key": "two words"}, "key", "no key has"),
@@ -383,6 +387,23 @@ def test_a_key_is_never_taken_to_another_address(bench: Bench) -> None:
     quoting = bench.choose(first, "quotes", "", "", SecretStr(""))
     assert not bench.look(choose(bench, before=quoting))["has_key"]
     assert KEY not in repr([vars(bench.answering(quoting)), bench.look(quoting), vars(bench)])
+
+
+def test_several_addresses_are_one_llm_and_each_is_told(bench: Bench, endpoint: Endpoint) -> None:
+    several = choose(bench, f"{endpoint.url}/,{NOWHERE}", key=KEY)
+    told = bench.look(several)
+    assert told["answers"] == f"by mine at 127.0.0.1:{endpoint.server_port} and 127.0.0.1:9"
+    assert told["answering"].count("Not asked yet") == 3  # the LLM, and each address
+    told = bench.test(several)
+    assert told["tested"] == f"It answers, but not at {NOWHERE}."
+    assert f'{endpoint.url}</span><span class="small">Answered in ' in told["answering"]
+    assert f'{NOWHERE}</span><span class="small">Failed at ' in told["answering"]
+    assert bench.look(choose(bench, f"{endpoint.url}, {NOWHERE}", before=several))["has_key"]
+    several = choose(bench, f"{endpoint.url},{NOWHERE}", key=KEY)
+    alone = choose(bench, NOWHERE, before=several)
+    assert not bench.look(alone)["has_key"]
+    assert "Addresses" not in bench.look(alone)["answering"]
+    assert not bench.look(choose(bench, f"{NOWHERE},http://127.0.0.1:10/v1", before=alone))["has_key"]
 
 
 def test_no_visitor_from_elsewhere_is_told_a_path() -> None:
