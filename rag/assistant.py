@@ -29,7 +29,7 @@ from .pipeline import embedded_text
 from .quoting import choose, short_answer
 from .reading import Reader, open_reader
 from .retrieval import Retriever
-from .settings import NO_LLM, Settings, valid_question
+from .settings import NO_LLM, SETTINGS_FILE, Settings, shown_address, valid_question
 from .splitting import SPLITTER_VERSION, chunks
 from .store import SCHEMA_VERSION, Location, Store
 from .telemetry import answering, whole
@@ -99,18 +99,23 @@ class Assistant:
         writes, the last complete state is served. Raises RagError when something is broken.
         """
         settings = settings or Settings()
+        location = Location.of(settings)
+        if settings.chosen_by_file("store") or settings.chosen_by_file("catalogue"):
+            logger.warning(
+                "%s: texts and questions go to %s; if you did not write that, remove store and catalogue there",
+                SETTINGS_FILE,
+                shown_address(location.catalogue or location.vectors),
+            )
         encoder = open_encoder(settings, embed_model)
         writer, note = _open_writer(settings, llm)
         with ExitStack() as opened:  # closes what is open when a later step fails
             if writer:
                 opened.callback(writer.close)
             fingerprint = index_fingerprint(settings, encoder)
-            store = opened.enter_context(
-                Store.open(Location.of(settings), fingerprint=fingerprint, dimension=encoder.dimension)
-            )
+            store = opened.enter_context(Store.open(location, fingerprint=fingerprint, dimension=encoder.dimension))
             assistant = cls(settings, store, encoder, writer, note)
             try:
-                if "documents" in settings.model_fields_set or not Location.of(settings).is_shared:
+                if "documents" in settings.model_fields_set or not location.is_shared:
                     assistant.failed = assistant._ingester.ingest_default(report).failed
                 assistant._uploads.restore()
             except IndexLocked:

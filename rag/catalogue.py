@@ -201,6 +201,9 @@ class VectorIndex(Protocol):
     def refresh(self, catalogue: Catalogue, *, verify: bool) -> None:
         """Bring what is kept outside the catalogue up to date; `verify` reads it, to know whether it is whole."""
 
+    def verify(self, reader: Reader) -> None:
+        """IndexDamaged, with the cure, when what is kept outside the catalogue is not what it was."""
+
     def forget(self, writer: Writer) -> None:
         """Let nobody use what is kept now: every vector is about to be another one."""
 

@@ -58,12 +58,14 @@ def reader(settings: Settings) -> str:
 
 def index(settings: Settings) -> str:
     """Read the whole index, if there is one: a check makes none."""
-    if not Store.exists(Location.of(settings)):
-        return f"there is none in {settings.index_dir} yet; the first question makes it"
+    location = Location.of(settings)
+    if not Store.exists(location):
+        what = "'rag ingest PATH'" if location.is_shared else "the first question"
+        return f"there is none in {location.name} yet; {what} makes it"
     with _opened(settings) as store:
         store.verify()
         documents, passages = store.count()
-    return f"{documents:,} documents and {passages:,} passages in {settings.index_dir} agree with each other"
+    return f"{documents:,} documents and {passages:,} passages in {location.name} agree with each other"
 
 
 def files(settings: Settings) -> str:

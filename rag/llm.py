@@ -210,7 +210,7 @@ def _endpoint_writer(settings: Settings) -> Writer:
     each = addresses(settings)
     key = _key(settings)
     hosts = _listed(list(dict.fromkeys(at.host for at in each)))
-    if settings.file_names_endpoint:  # who runs rag in a folder of somebody else's may not know
+    if settings.chosen_by_file("llm_base_url"):  # who runs rag in a folder of somebody else's may not know
         logger.warning(
             "%s: questions and passages go to %s%s; if you did not write that, remove llm_base_url there",
             SETTINGS_FILE,

@@ -28,6 +28,7 @@ _MORE = 64  # that are asked for besides, as some may be no longer there
 _MOST = 10_000  # that a server is asked for at once; Milvus gives 16,384
 _SAMPLE = 8  # vectors that show whether a server still has what it was sent
 _PREFIX = "rag_"
+_LOST = "the server has lost vectors of the index; run 'rag rebuild --vectors'"
 _DOOMED, _SENDING = "vectors doomed", "vectors sending"  # keys in the catalogue's meta
 
 
@@ -106,7 +107,7 @@ class RemoteIndex:
             asked = min(asked, _MOST)
             given = engine.search(vector, asked)
             if not given and reader.count()[1] > self._fresh_of(reader).vectors.ntotal:
-                raise IndexDamaged("the server has lost the index's vectors; run 'rag rebuild --vectors'")
+                raise IndexDamaged(_LOST)
             ids = np.array(list(dict.fromkeys(given)), np.int64)
             kept = ids[(ids <= highest) & ~np.isin(ids, without)]
             if only is not None:
@@ -177,6 +178,11 @@ class RemoteIndex:
         elif len(dead) and not doomed.ids:
             with catalogue.transaction() as writer:
                 writer.set_meta(_DOOMED, _doom(dead.tolist(), doomed.names))
+
+    def verify(self, reader: Reader) -> None:
+        """See `VectorIndex.verify`: some vectors are looked for, spread over all."""
+        if not self._has_a_sample(reader):
+            raise IndexDamaged(_LOST)
 
     def forget(self, writer: Writer) -> None:
         """See `VectorIndex.forget`: a collection of another name from now on; the old one is deleted later."""

@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("rag-quoted"), description="where pulled weights live"
     )
-    _url_in_file: str | None = PrivateAttr(None)
+    _in_file: dict[str, str] = PrivateAttr(default_factory=dict)  # what rag.toml says of ADDRESSES
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -99,18 +99,17 @@ class Settings(BaseSettings):
             why = "it is nested too deeply" if isinstance(error, RecursionError) else _one_line(str(error))
             raise SettingsError(f"{SETTINGS_FILE} cannot be read: {why}; correct it or move it away") from error
         elsewhere = {*values, *(name.lower() for name in _variables())}
-        if "llm_base_url" in self.model_fields_set - elsewhere:
-            self._url_in_file = self.llm_base_url
+        in_file = self.model_fields_set - elsewhere
+        self._in_file = {name: value for name in ADDRESSES if name in in_file and (value := getattr(self, name))}
 
     @property
     def llm_addresses(self) -> tuple[str, ...]:
         """What `llm_base_url` names, as it is written; () where it names nothing."""
         return tuple(addresses_in(self.llm_base_url or ""))
 
-    @property
-    def file_names_endpoint(self) -> bool:
-        """Whether `llm_base_url` is what rag.toml says: whoever wrote that file chose where passages and key go."""
-        return self.llm_base_url is not None and self.llm_base_url == self._url_in_file
+    def chosen_by_file(self, name: str) -> bool:
+        """Whether one of `ADDRESSES` is what rag.toml says: whoever wrote that file chose where texts and key go."""
+        return name in self._in_file and getattr(self, name) == self._in_file[name]
 
     @field_validator("auth")
     @classmethod

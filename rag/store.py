@@ -423,6 +423,7 @@ class Store:
         """Read the whole index once; IndexDamaged, with the cure, when something in it does not agree."""
         with self._read() as reader:
             reader.verify()
+            self._vectors.verify(reader)
 
     def meta(self, key: str) -> str | None:
         """The string kept with `set_meta`, or None."""

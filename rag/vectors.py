@@ -156,6 +156,9 @@ class Vectors:
                     state = self.write(writer)
             self.remove_old_files(state)
 
+    def verify(self, reader: Reader) -> None:
+        """A file that is damaged is noticed when it is read, and made again."""
+
     def forget(self, writer: Writer) -> None:
         """See `VectorIndex.forget`."""
         writer.bury()

@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -270,6 +271,8 @@ with rag.Assistant.open(settings) as assistant:
 """
     assert loaded_by(code, "llama_index", "llama_index.core", "gradio", "openai", "xllamacpp") == []
     assert loaded_by(code, "opentelemetry", "prometheus_client", "rag.tracing", "rag.sending") == []
+    assert loaded_by(code, "sqlalchemy", "psycopg2", "pgvector", "pymilvus", "milvus_lite", "grpc", "ray") == []
+    assert loaded_by(code, "rag.postgres", "rag.remote", "rag.engines", "rag.lexemes", "rag.migration") == []
     traced = code.replace("refuse_below=0", "refuse_below=0, traces=True").replace(
         "import rag",
         "import rag, opentelemetry.sdk.trace as sdk, opentelemetry.trace as api; "
@@ -280,6 +283,17 @@ with rag.Assistant.open(settings) as assistant:
 
 def test_a_server_loads_neither_metrics_nor_traces_that_nobody_wants() -> None:
     assert loaded_by("import rag.web", "opentelemetry.sdk", "prometheus_client", "rag.tracing", "rag.web.metrics") == []
+
+
+def test_the_default_install_needs_nothing_that_only_some_need() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    name = re.compile(r"[A-Za-z0-9_.-]+")
+    extras = {e: {name.match(line)[0] for line in lines} for e, lines in project["optional-dependencies"].items()}  # type: ignore[index]
+    scale = set.union(*(extras[extra] for extra in ("milvus", "otel", "postgres", "ray")))
+    default = {name.match(line)[0] for line in project["dependencies"]}  # type: ignore[index]
+    assert len(scale) > 6
+    assert not default & scale
+    assert len(default) == 31  # one more, or one less, is a decision
 
 
 @pytest.mark.filterwarnings("ignore:A test tried to use")

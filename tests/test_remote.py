@@ -106,8 +106,9 @@ def test_a_server_that_lost_its_vectors_is_named_and_filled_again(store: Store, 
     with store._catalogue.reading() as reader:
         engine = store._vectors._engine(reader.state)  # type: ignore[attr-defined]
     engine.delete(on_the_server(store))
-    with pytest.raises(IndexDamaged, match="rag rebuild --vectors"):
-        store.dense(QUERY, 5)
+    for use in (store.verify, lambda: store.dense(QUERY, 5)):
+        with pytest.raises(IndexDamaged, match="rag rebuild --vectors"):
+            use()
     Store.rebuild_vectors(location)
     assert store.dense(QUERY, 5) == before
 

@@ -144,13 +144,13 @@ def test_a_settings_file_of_another_user_is_not_read(
 def test_it_is_known_whether_the_file_names_the_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     url, other = "http://there/v1", "http://elsewhere/v1"
-    assert not Settings(llm_base_url=url).file_names_endpoint
+    assert not Settings(llm_base_url=url).chosen_by_file("llm_base_url")
     Path("rag.toml").write_text(f'llm_base_url = "{url}"\n')
-    assert Settings().file_names_endpoint
-    assert not Settings(llm_base_url=other).file_names_endpoint
-    assert not Settings().model_copy(update={"llm_base_url": other}).file_names_endpoint
+    assert Settings().chosen_by_file("llm_base_url")
+    assert not Settings(llm_base_url=other).chosen_by_file("llm_base_url")
+    assert not Settings().model_copy(update={"llm_base_url": other}).chosen_by_file("llm_base_url")
     monkeypatch.setenv("RAG_LLM_BASE_URL", url)
-    assert not Settings().file_names_endpoint
+    assert not Settings().chosen_by_file("llm_base_url")
 
 
 def test_the_key_is_never_shown() -> None:
