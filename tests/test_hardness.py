@@ -27,6 +27,7 @@ SOME = [
     ("disk", 3, 6),
     ("sharing", 3, 20),
     ("shared", 2, 20),
+    ("large", 4, 80),
     ("files", 10, 100),
     ("strangers", 7, 40),
     ("endpoints", 18, 65),

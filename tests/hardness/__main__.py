@@ -29,6 +29,7 @@ PARTS = (
     "disk",
     "sharing",
     "shared",
+    "large",
     "files",
     "strangers",
     "endpoints",

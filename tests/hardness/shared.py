@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from servers import fresh_schema, has_postgres
+from servers import can_have, fresh_schema
 
 from rag.assistant import Assistant
 from rag.errors import RagError
@@ -37,7 +37,7 @@ _LONGEST_S = 180
 
 def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
     rows = [Row("shared: an ingester killed while it writes"), Row("shared: answers of two servers meanwhile")]
-    if not has_postgres():
+    if not can_have("postgresql"):
         for row in rows:
             row.figures = "not tried: PostgreSQL cannot be installed here"
         return rows
