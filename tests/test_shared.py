@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from servers import fresh_schema
 
@@ -119,3 +123,57 @@ def machine_environment(tmp_path: Path, database: str) -> dict[str, str]:
 def ingesting(paths: list[Path], environment: dict[str, str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "rag.cli", "ingest", *map(str, paths)]
     return subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL)
+
+
+# -- servers -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def served(machine: Path, database: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A `rag serve` of its own process and folder: its address."""
+    environment = machine_environment(machine, database)
+    command = [sys.executable, "-m", "rag.cli", "serve", "--port", "0"]
+    with subprocess.Popen(
+        command, env=environment, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout
+            said = process.stdout.readline()
+            address = re.search(r"http://\S+/", said)
+            assert address, said
+            wait_until_ready(address[0])
+            yield address[0], process
+        finally:
+            process.kill()
+
+
+def wait_until_ready(address: str) -> None:
+    until = time.monotonic() + 60
+    while httpx.get(f"{address}health").status_code != 200:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def answered(address: str, *said: str) -> str:
+    """What `/v1` says to the last of these messages, which come from both sides in turns."""
+    roles = ["user" if (len(said) - i) % 2 else "assistant" for i in range(len(said))]
+    messages = [{"role": role, "content": content} for role, content in zip(roles, said, strict=True)]
+    reply = httpx.post(f"{address}v1/chat/completions", json={"model": "rag-quoted", "messages": messages}, timeout=60)
+    return str(reply.json()["choices"][0]["message"]["content"])
+
+
+def test_any_server_goes_on_with_a_conversation_and_one_may_die(tmp_path: Path, database: str, folder: Path) -> None:
+    Assistant.open(settings_of(tmp_path / "ingester", database, documents=folder)).close()
+    owl = "What is the owl of the old tower called?"
+    with served(tmp_path / "one", database) as (one, process), served(tmp_path / "two", database) as (two, _):
+        first = answered(one, owl)
+        assert "Brunhilde" in first
+        assert "Edda" in answered(two, owl, first, "And the heron of the northern pond?")
+        with Assistant.open(settings_of(tmp_path / "ingester", database)) as ingester:
+            (tmp_path / "arrived").write_text("The crane of the harbour is called Sigrun.\n")
+            ingester.upload("crane.txt", tmp_path / "arrived")
+        crane = "What is the crane of the harbour called?"
+        assert all("Sigrun" in answered(address, crane) for address in (one, two))
+        process.kill()
+        process.wait()
+        assert "Sigrun" in answered(two, crane)
