@@ -40,6 +40,7 @@ LAYERS = [
     {"rows", "worker"},
     {"nearest", "sandbox", "integrity"},
     {"vectors", "scan"},
+    {"workers"},
     {"store"},
     {"pipeline", "reading"},
     {"ingest", "retrieval"},
