@@ -9,6 +9,7 @@
     ├── IndexDamaged             the index file is not an index, or SQLite cannot read it
     ├── IndexLocked              another process is writing to the index
     ├── EmbeddingUnavailable     the embedding model cannot be loaded
+    ├── ClusterUnavailable       the Ray cluster cannot be reached, was lost, or its workers are not like this machine
     ├── ModelMissing             the embedded LLM's weights are not on this machine
     ├── ModelDownloadFailed      'rag models pull' could not fetch or verify the weights
     └── LLMUnavailable           the LLM did not answer: refused, too slow, broken
@@ -54,6 +55,10 @@ class IndexLocked(RagError):
 
 class EmbeddingUnavailable(RagError):
     """The embedding model cannot be loaded."""
+
+
+class ClusterUnavailable(RagError):
+    """The Ray cluster cannot be reached, was lost, or its workers would not make the same index."""
 
 
 class ModelMissing(RagError):

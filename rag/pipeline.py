@@ -26,8 +26,8 @@ class Pipeline:
     After Ctrl-C the batches that are being embedded are stored, too. A kill costs those and one more.
 
     However many machines embed, one process writes. A passage costs it a fiftieth of what embedding costs a core: from
-    some fifty cores on, it is the limit. In a store that takes several writers, workers could write what they embed; but
-    passages would then get their ids in the order in which workers finish, in another one every time.
+    some fifty cores on, it is the limit. Into a store that takes several writers, workers could write what they embed;
+    but passages would then get their ids as workers finish, in another order every time.
     """
 
     def __init__(self, store: Store, workers: Workers) -> None:

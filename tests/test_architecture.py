@@ -21,8 +21,9 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "rag"
 
 PUBLIC = """
-    Answer Assistant Citation Document DocumentUnreadable DocumentsNotFound Dropped EmbeddingUnavailable Failure Hit
-    IndexDamaged IndexLocked IndexMismatch IngestReport LLMUnavailable Message ModelDownloadFailed ModelMissing Passage
+    Answer Assistant Citation ClusterUnavailable Document DocumentUnreadable DocumentsNotFound Dropped
+    EmbeddingUnavailable Failure Hit IndexDamaged IndexLocked IndexMismatch IngestReport LLMUnavailable Message
+    ModelDownloadFailed ModelMissing Passage
     PromptError QuestionInvalid RagError Sentence Settings SettingsError ask
 """.split()
 
@@ -40,7 +41,8 @@ LAYERS = [
     {"rows", "worker"},
     {"nearest", "sandbox", "integrity"},
     {"vectors", "scan"},
-    {"workers"},
+    {"workers", "remote"},
+    {"cluster", "raydriver"},
     {"store"},
     {"pipeline", "reading"},
     {"ingest", "retrieval"},
