@@ -72,8 +72,10 @@ class RayWorkers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._here.__exit__(kind, error, trace)
-        if kind is not None:  # nobody waits for what is under way
+        if self._link and self._link.failure:  # the next one finds another cluster, perhaps
             self.close()
+        elif self._link:
+            self._link.rest()
 
     def close(self) -> None:
         """Leave the cluster; a Ray of its own ends."""
@@ -153,7 +155,7 @@ class _Link:
         )
         self._asked: dict[int, tuple[Future[Any], Callable[[bytes], Any]]] = {}
         self._lock = threading.Lock()  # of what was asked, and of whether it still can be
-        self._failure: RagError | None = None
+        self.failure: RagError | None = None
         self._number = 0
         self._send({"address": address, "gpu": gpu}, terms)
         timer = threading.Timer(_CONNECT_SECONDS, self._process.kill)
@@ -176,12 +178,18 @@ class _Link:
         """What becomes of `payload`, as `made` makes it of the reply."""
         future: Future[T] = Future()
         with self._lock:
-            if self._failure:
-                raise self._failure
+            if self.failure:
+                raise self.failure
             self._number += 1
             self._asked[self._number] = (future, made)
         self._send({"kind": kind, "number": self._number}, payload)
         return future
+
+    def rest(self) -> None:
+        """Let go of the workers that embed, and of what is under way."""
+        with self._lock:
+            self._asked.clear()
+        self._send({"kind": "rest"}, b"")
 
     def close(self) -> None:
         """It ends Ray where it has started it: some seconds."""
@@ -212,16 +220,16 @@ class _Link:
                 continue
             self._note(header)
             with self._lock:
-                future, made = self._asked.pop(header["number"])
-            if "lost" in header:
-                future.set_exception(_WorkerLost())
-            else:
-                _settle(future, made, payload)
+                asked = self._asked.pop(header["number"], None)
+            if asked and "lost" in header:
+                asked[0].set_exception(_WorkerLost())
+            elif asked:
+                _settle(*asked, payload)
         with self._lock:
-            self._failure = ClusterUnavailable(failure)
+            self.failure = ClusterUnavailable(failure)
             left = [future for future, _ in self._asked.values()]
         for future in left:
-            future.set_exception(self._failure)
+            future.set_exception(self.failure)
 
     def _note(self, header: dict[str, Any]) -> None:
         self.readers: int = header["readers"]

@@ -75,10 +75,11 @@ class _Driver:
         share = {"num_gpus": 1} if self._device == "GPU" else {"num_cpus": 1}
         self._actor = ray.remote(max_restarts=0, max_task_retries=0, **share)(_EmbedderActor)
         self._embedders: list[_Embedder] = []
+        self._asked: set[_Task] = set()  # and not answered
         self._waiting: deque[_Task] = deque()  # to be embedded
         self._lost_in_a_row = 0
         self._patient = True
-        self._started = self._looked = time.monotonic()
+        self._served = self._looked = time.monotonic()
         self._room: dict[str, int] = {}
 
     def serve(self) -> None:
@@ -101,10 +102,24 @@ class _Driver:
             self._dispatch()
 
     def _take(self, header: dict[str, Any], payload: bytes) -> None:
+        if header["kind"] == "rest":
+            self._rest()
+            return
+        task = _Task(header["number"], payload, _READ_TRIES if header["kind"] == "read" else _TRIES)
+        self._asked.add(task)
         if header["kind"] == "read":
-            self._read(_Task(header["number"], payload, _READ_TRIES))
+            self._read(task)
         else:
-            self._waiting.append(_Task(header["number"], payload, _TRIES))
+            self._waiting.append(task)
+
+    def _rest(self) -> None:
+        """An ingest is over: nobody waits for what was asked, and others may want what embedding workers hold."""
+        self._asked.clear()
+        self._waiting.clear()
+        for embedder in self._embedders:
+            self._ray.kill(embedder.actor)
+        self._embedders.clear()
+        self._patient = True
 
     def _look(self) -> None:
         """How large the cluster is now, and whether it is there at all."""
@@ -116,8 +131,9 @@ class _Driver:
             "readers": max(1, min(_MOST_READERS, int(there.get("CPU", 0)))),
             "embedders": max(1, min(_MOST_EMBEDDERS, int(there.get(self._device, 0)))),
         }
-        is_stuck = self._waiting and not any(embedder.ready for embedder in self._embedders)
-        if is_stuck and self._patient and self._looked - self._started > _PATIENCE_SECONDS:
+        if not self._waiting or any(embedder.ready for embedder in self._embedders):
+            self._served = self._looked
+        if self._patient and self._looked - self._served > _PATIENCE_SECONDS:
             self._patient = False
             self._tell({"notice": f"no {self._device} of the Ray cluster is free; waiting for one"})
 
@@ -155,6 +171,8 @@ class _Driver:
         loaded.future().add_done_callback(lambda done: self._events.put(partial(self._has_started, embedder, done)))
 
     def _has_started(self, embedder: _Embedder, done: Any) -> None:
+        if embedder not in self._embedders:
+            return
         error = self._lost(done)
         embedder.ready = error is None
         if error is not None:
@@ -187,12 +205,16 @@ class _Driver:
 
     def _is_answered(self, task: _Task, done: Any) -> bool:
         """Whether there is nothing more to do for a task: it is done, or has taken its last worker with it."""
+        if task not in self._asked:
+            return True
         if self._lost(done) is None:
+            self._asked.remove(task)
             self._tell(self._room | {"number": task.number}, done.result())
             return True
         task.tries -= 1
         if task.tries:
             return False
+        self._asked.remove(task)
         self._tell(self._room | {"number": task.number, "lost": True})
         return True
 

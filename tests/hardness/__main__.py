@@ -38,6 +38,7 @@ PARTS = (
     "longrun",
     "fuzz",
     "supply",
+    "clusters",
 )
 
 
