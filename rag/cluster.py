@@ -261,7 +261,7 @@ def _batches(found: Iterable[Found]) -> Iterator[list[Found]]:
 
 def _poison(item: File | Document) -> Unread:
     reason = f"{item.source} has stopped every worker that read it; it is damaged or made to do so: convert it to .txt"
-    return Unread(item.root, item.source, Failure(item.source, reason), "file")
+    return Unread(item.root, item.source, Failure(item.source, reason), "file" if isinstance(item, File) else "line")
 
 
 def _pipe(end: IO[bytes] | None) -> IO[bytes]:
