@@ -299,6 +299,7 @@ def _connected(address: str) -> Any:
     options: dict[str, Any] = {"log_to_driver": False}
     if address == LOCAL:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ["RAY_AUTH_MODE"] = "token"  # else whoever is logged in here may start tasks on it
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else it listens on every network, on Linux, too
         options["include_dashboard"] = False
     elif ":" in address:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import format_samples as samples
 import pytest
 from llama_index.core.embeddings import MockEmbedding
+from pydantic import SecretStr
 from rays import READ_SECONDS, Children, Two, count, killing_readers, lines, story
 from typer.testing import CliRunner
 
@@ -16,7 +18,8 @@ import rag
 from rag.cli import app
 from rag.cluster import RayWorkers
 from rag.embedding import PackagedEncoder, packaged_encoder
-from rag.ingest import Ingester, Progress
+from rag.ingest import Progress
+from rag.remote import Embedder, read_batch, terms
 from rag.scan import File
 from rag.settings import Settings
 
@@ -85,7 +88,7 @@ def test_a_reader_and_an_embedding_worker_that_are_killed_cost_their_batches(two
     embedders = Children()
 
     def kill(now: Progress) -> None:
-        if now.documents == 16 and not embedders.killed:
+        if now.documents == 22:  # the first batch of four is stored, and four others are under way
             embedders.kill("ray::_EmbedderActor")
 
     with killing_readers(most=1) as readers:
@@ -152,13 +155,24 @@ class Other(PackagedEncoder):
     weights = "another hash"
 
 
-def test_a_worker_with_other_weights_is_one_plain_line(two: Two, address: str) -> None:
-    two.write("a.txt", story(1))
-    settings = Settings(documents=two.folder, index_dir=two.folder.parent / "ray")
-    workers = RayWorkers(settings, Other(), address)
+def test_a_worker_with_other_weights_or_of_another_version_is_one_plain_line() -> None:
+    settings = Settings()
     with pytest.raises(rag.ClusterUnavailable, match="has other weights of the embedding model 'all-MiniLM-L6-v2'"):
-        Ingester(two.stores[1], packaged_encoder(), settings, workers).ingest_default()
-    assert two.stores[1].count() == (0, 0)
+        Embedder(terms(settings, Other())).load()
+    newer = terms(settings, packaged_encoder()).replace(b'"versions": "', b'"versions": "9')
+    with pytest.raises(
+        rag.ClusterUnavailable, match=r"another version of rag-quoted.*; install the same version there"
+    ):
+        read_batch(newer, b"[]")
+
+
+def test_no_key_travels() -> None:
+    settings = Settings(
+        llm="m", llm_base_url="http://127.0.0.1/v1", llm_api_key=SecretStr("geheim"), auth=SecretStr("a:b")
+    )
+    assert set(json.loads(terms(settings, packaged_encoder()))["settings"]) == {
+        *("embed_model", "passage_words", "file_megabytes", "text_megabytes", "read_megabytes", "read_seconds"),
+    }
 
 
 def test_a_cluster_by_its_address_serves_and_stays(two: Two, address: str) -> None:

@@ -71,7 +71,7 @@ def run(base: Path, chance: random.Random, *, few: bool) -> list[Row]:
 
 def _embedder(two: Two, chance: random.Random) -> None:
     children = Children()
-    at = chance.randrange(20, DOCUMENTS)
+    at = chance.randrange(24, DOCUMENTS)
 
     def kill(now: Progress) -> None:
         if now.documents == at:
@@ -84,7 +84,7 @@ def _all_embedders(two: Two, chance: random.Random) -> None:
     children = Children()
 
     def kill(now: Progress) -> None:
-        if now.documents % 20 == 0:
+        if now.documents % 24 == 0:
             children.kill("ray::_EmbedderActor")
 
     assert len(two.on_ray(kill).added) == DOCUMENTS
@@ -138,7 +138,7 @@ def _lost(two: Two, chance: random.Random, names: tuple[str, ...]) -> None:
     children = Children()
 
     def kill(now: Progress) -> None:
-        if now.documents == 20 and not children.killed:
+        if now.documents == 24 and not children.killed:
             children.kill(*names)
 
     with pytest.raises(ClusterUnavailable, match=r"was lost.*the same command goes on from there"):
