@@ -23,7 +23,8 @@ Batch = Sequence[Cut]
 class Pipeline:
     """Only the caller's thread writes, in the order of the batches, and a batch when all its vectors are there.
 
-    After Ctrl-C the batches that are being embedded are stored, too. A kill costs those and one more.
+    After Ctrl-C the batches that are being embedded are stored, too, but for those that only wait to be. A kill costs
+    all of them.
 
     However many machines embed, one process writes. A passage costs it a fiftieth of what embedding costs a core: from
     some fifty cores on, it is the limit. Into a store that takes several writers, workers could write what they embed;
@@ -40,7 +41,7 @@ class Pipeline:
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         if kind is KeyboardInterrupt:  # what is half embedded need not be embedded again
-            self.finish()
+            self._store_all_but(max(0, len(self._embedding) - (self._workers.ahead + 1) // 2))
 
     def put(self, batch: Batch) -> int:
         """Begin to embed `batch`, and store of those before what is ready; returns how many passages that were.

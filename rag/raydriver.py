@@ -272,7 +272,9 @@ def main() -> None:
     try:
         ray = _connected(address)
     except Exception as error:
-        cure = "see its logs in /tmp/ray/session_latest/logs" if address == LOCAL else "check the address"
+        cure = "see its logs in /tmp/ray/session_latest/logs"
+        if address != LOCAL:
+            cure = "check the address, set RAY_AUTH_MODE=token where it asks for one"
         tell({"failure": f"{where} cannot be reached ({_line(error)}); {cure}, or ingest without --ray"})
         return
     try:

@@ -123,7 +123,7 @@ def test_a_cluster_that_is_not_there_is_one_plain_line(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("A word.")
     line = complaint("--documents", tmp_path, "--index-dir", tmp_path / "index", "ingest", "--ray", address, tmp_path)
     assert f"the Ray cluster at '{address}' cannot be reached" in line
-    assert line.endswith("check the address, or ingest without --ray")
+    assert line.endswith("; check the address, set RAY_AUTH_MODE=token where it asks for one, or ingest without --ray")
     assert count(tmp_path / "index") == 0
 
 
