@@ -24,7 +24,7 @@ from typing import IO, Any, Self, TypeVar, cast
 from .bert import FloatArray
 from .embedding import Encoder
 from .errors import ClusterUnavailable, RagError
-from .remote import packed, receive, send, size_of, terms, unpacked, vectors
+from .parcels import packed, receive, send, size_of, terms, unpacked, vectors
 from .sandbox import Sandbox
 from .scan import File, Found, Read, Unread, read
 from .settings import PACKAGED_EMBEDDER, Settings

@@ -24,7 +24,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO, Final
 
 from .errors import RagError
-from .remote import receive, send
+from .parcels import receive, send
 from .worker import own_output
 
 LOCAL: Final = "local"  # an address, in Ray's own words: a Ray on this machine, for as long as it is needed
@@ -224,7 +224,7 @@ class _Driver:
         if error is None:
             return None
         raised = getattr(error, "cause", None) or error
-        if isinstance(raised, ModuleNotFoundError):
+        if isinstance(raised, ImportError):
             lacking = f"the workers of the Ray cluster cannot run rag-quoted ({_line(raised)})"
             raise RagError(f"{lacking}; install the same version there")
         if isinstance(raised, RagError):
@@ -238,7 +238,7 @@ class _Driver:
 
 
 def _read_batch(terms: bytes, batch: bytes) -> bytes:
-    from rag.remote import read_batch
+    from rag.parcels import read_batch
 
     return read_batch(terms, batch)
 
@@ -248,7 +248,7 @@ class _EmbedderActor:
         self._terms = terms
 
     def load(self) -> None:
-        from rag.remote import Embedder
+        from rag.parcels import Embedder
 
         self._embedder = Embedder(self._terms)
         self._embedder.load()

@@ -41,7 +41,7 @@ LAYERS = [
     {"rows", "worker"},
     {"nearest", "sandbox", "integrity"},
     {"vectors", "scan"},
-    {"workers", "remote"},
+    {"workers", "parcels"},
     {"cluster", "raydriver"},
     {"store"},
     {"pipeline", "reading"},

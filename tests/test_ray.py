@@ -19,7 +19,7 @@ from rag.cli import app
 from rag.cluster import RayWorkers
 from rag.embedding import PackagedEncoder, packaged_encoder
 from rag.ingest import Progress
-from rag.remote import Embedder, read_batch, terms
+from rag.parcels import Embedder, read_batch, terms
 from rag.scan import File
 from rag.settings import Settings
 
