@@ -45,8 +45,14 @@ T = TypeVar("T")
 Sent = list[File | Document]
 
 
-class _WorkerLost(Exception):
+class _WorkerLost(ClusterUnavailable):
     """What was sent has ended each worker that had it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a batch has ended every worker of the Ray cluster that had it; give the workers more memory, or ingest "
+            "without --ray"
+        )
 
 
 class RayWorkers:
@@ -112,19 +118,26 @@ class RayWorkers:
         for item in batch:
             yield next(done) if isinstance(item, File | Document) else item
 
-    def _done(self, work: Sent, future: Future[list[Read | None]]) -> Iterator[Read]:
+    def _done(self, work: Sent, future: Future[list[Read | None]], again: bool = False) -> Iterator[Read]:
         try:
-            for item, result in zip(work, future.result(), strict=True):
-                yield self._unseen(item) if result is None else result
+            results = future.result()
         except _WorkerLost:
             if len(work) == 1:
                 yield _poison(work[0])
-            else:  # which of them was it?
-                for item in work:
-                    yield from self._done([item], self._submit([item]))
+                return
+            for item in work:  # which of them was it?
+                yield from self._done([item], self._submit([item]), again)
+            return
+        for item, result in zip(work, results, strict=True):
+            if result is not None:
+                yield result
+            elif again:
+                yield self._unseen(item)
+            else:  # it may have been written to just then
+                yield from self._done([item], self._submit([item]), again=True)
 
     def _unseen(self, item: File | Document) -> Read:
-        """Of a file that a worker does not see as it was here when it was sent."""
+        """Of a file that no worker sees as it is here."""
         assert isinstance(item, File)
         if size_of(item.path) >= 0:
             raise ClusterUnavailable(

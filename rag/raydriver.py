@@ -67,7 +67,7 @@ class _Driver:
     def __init__(self, ray: Any, terms: bytes, gpu: bool, events: _Events, tell: Callable[..., None]) -> None:
         self._ray = ray
         self._events = events
-        self._terms = ray.put(terms)
+        self._terms = terms
         self._tell = tell
         self._device = "GPU" if gpu and ray.cluster_resources().get("GPU") else "CPU"
         # They take no CPU of Ray's count, all of which embed: reading is a twentieth of the work, or less.
@@ -147,9 +147,8 @@ class _Driver:
         ref.future().add_done_callback(lambda done: self._events.put(partial(self._has_read, task, done)))
 
     def _has_read(self, task: _Task, done: Any) -> None:
-        if self._is_answered(task, done):
-            return
-        self._read(task)
+        if not self._is_answered(task, done):
+            self._read(task)
 
     # -- embedding ---------------------------------------------------------------------------------------------------
 
@@ -185,11 +184,12 @@ class _Driver:
 
     def _has_embedded(self, task: _Task, embedder: _Embedder, done: Any) -> None:
         embedder.tasks -= 1
-        if self._is_answered(task, done):
+        if not self._is_answered(task, done):
+            self._waiting.appendleft(task)
+        if error := done.exception():
+            self._drop(embedder, error)
+        else:
             self._lost_in_a_row = 0
-            return
-        self._waiting.appendleft(task)
-        self._drop(embedder, done.exception())
 
     def _drop(self, embedder: _Embedder, error: BaseException) -> None:
         """Another one is started when there is work for it."""
