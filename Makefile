@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-app
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: app test check lint types eval bench bench-page hardness audit screenshots build clean
+.PHONY: app test check lint types eval bench bench-page bench-ray hardness audit screenshots build clean
 
 app: $(INSTALLED)  ## install, index seeds/, serve http://127.0.0.1:7860
 	$(BIN)/python app.py
@@ -46,6 +46,9 @@ $(VENV)/audit/bin/pip-audit: | $(VENV)/bin/python
 
 bench-page: $(INSTALLED_DEV)  ## from a click on a chip to the marked sentence, in a document of 500 pages
 	$(BIN)/python -m eval.performance.page
+
+bench-ray: $(INSTALLED_DEV)  ## the same ingest by one process and on Ray, on this machine, in turns
+	$(BIN)/python -m eval.performance.clusters $(EVALDATA)/wiki/documents.jsonl $(BENCH)
 
 screenshots: $(INSTALLED_DEV)  ## docs/screenshots/*.png, of the real page over seeds/ (needs Chromium)
 	PYTHONPATH=.:tests/web $(BIN)/python -m screenshots docs/screenshots

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .assistant import Assistant
     from .errors import (
+        ClusterUnavailable,
         DocumentsNotFound,
         DocumentUnreadable,
         EmbeddingUnavailable,
@@ -45,9 +46,9 @@ _HOME = {
     ),
     **dict.fromkeys(
         (
-            "DocumentUnreadable", "DocumentsNotFound", "EmbeddingUnavailable", "IndexDamaged", "IndexLocked",
-            "IndexMismatch", "LLMUnavailable", "ModelDownloadFailed", "ModelMissing", "PromptError", "QuestionInvalid",
-            "RagError", "SettingsError",
+            "ClusterUnavailable", "DocumentUnreadable", "DocumentsNotFound", "EmbeddingUnavailable", "IndexDamaged",
+            "IndexLocked", "IndexMismatch", "LLMUnavailable", "ModelDownloadFailed", "ModelMissing", "PromptError",
+            "QuestionInvalid", "RagError", "SettingsError",
         ),
         "errors",
     ),
@@ -57,6 +58,7 @@ __all__ = [
     "Answer",
     "Assistant",
     "Citation",
+    "ClusterUnavailable",
     "Document",
     "DocumentUnreadable",
     "DocumentsNotFound",

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import SecretStr
 
@@ -20,7 +20,14 @@ from . import conversation
 from .backing import is_backed, passages_of
 from .confidence import Features
 from .embedding import Encoder, open_encoder
-from .errors import DocumentsNotFound, EmbeddingUnavailable, IndexLocked, LLMUnavailable, ModelMissing
+from .errors import (
+    ClusterUnavailable,
+    DocumentsNotFound,
+    EmbeddingUnavailable,
+    IndexLocked,
+    LLMUnavailable,
+    ModelMissing,
+)
 from .evidence import EvidenceFinder
 from .grounding import Checker, Composer
 from .ingest import Ingester, Report
@@ -51,6 +58,9 @@ from .types import (
 from .uploads import Removed, SharedUploads, Uploads
 from .writing import AnswerPrompts, Author, NothingFoundError
 
+if TYPE_CHECKING:
+    from .cluster import RayWorkers
+
 logger = logging.getLogger(__name__)
 
 _NEAREST = 3
@@ -63,7 +73,15 @@ class Assistant:
     ...     print(assistant.ask("When was the bridge built?").text)
     """
 
-    def __init__(self, settings: Settings, store: Store, encoder: Encoder, writer: Writer | None, note: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        encoder: Encoder,
+        writer: Writer | None,
+        note: str,
+        cluster: RayWorkers | None,
+    ) -> None:
         self.settings = settings
         self._store = store
         self._encoder = encoder
@@ -75,7 +93,8 @@ class Assistant:
         self._retriever = Retriever(store, encoder, reader)
         self._finder = EvidenceFinder(encoder, reader)
         self._turns = TurnFinder(store, self._retriever, self._finder, writer, settings)
-        self._ingester = Ingester(store, encoder, settings)
+        self._cluster = cluster
+        self._ingester = Ingester(store, encoder, settings, cluster)
         shared = Location.of(settings).is_shared
         uploads = SharedUploads(store, self._ingester) if shared else Uploads(store, self._ingester, settings.index_dir)
         self._uploads: Uploads | SharedUploads = uploads
@@ -90,6 +109,7 @@ class Assistant:
         llm: Any | None = None,
         embed_model: Any | None = None,
         report: Report | None = None,
+        ray: str | None = None,
     ) -> Assistant:
         """Open the index and bring it up to date with `settings.documents`.
 
@@ -97,6 +117,9 @@ class Assistant:
         default would add the seeds to it. `llm` and `embed_model` take any llama-index LLM and embedding object in
         place of those that the settings name. `report` is called with the progress of an ingest. While another process
         writes, the last complete state is served. Raises RagError when something is broken.
+
+        `ray` is the address of a Ray cluster (extra 'ray') which reads and embeds for this opening and for `ingest`,
+        until `close`: "auto", "host:port", "ray://host:port"; or "local" for a Ray of its own on this machine.
         """
         settings = settings or Settings()
         location = Location.of(settings)
@@ -113,7 +136,10 @@ class Assistant:
                 opened.callback(writer.close)
             fingerprint = index_fingerprint(settings, encoder)
             store = opened.enter_context(Store.open(location, fingerprint=fingerprint, dimension=encoder.dimension))
-            assistant = cls(settings, store, encoder, writer, note)
+            cluster = _cluster(settings, encoder, embed_model, ray)
+            if cluster:
+                opened.callback(cluster.close)
+            assistant = cls(settings, store, encoder, writer, note, cluster)
             try:
                 if "documents" in settings.model_fields_set or not location.is_shared:
                     assistant.failed = assistant._ingester.ingest_default(report).failed
@@ -335,6 +361,8 @@ class Assistant:
         if self._writer:
             self._writer.close()
         if not self._is_guest:
+            if self._cluster:
+                self._cluster.close()
             self._store.close()
 
     def __enter__(self) -> Assistant:
@@ -453,6 +481,18 @@ def _local(name: str, model: Encoder | Reader, dimension: int) -> LocalModel:
         return LocalModel(name, dimension, model.place)
     except EmbeddingUnavailable as error:
         return LocalModel(name, dimension, missing=str(error))
+
+
+def _cluster(settings: Settings, encoder: Encoder, embed_model: Any | None, ray: str | None) -> RayWorkers | None:
+    if ray is None:
+        return None
+    from .cluster import RayWorkers
+
+    if embed_model is not None:
+        raise ClusterUnavailable(
+            "an embedding object cannot be sent to a Ray cluster; name its model in embed_model, or leave out ray"
+        )
+    return RayWorkers(settings, encoder, ray)
 
 
 def _open_writer(settings: Settings, llm: Any | None) -> tuple[Writer | None, str]:

@@ -81,13 +81,22 @@ class Bert:
     """A BERT with weights of its own. Loads on first use; safe between threads, which share the cores."""
 
     def __init__(
-        self, folder: Path, weights: Callable[[], Weights], top: Top, damaged: Callable[[Exception], RagError]
+        self,
+        folder: Path,
+        weights: Callable[[], Weights],
+        top: Top,
+        damaged: Callable[[Exception], RagError],
+        cores: int | None = None,
     ) -> None:
-        """`folder` holds its config.json. What cannot be loaded is told on first use, in the words of `damaged`."""
+        """`folder` holds its config.json. What cannot be loaded is told on first use, in the words of `damaged`.
+
+        `cores` are those it uses: up to eight of this machine's, unless that is said.
+        """
         self._folder = folder
         self._weights = weights
         self._top = top
         self._damaged = damaged
+        self._streams = cores or min(_MOST_STREAMS, os.cpu_count() or 1)
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
         self._mine = threading.local()
@@ -99,7 +108,7 @@ class Bert:
         """
         pool, _ = self._load()
         result: list[FloatArray] = [np.empty(0, np.float32)] * len(rows)
-        batches = list(_batches([len(row.ids) for row in rows], _streams()))
+        batches = list(_batches([len(row.ids) for row in rows], self._streams))
         for batch, out in zip(batches, pool.map(self._infer, ([rows[i] for i in b] for b in batches)), strict=True):
             for i, row in zip(batch, out, strict=True):
                 result[i] = row
@@ -129,7 +138,7 @@ class Bert:
 
     def _made(self) -> _Loaded:
         try:
-            return _Loaded(ThreadPoolExecutor(_streams(), "bert"), self._compiled())
+            return _Loaded(ThreadPoolExecutor(self._streams, "bert"), self._compiled())
         except RagError:
             raise
         except ImportError as error:
@@ -151,7 +160,7 @@ class Bert:
                 "INFERENCE_PRECISION_HINT": "bf16" if best == "bf16" else "f32",
                 "DYNAMIC_QUANTIZATION_GROUP_SIZE": _GROUP if best == "int8" else 0,
                 "PERFORMANCE_HINT": "THROUGHPUT",
-                "NUM_STREAMS": _streams(),  # a core each: as fast for one long text as for several short ones
+                "NUM_STREAMS": self._streams,  # a core each: as fast for one long text as for several short ones
             },
         )
 
@@ -196,10 +205,6 @@ def _multiplies_bytes() -> bool:
     except ImportError:  # numpy has no public name for it; where it is gone, float32 is right, too
         return False
     return bool(features.get("AVX512VNNI"))
-
-
-def _streams() -> int:
-    return min(_MOST_STREAMS, os.cpu_count() or 1)
 
 
 def _batches(lengths: Sequence[int], streams: int) -> Iterable[list[int]]:

@@ -6,6 +6,7 @@ import atexit
 import errno
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Collection, Iterator, Sequence
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from .errors import ModelDownloadFailed, QuestionInvalid, RagError
 from .progress import progress
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 OK, NOT_FOUND, USAGE, ENVIRONMENT = range(4)
 INTERRUPTED = 130  # 128 + SIGINT, and 128 + SIGPIPE: as the shell would say it
 NOBODY_READS = 141
+_RAY_ADDRESS = re.compile(r"auto|local|ray://.+|[\w.-]+:\d+|\[[\da-fA-F:]+\]:\d+")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 _warning_lines = WarningLines()
@@ -286,19 +288,40 @@ def search(
 # -- documents ---------------------------------------------------------------------------------------------------------
 
 
-@app.command()
+class _IngestCommand(TyperCommand):
+    """Gives a `--ray` without an address one, so that the PATH behind it is none."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        options = args.index("--") if "--" in args else len(args)
+        for at in (at for at, each in enumerate(args[:options]) if each == "--ray"):
+            there = at + 1 < options and _RAY_ADDRESS.fullmatch(args[at + 1])
+            args[at : at + 1 + bool(there)] = [f"--ray={args[at + 1] if there else 'local'}"]
+            break
+        return super().parse_args(ctx, args)
+
+
+@app.command(cls=_IngestCommand)
 def ingest(
     context: typer.Context,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH…")],
     json: Json = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove what is no longer in these folders.")] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="[ADDRESS]",
+            help="Read and embed on a Ray cluster (extra 'ray'): auto, host:port or ray://host:port; without an "
+            "address, on a Ray that is started on this machine for it. Any other word behind it is a PATH.",
+        ),
+    ] = None,
 ) -> None:
     """Add or update documents.
 
     PATH is a file, a folder or a .jsonl collection. What cannot be read is a warning, and its older version stays;
     exit code 3 only when nothing could be read.
     """
-    with _opened(_settings(context, llm="none")) as assistant:
+    with _opened(_settings(context, llm="none"), ray=ray) as assistant:
         with progress("reading") as report:
             done = assistant.ingest(paths, prune=prune, report=report)  # each failure is logged: a warning line
         if json:
@@ -517,7 +540,7 @@ def _settings_alone(context: typer.Context, **fixed: str) -> Settings:
 
 
 @contextmanager
-def _opened(settings: Settings, *, to_ask: bool = False) -> Iterator[Assistant]:
+def _opened(settings: Settings, *, to_ask: bool = False, ray: str | None = None) -> Iterator[Assistant]:
     with _warning_lines.summed_up(), progress("opening the index") as report:
         if to_ask:
             from .reading import prepare
@@ -525,7 +548,7 @@ def _opened(settings: Settings, *, to_ask: bool = False) -> Iterator[Assistant]:
             prepare(settings)  # beside the imports, and the opening
         from .assistant import Assistant
 
-        assistant = Assistant.open(settings, report=report)
+        assistant = Assistant.open(settings, report=report, ray=ray)
     with assistant:
         yield assistant
 

@@ -54,15 +54,16 @@ class Encoder(Protocol):
     def queries(self, texts: Sequence[str]) -> FloatArray: ...
 
 
-def open_encoder(settings: Settings, embed_model: Any | None = None) -> Encoder:
+def open_encoder(settings: Settings, embed_model: Any | None = None, cores: int | None = None) -> Encoder:
     """The encoder of the settings, or one around a llama-index embedding object.
 
+    `cores` are those that the packaged one uses, where others run beside it: one of its own is made then.
     Raises `EmbeddingUnavailable` when the weights are not on this machine.
     """
     if embed_model is not None:
         return LlamaIndexEncoder(embed_model)
     if settings.embed_model == PACKAGED_EMBEDDER:
-        return packaged_encoder()
+        return PackagedEncoder(cores) if cores else packaged_encoder()
     return SentenceEncoder(settings.embed_model, harmless_folder(settings.embed_model))
 
 
@@ -199,9 +200,9 @@ class _Folder:
 class PackagedEncoder(_Folder):
     """The packaged MiniLM: the mean of its tokens' vectors, as it was trained."""
 
-    def __init__(self) -> None:
+    def __init__(self, cores: int | None = None) -> None:
         super().__init__(PACKAGED_EMBEDDER, model_folder(PACKAGED_EMBEDDER))
-        self._bert = Bert(self._folder, partial(published_weights, self._folder), unit_mean, packaged_damaged)
+        self._bert = Bert(self._folder, partial(published_weights, self._folder), unit_mean, packaged_damaged, cores)
         self._lock = threading.Lock()
 
     @property

@@ -10,6 +10,7 @@
     ├── IndexLocked              another process is writing to the index
     ├── StoreUnavailable         the server that holds the index does not answer, or refuses
     ├── EmbeddingUnavailable     the embedding model cannot be loaded
+    ├── ClusterUnavailable       the Ray cluster cannot be reached, was lost, or its workers are not like this machine
     ├── ModelMissing             the embedded LLM's weights are not on this machine
     ├── ModelDownloadFailed      'rag models pull' could not fetch or verify the weights
     └── LLMUnavailable           the LLM did not answer: refused, too slow, broken
@@ -59,6 +60,10 @@ class StoreUnavailable(RagError):
 
 class EmbeddingUnavailable(RagError):
     """The embedding model cannot be loaded."""
+
+
+class ClusterUnavailable(RagError):
+    """The Ray cluster cannot be reached, was lost, or its workers would not make the same index."""
 
 
 class ModelMissing(RagError):

@@ -16,13 +16,12 @@ from .documents import COLLECTION_SUFFIX, READERS_VERSION, count_lines
 from .embedding import Encoder
 from .errors import DocumentsNotFound
 from .pipeline import BATCH_PASSAGES, Pipeline
-from .sandbox import Sandbox
-from .scan import Same, Unread, is_collection, listing_of, read_listed, root_name, told
+from .scan import Cut, Same, Unread, found, is_collection, listing_of, root_name, told
 from .settings import Settings
-from .splitting import chunks
 from .store import Location, Store
 from .telemetry import ingesting
-from .types import Chunk, Document, Failure, IngestReport
+from .types import Document, Failure, IngestReport
+from .workers import LocalWorkers, Workers
 
 logger = logging.getLogger(__name__)
 
@@ -81,13 +80,17 @@ class _Moved:
 
 
 class Ingester:
-    """Brings a store up to date with files. The caller's settings say how text is cut and what is too large."""
+    """Brings a store up to date with files. The caller's settings say how text is cut and what is too large.
 
-    def __init__(self, store: Store, encoder: Encoder, settings: Settings) -> None:
+    What is done with each document is decided here, and all of it is written here, in one order, by one process: so the
+    index is the same, whoever reads and embeds. `workers` do: this process, unless others are given.
+    """
+
+    def __init__(self, store: Store, encoder: Encoder, settings: Settings, workers: Workers | None = None) -> None:
         self._store = store
-        self._encoder = encoder
         self._settings = settings
-        self._sandbox = Sandbox(settings)
+        self._here = LocalWorkers(settings, encoder)
+        self._workers: Workers = workers or self._here
 
     @ingesting
     def ingest(self, paths: Sequence[Path], *, prune: bool = False, report: Report | None = None) -> IngestReport:
@@ -101,7 +104,7 @@ class Ingester:
             if not _exists(path):
                 raise DocumentsNotFound(f"'{path}' does not exist or cannot be entered; check the path")
         ledger = _Ledger()
-        with self._store.writing(), self._sandbox:
+        with self._store.writing(), self._workers:
             for path in paths:
                 self._ingest_path(path, self._home(path), ledger, prune, report)
         return ledger.report()
@@ -120,7 +123,7 @@ class Ingester:
                 "create it, or set RAG_DOCUMENTS (or documents in rag.toml)"
             )
         root = self._root(path)
-        with self._store.writing(), self._sandbox:
+        with self._store.writing(), self._workers:
             before = self._store.meta(_DEFAULT_ROOT)
             ledger = _Ledger()
             self._ingest_path(path, root, ledger, prune=True, report=report)
@@ -136,16 +139,16 @@ class Ingester:
 
         Raises DocumentUnreadable, before anything is stored, and IndexLocked.
         """
-        with self._store.writing(), self._sandbox:
-            document = self._sandbox.read(file, root=root, source=source)
+        with self._store.writing(), self._here:
+            document = self._here.read_one(file, root=root, source=source)
             known = self._is_stored(root, source)
-            with Pipeline(self._store, self._encoder) as pipeline:
-                pipeline.put([(document, self._chunks(document))])
+            with Pipeline(self._store, self._here) as pipeline:
+                pipeline.put([document])
                 pipeline.finish()
         return IngestReport(updated=(source,)) if known else IngestReport(added=(source,))
 
     def _ingest_path(self, path: Path, root: str, ledger: _Ledger, prune: bool, report: Report | None) -> None:
-        with Pipeline(self._store, self._encoder) as pipeline:
+        with Pipeline(self._store, self._workers) as pipeline:
             self._update(path, root, ledger, pipeline, prune, report)
 
     def _update(
@@ -161,9 +164,9 @@ class Ingester:
         moved = _Moved(path, root, listing.files, stored.values())
         seen: set[tuple[str, str | None]] = set()
         spared: set[tuple[str, str | None]] = set()
-        batch: list[tuple[Document, list[Chunk]]] = []
+        batch: list[Cut] = []
         waiting = 0
-        for item in read_listed(path, root, listing, hashes, self._settings, self._sandbox):
+        for item in self._workers.read(found(path, root, listing, hashes, self._settings)):
             if isinstance(item, Unread):
                 ledger.failed.append(item.failure)
                 logger.warning("%s", told(item.failure), extra={"unread": item.kind})
@@ -171,20 +174,20 @@ class Ingester:
                 if item.kind == "empty" and (emptied := stored.get((item.root, str(item.source)))):
                     self._prune([emptied], ledger)  # its words are in the file no more
                 continue
-            key = (item.root, item.source)
+            new = item if isinstance(item, Same) else item.document
+            key = (new.root, new.source)
             seen.add(key)
             old = stored.get(key)
             if isinstance(item, Same) or (old is not None and self._is_same(old, item, current)):
-                ledger.unchanged.append(item.source)
-            elif old is None and (before := moved.to(item)) is not None and self._same_text(before, item):
-                self._store.rename(before.id, item)
+                ledger.unchanged.append(new.source)
+            elif old is None and (before := moved.to(item.document)) is not None and self._same_text(before, item):
+                self._store.rename(before.id, item.document)
                 seen.add((before.root, before.source))
-                ledger.updated.append(item.source)
+                ledger.updated.append(new.source)
             else:
-                (ledger.updated if old else ledger.added).append(item.source)
-                cut = self._chunks(item)
-                batch.append((item, cut))
-                waiting += len(cut)
+                (ledger.updated if old else ledger.added).append(new.source)
+                batch.append(item)
+                waiting += len(item.chunks)
             if waiting >= BATCH_PASSAGES:
                 ledger.passages += pipeline.put(batch)
                 batch, waiting = [], 0
@@ -212,22 +215,20 @@ class Ingester:
         if (path.is_dir() or root == self._root(path)) and not doubtful:
             self._store.set_meta(readers, made_by)  # what is stored was made by these readers, all of it, and here
 
-    def _chunks(self, document: Document) -> list[Chunk]:
-        return chunks(document.text, document.media_type, self._settings.passage_words, document.pages)
-
-    def _is_same(self, old: Document, new: Document, current: bool) -> bool:
+    def _is_same(self, old: Document, new: Cut, current: bool) -> bool:
         """Whether a document that was read again says what it said.
 
         Its text and its spans are compared, too, unless the `current` readers made the old one, in this very index:
         newer ones may read more in a file, and an index that was handed over may say anything.
         """
-        if (old.sha256, old.title, old.media_type) != (new.sha256, new.title, new.media_type):
+        read = new.document
+        if (old.sha256, old.title, old.media_type) != (read.sha256, read.title, read.media_type):
             return False
-        return current or (self._same_text(old, new) and self._store.chunks(old.id) == self._chunks(new))
+        return current or (self._same_text(old, new) and self._store.chunks(old.id) == new.chunks)
 
-    def _same_text(self, old: Document, new: Document) -> bool:
+    def _same_text(self, old: Document, new: Cut) -> bool:
         stored = self._store.document(old.id)
-        return (stored.text, stored.pages) == (new.text, new.pages)
+        return (stored.text, stored.pages) == (new.document.text, new.document.pages)
 
     def _prune(self, gone: Sequence[Document], ledger: _Ledger) -> None:
         if gone:

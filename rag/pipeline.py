@@ -1,65 +1,78 @@
 """Documents with their passages → vectors → the store, so that nobody waits for anybody.
 
-A batch is embedded in a thread of its own, while the caller's thread stores the one before and reads the next.
+Batches are embedded by the workers, while the caller's thread stores those before and reads the next.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from concurrent.futures import Future
 
-from .embedding import Encoder
+from .scan import Cut
 from .store import FloatArray, Store
 from .telemetry import step
 from .types import Chunk, Document
+from .workers import Workers
 
 # Embedded and stored together: one transaction. Many, as the encoder sorts a batch by length: less of it is padding.
 BATCH_PASSAGES = 512
 
-Batch = Sequence[tuple[Document, Sequence[Chunk]]]
+Batch = Sequence[Cut]
 
 
 class Pipeline:
     """Only the caller's thread writes, in the order of the batches, and a batch when all its vectors are there.
 
-    After Ctrl-C the batch that is being embedded is stored, too. A kill costs two batches of work at most.
+    After Ctrl-C the batches that are being embedded are stored, too, but for those that only wait to be. A kill costs
+    all of them.
+
+    However many machines embed, one process writes. A passage costs it a fiftieth of what embedding costs a core: from
+    some fifty cores on, it is the limit. Into a store that takes several writers, workers could write what they embed;
+    but passages would then get their ids as workers finish, in another order every time.
     """
 
-    def __init__(self, store: Store, encoder: Encoder) -> None:
+    def __init__(self, store: Store, workers: Workers) -> None:
         self._store = store
-        self._encoder = encoder
-        self._thread = ThreadPoolExecutor(1, "embed")
-        self._embedding: tuple[Batch, Future[FloatArray]] | None = None
+        self._workers = workers
+        self._embedding: deque[tuple[Batch, Future[FloatArray]]] = deque()
 
     def __enter__(self) -> Pipeline:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        try:
-            if kind is KeyboardInterrupt:  # what is half embedded need not be embedded again
-                self.finish()
-        finally:
-            self._thread.shutdown(wait=False)  # nobody waits for a batch that nobody stores
+        if kind is KeyboardInterrupt:  # what is half embedded need not be embedded again
+            self._store_all_but(max(0, len(self._embedding) - (self._workers.ahead + 1) // 2))
 
     def put(self, batch: Batch) -> int:
-        """Begin to embed `batch`, and store the one before; returns how many passages that one had."""
-        before = self._embedding
-        vectors = before[1].result() if before else None
-        texts = [embedded_text(document, chunk) for document, cut in batch for chunk in cut]
-        here = copy_context()  # who watches this thread watches that one
-        self._embedding = (batch, self._thread.submit(here.run, self._embedded, texts)) if batch else None
-        return self._save(before[0], vectors) if before and vectors is not None else 0
+        """Begin to embed `batch`, and store of those before what is ready; returns how many passages that were.
+
+        Where as many are being embedded as may be, it waits for the first.
+        """
+        stored = self._store_all_but(self._workers.ahead)
+        before = len(self._embedding)
+        if before == self._workers.ahead:
+            self._embedding[0][1].result()
+        if batch:
+            texts = [embedded_text(document, chunk) for document, chunks in batch for chunk in chunks]
+            self._embedding.append((batch, self._workers.embed(texts)))
+        while before and self._embedding[0][1].done():
+            stored += self._save(*self._embedding.popleft())
+            before -= 1
+        return stored
 
     def finish(self) -> int:
         """Store what is left; as `put`."""
-        return self.put(())
+        return self._store_all_but(0)
 
-    def _embedded(self, texts: Sequence[str]) -> FloatArray:
-        with step("embeddings", model=self._encoder.name, texts=len(texts)):
-            return self._encoder.documents(texts)
+    def _store_all_but(self, most: int) -> int:
+        stored = 0
+        while len(self._embedding) > most:
+            stored += self._save(*self._embedding.popleft())
+        return stored
 
-    def _save(self, batch: Batch, vectors: FloatArray) -> int:
+    def _save(self, batch: Batch, embedding: Future[FloatArray]) -> int:
+        vectors = embedding.result()
         items = []
         at = 0
         for document, cut in batch:

@@ -1,4 +1,8 @@
-"""A path → what is in it: documents, files that are as they were, and what cannot be read."""
+"""A path → what is in it: documents, cut into passages, what is as it was, and what cannot be read.
+
+Looking and reading are two steps: `found` lists, in an order that is always the same, and `read` does the work for one
+of them, in this process or on another machine.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +17,35 @@ from .errors import DocumentUnreadable
 from .folders import Listing, list_files
 from .sandbox import Sandbox
 from .settings import Settings
-from .types import Document, Failure
+from .splitting import chunks
+from .types import Chunk, Document, Failure
 
 logger = logging.getLogger(__name__)
 
+UnreadKind = Literal["folder", "file", "line", "empty"]
+
+
+class File(NamedTuple):
+    """A file that is to be read, unless the hash of its bytes is `known`."""
+
+    path: Path
+    root: str
+    source: str
+    known: str | None
+
 
 class Same(NamedTuple):
-    """A file whose bytes are those that the index was made of."""
+    """A file, or a line of a collection, that is what the index was made of."""
 
     root: str
     source: str
+
+
+class Cut(NamedTuple):
+    """A document as it was read, and how it is cut into passages."""
+
+    document: Document
+    chunks: list[Chunk]
 
 
 class Unread(NamedTuple):
@@ -34,15 +57,20 @@ class Unread(NamedTuple):
     root: str
     source: str | None
     failure: Failure
-    kind: Literal["folder", "file", "line", "empty"]
+    kind: UnreadKind
+
+
+Found = File | Document | Same | Unread  # in a path; a Document is a line of a collection
+Read = Cut | Same | Unread
 
 
 def unreadable(settings: Settings, hashes: Mapping[tuple[str, str], str]) -> list[Failure]:
     """What of `settings.documents` cannot be read now. `hashes`, by root and source, are of what could be read."""
     path = settings.documents.expanduser()
+    listed = found(path, root_name(path, settings), listing_of(path), hashes, settings)
     with Sandbox(settings) as sandbox:
-        found = read_listed(path, root_name(path, settings), listing_of(path), hashes, settings, sandbox)
-        return [item.failure for item in found if isinstance(item, Unread)]
+        items = (_read_file(item, settings, sandbox) if isinstance(item, File) else item for item in listed)
+        return [item.failure for item in items if isinstance(item, Unread)]
 
 
 def listing_of(path: Path) -> Listing:
@@ -50,16 +78,13 @@ def listing_of(path: Path) -> Listing:
     return list_files(path, _is_known) if path.is_dir() else Listing([path], [], Counter())
 
 
-def read_listed(
-    path: Path,
-    root: str,
-    listing: Listing,
-    hashes: Mapping[tuple[str, str], str],
-    settings: Settings,
-    sandbox: Sandbox,
-) -> Iterator[Document | Same | Unread]:
-    """Read what is listed, but files whose bytes have the hash that `hashes` holds of them (by root and source)."""
-    limit = int(settings.file_megabytes * 1_000_000)
+def found(
+    path: Path, root: str, listing: Listing, hashes: Mapping[tuple[str, str], str], settings: Settings
+) -> Iterator[Found]:
+    """What is listed, in its order: files, and the lines of collections.
+
+    `hashes`, by root and source, are of what need not be read again.
+    """
     if listing.others and not listing.files:
         kinds = ", ".join(f"{n} {suffix}" for suffix, n in listing.others.most_common(5))
         logger.warning("%s: nothing in it can be read (%s); convert the files to .pdf, .txt or .md", path, kinds)
@@ -70,18 +95,29 @@ def read_listed(
         if shown != source:
             yield Unread(root, shown, Failure(shown, "its name is not UTF-8; rename it"), "file")
         elif is_collection(file):
-            yield from _read_lines(file, root_name(file, settings), source, limit)
+            yield from _lines(file, root_name(file, settings), source, hashes, settings)
         else:
-            yield _read_file(file, root, source, limit, hashes.get((root, source)), sandbox)
+            yield File(file, root, source, hashes.get((root, source)))
 
 
-def _read_file(
-    file: Path, root: str, source: str, limit: int, known: str | None, sandbox: Sandbox
-) -> Document | Same | Unread:
+def read(item: Found, settings: Settings, sandbox: Sandbox) -> Read:
+    """Read and cut what was found, if it is new or has changed."""
+    if isinstance(item, File):
+        item = _read_file(item, settings, sandbox)
+    return cut(item, settings) if isinstance(item, Document) else item
+
+
+def cut(document: Document, settings: Settings) -> Cut:
+    """A document and its passages."""
+    return Cut(document, chunks(document.text, document.media_type, settings.passage_words, document.pages))
+
+
+def _read_file(file: File, settings: Settings, sandbox: Sandbox) -> Document | Same | Unread:
+    path, root, source, known = file
     try:
-        if known is not None and file_hash(file, source, limit) == known:
+        if known is not None and file_hash(path, source, int(settings.file_megabytes * 1_000_000)) == known:
             return Same(root, source)
-        document = sandbox.read(file, root=root, source=source)
+        document = sandbox.read(path, root=root, source=source)
     except DocumentUnreadable as error:
         return Unread(root, source, Failure(source, str(error)), "file")
     if document.text:
@@ -89,10 +125,15 @@ def _read_file(
     return Unread(root, source, Failure(source, f"{source} is empty; write into it, or move it away"), "empty")
 
 
-def _read_lines(file: Path, root: str, source: str, limit: int) -> Iterator[Document | Unread]:
+def _lines(
+    file: Path, root: str, source: str, hashes: Mapping[tuple[str, str], str], settings: Settings
+) -> Iterator[Document | Same | Unread]:
     try:
-        for item in read_collection(file, root=root, max_bytes=limit):
-            yield Unread(root, None, item, "line") if isinstance(item, Failure) else item
+        for item in read_collection(file, root=root, max_bytes=int(settings.file_megabytes * 1_000_000)):
+            if isinstance(item, Failure):
+                yield Unread(root, None, item, "line")
+            else:
+                yield Same(root, item.source) if hashes.get((root, item.source)) == item.sha256 else item
     except DocumentUnreadable as error:
         yield Unread(root, None, Failure(source, str(error)), "file")
 

@@ -32,7 +32,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     logging.disable()
     warnings.simplefilter("ignore")
-    replies = _own_output()
+    replies = own_output()
     _limit_memory(int(sys.argv[1]) * 1_000_000)
     replies.write(READY)
     replies.flush()
@@ -62,7 +62,7 @@ def _answer(request: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
     return fields | {"bytes": len(text)}, text
 
 
-def _own_output() -> BinaryIO:
+def own_output() -> BinaryIO:
     """Standard output, for replies alone: what a library prints goes nowhere."""
     replies = os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_WRONLY)

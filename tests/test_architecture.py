@@ -22,8 +22,9 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "rag"
 
 PUBLIC = """
-    Answer Assistant Citation Document DocumentUnreadable DocumentsNotFound Dropped EmbeddingUnavailable Failure Hit
-    IndexDamaged IndexLocked IndexMismatch IngestReport LLMUnavailable Message ModelDownloadFailed ModelMissing Passage
+    Answer Assistant Citation ClusterUnavailable Document DocumentUnreadable DocumentsNotFound Dropped
+    EmbeddingUnavailable Failure Hit IndexDamaged IndexLocked IndexMismatch IngestReport LLMUnavailable Message
+    ModelDownloadFailed ModelMissing Passage
     PromptError QuestionInvalid RagError Sentence Settings SettingsError ask
 """.split()
 
@@ -48,6 +49,8 @@ LAYERS = [
     {"engines"},
     {"location"},
     {"store", "migration"},
+    {"workers", "parcels"},
+    {"cluster", "raydriver"},
     {"pipeline", "reading"},
     {"ingest", "retrieval"},
     {"evidence", "uploads"},

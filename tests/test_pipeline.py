@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,17 @@ from store_samples import DIMENSION, item, open_store, unit
 from rag.errors import EmbeddingUnavailable
 from rag.pipeline import Batch, Pipeline
 from rag.rows import FloatArray
+from rag.scan import Cut
+from rag.settings import Settings
 from rag.store import Store
+from rag.workers import LocalWorkers
 
 
 class Slow:
     """Embeds a batch when it is told to, and not at all where a text says so."""
 
     name = weights = "slow"
+    place = ""
     dimension = DIMENSION
 
     def __init__(self) -> None:
@@ -39,7 +44,18 @@ class Slow:
 
 
 def batch(*names: str) -> Batch:
-    return [(document, chunks) for document, chunks, _ in (item(name, f"{name} one", f"{name} two") for name in names)]
+    return [one(name, f"{name} one", f"{name} two") for name in names]
+
+
+def one(name: str, *texts: str) -> Cut:
+    document, chunks, _ = item(name, *texts)
+    return Cut(document, chunks)
+
+
+@contextmanager
+def pipe(store: Store, encoder: Slow | None = None) -> Iterator[Pipeline]:
+    with LocalWorkers(Settings(), encoder or Slow()) as workers, Pipeline(store, workers) as pipeline:
+        yield pipeline
 
 
 def sources(store: Store) -> list[str]:
@@ -52,7 +68,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_every_passage_gets_its_own_vector(store: Store) -> None:
-    with Pipeline(store, Slow()) as pipeline:
+    with pipe(store) as pipeline:
         stored = [pipeline.put(batch("a", "b")), pipeline.put(batch("c")), pipeline.finish(), pipeline.finish()]
     assert stored == [0, 4, 2, 0]
     for passage in store.passages(range(1, 7)):
@@ -61,7 +77,7 @@ def test_every_passage_gets_its_own_vector(store: Store) -> None:
 
 def test_a_batch_is_stored_while_the_next_is_embedded(store: Store) -> None:
     encoder = Slow()
-    with Pipeline(store, encoder) as pipeline:
+    with pipe(store, encoder) as pipeline:
         pipeline.put(batch("a"))
         assert encoder.done.wait(10)
         encoder.allowed.clear()
@@ -73,24 +89,24 @@ def test_a_batch_is_stored_while_the_next_is_embedded(store: Store) -> None:
 
 
 def test_the_newer_of_two_versions_stays(store: Store) -> None:
-    with Pipeline(store, Slow()) as pipeline:
+    with pipe(store) as pipeline:
         pipeline.put(batch("a"))
-        pipeline.put([(document, chunks) for document, chunks, _ in [item("a", "newer")]])
+        pipeline.put([one("a", "newer")])
         pipeline.finish()
     assert [passage.text for passage in store.passages(range(1, 9))] == ["newer"]
 
 
 def test_what_was_embedded_before_a_failure_is_stored(store: Store) -> None:
-    with Pipeline(store, Slow()) as pipeline:
+    with pipe(store) as pipeline:
         pipeline.put(batch("a"))
-        pipeline.put([(document, chunks) for document, chunks, _ in [item("b", "bad")]])
+        pipeline.put([one("b", "bad")])
         with pytest.raises(EmbeddingUnavailable, match="try tomorrow"):
             pipeline.put(batch("c"))
     assert sources(store) == ["a"]
 
 
 def test_an_interruption_keeps_what_is_being_embedded(store: Store) -> None:
-    with pytest.raises(KeyboardInterrupt), Pipeline(store, Slow()) as pipeline:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), pipe(store) as pipeline:  # noqa: PT012
         pipeline.put(batch("a"))
         raise KeyboardInterrupt
     assert sources(store) == ["a"]

@@ -40,6 +40,7 @@ PARTS = (
     "longrun",
     "fuzz",
     "supply",
+    "clusters",
 )
 
 
