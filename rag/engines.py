@@ -7,6 +7,7 @@ llama-index vector store is `add`, `query` and `delete_nodes`, so another one is
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -136,6 +137,7 @@ def _pgvector(url: str, name: str, dimension: int) -> LlamaIndexEngine:
 
 
 def _milvus(url: str, name: str, dimension: int) -> LlamaIndexEngine:
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it writes past Python to the terminal, and only when it is loaded
     kind = _class("llama_index.vector_stores.milvus", "MilvusVectorStore", "milvus")
     for quiet in ("pymilvus", "milvus_lite", "grpc"):
         logging.getLogger(quiet).setLevel(logging.CRITICAL)  # it reports what it raises
