@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from itertools import pairwise
@@ -303,3 +305,8 @@ def test_the_document_shows_what_the_command_prints() -> None:
     assert [command.split()[1] for command, _ in shown] == ["1M", "100M", "10B"]
     for command, text in shown:
         assert rag(*shlex.split(command)).stdout.rstrip("\n") == text
+
+
+def test_no_other_command_loads_the_calculator() -> None:
+    code = "import sys, rag.cli; print([name for name in sys.modules if name.startswith('rag.capacity')])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
