@@ -13,11 +13,11 @@ from .weights import in_faiss, in_pgvector, in_postgresql, in_sqlite, words_of
 FULL_MEMORY, FULL_DISK = 0.75, 0.8  # shares that may be taken: the rest is for queries, files being made, growth
 
 # Measured: python -m eval.performance.weights, on two cores that others used, too.
-WRITTEN_A_SECOND = 130.0  # passages that one stream of writes puts into PostgreSQL with pgvector
+WRITTEN_A_SECOND = 120.0  # passages that one stream of writes puts into PostgreSQL with pgvector
 _WORD_IN_MEMORY = 113  # bytes of a word of the vocabulary in a process
 _RESPELLED_S = 1.6e-6  # seconds to compare a word that no passage holds with one that some hold
 _LISTED_S = 9.0e-6  # seconds to list a document
-_LOOKED_AT_S = {FAISS: 1.0e-6, POSTGRESQL: 5.0e-6}  # seconds for each passage that a keyword search looks at
+_LOOKED_AT_S = {FAISS: 1.0e-6, POSTGRESQL: 4.0e-6}  # seconds for each passage that a keyword search looks at
 _RAREST_SHARE = 0.008  # of passages hold a question's rarest word, in one question of twenty, at any size
 _LOOKED_AT = 5_000  # passages that a keyword search looks at however rare the words are: as in `store`
 
