@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from typer.testing import CliRunner, Result
 from rag.assistant import Assistant
 from rag.capacity import Plan, Wanted, plan
 from rag.capacity.machines import tokens_in
-from rag.capacity.wanted import FAISS, MILVUS, MONTH, POSTGRESQL, STORES
+from rag.capacity.request import FAISS, MILVUS, MONTH, POSTGRESQL, STORES
 from rag.cli import app
 from rag.store import Location, Store
 from rag.types import Chunk, Document
@@ -305,6 +306,20 @@ def test_the_document_shows_what_the_command_prints() -> None:
     assert [command.split()[1] for command, _ in shown] == ["1M", "100M", "10B"]
     for command, text in shown:
         assert rag(*shlex.split(command)).stdout.rstrip("\n") == text
+
+
+def test_the_document_names_the_sizes_at_which_something_breaks() -> None:
+    section = SCALE.read_text(encoding="utf-8").partition("## What breaks first")[2].partition("\n## ")[0]
+    column = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")]
+    named = [
+        float(n) * {"M": 1e6, "B": 1e9}[unit] for text in column for n, unit in re.findall(r"([\d.]+) ([MB])", text)
+    ]
+    assert len(named) == 13
+    for store in STORES[1:]:
+        for limit in plan(asked(1e6, store)).limits:
+            assert any(limit.passages == pytest.approx(each, rel=0.05) for each in named), limit
+    (first, *_) = (limit for limit in plan(asked(1e6, FAISS)).limits if limit.stops)
+    assert any(first.passages == pytest.approx(each, rel=0.05) for each in named)
 
 
 def test_no_other_command_loads_the_calculator() -> None:

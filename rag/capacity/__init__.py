@@ -5,7 +5,7 @@ says which is which, and by which command. Pure functions on values: nothing is 
 """
 
 from .machines import Plan, plan
-from .told import told
-from .wanted import Wanted, wanted
+from .request import Wanted, wanted
+from .telling import told
 
 __all__ = ["Plan", "Wanted", "plan", "told", "wanted"]

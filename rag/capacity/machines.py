@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from .limits import FULL_DISK, FULL_MEMORY, WRITTEN_A_SECOND, Limit, limits, server_memory
-from .wanted import FAISS, MILVUS, MONTH, STORES, Wanted
+from .request import FAISS, MILVUS, MONTH, STORES, Wanted
 from .weights import Kept, in_milvus, stored, words_of
 
 _ANSWERED_A_CORE = 3.5  # quoted answers a second: docs/speed.md, 0.14 s on two cores

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .wanted import FAISS, STORES, Wanted
+from .request import FAISS, STORES, Wanted
 
 _WORDS, _WORDS_AT, _HEAPS = 56_700, 5.44e6, 0.67  # distinct words in so many characters, and how they grow
 _LEXEMES = 0.79  # of words: what is left of them without endings
@@ -55,7 +55,7 @@ def stored(asked: Wanted) -> tuple[Kept, ...]:
 
 def in_sqlite(asked: Wanted) -> list[_Part]:
     n, documents, words = asked.passages, asked.passages / asked.per_document, words_of(asked)
-    # Texts stand in their documents and in their passages; vectors in half precision.
+    # A text stands in its document and in its passages; a vector in half precision; the rest is per row.
     texts = n * (2 * asked.characters + 2 * asked.dimension + 135) + documents * 470
     return [
         _Part("texts and vectors", "SQLite", texts, 0),
@@ -72,8 +72,10 @@ def in_faiss(asked: Wanted) -> list[_Part]:
 
 def in_postgresql(asked: Wanted) -> list[_Part]:
     n, documents, words = asked.passages, asked.passages / asked.per_document, words_of(asked)
+    # The same, and the lexemes of each passage with their places: more than the text itself.
     texts = n * (3.63 * asked.characters + 2 * asked.dimension + 310) + documents * 490
     counts = words * (109 + _LEXEMES * 100)
+    # Of GIN rather too much: what a young one has to spare is used up later.
     found = n * (300 + 0.73 * asked.characters) + counts
     return [
         _Part("texts and vectors", "PostgreSQL: tables", texts, 0),
@@ -83,7 +85,7 @@ def in_postgresql(asked: Wanted) -> list[_Part]:
 
 def in_pgvector(asked: Wanted) -> list[_Part]:
     n, vector = asked.passages, 2 * asked.dimension  # half precision
-    links = n * (vector + 403)
+    links = n * (vector + 403)  # HNSW keeps the vectors, too
     return [_Part("search of vectors", "pgvector: table, HNSW", links + n * (vector + 680), links)]
 
 
