@@ -267,6 +267,12 @@ def test_amounts_as_people_write_them() -> None:
     assert json.loads(same[0])["wanted"]["passages"] == 1.5e6
 
 
+def test_what_one_folder_cannot_carry_is_said() -> None:
+    said = "One machine does not carry this"
+    assert said in rag("--passages", "10B", "--store", "faiss").stdout
+    assert said not in rag("--passages", "10M", "--store", "faiss").stdout
+
+
 def test_json_keeps_its_names() -> None:
     result = rag("--passages", "1B", "--questions", "5/s", "--token-price", "0.15/0.60", "--json")
     made = json.loads(result.stdout)

@@ -127,7 +127,7 @@ def _machines(asked: Wanted, catalogues: int) -> tuple[Machines, ...]:
     busy = math.ceil(_BUSY * asked.questions * _SEARCHED_S / (FULL_MEMORY * asked.cores))
     why = f"PostgreSQL: {catalogues:,} × {asked.copies} (catalogues × copies)"
     if busy > catalogues:
-        why = f"PostgreSQL: {busy:,} × {asked.copies}, as many as the questions keep at work (× copies)"
+        why = f"PostgreSQL: {busy:,} × {asked.copies}, for so many questions (each server asks one of them)"
     found = [
         Machines("serving", serving, "rag serve, behind a proxy"),
         Machines("database", max(catalogues, busy) * asked.copies, why),

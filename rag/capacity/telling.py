@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 from .limits import Limit
 from .machines import Plan
+from .request import FAISS
 
 _WIDTH = 100  # characters of a line
 
@@ -63,6 +64,8 @@ def _facts(made: Plan) -> list[str]:
         f"A month: {short(month.questions)} questions; {tokens}; machines {short(month.machines_money)}; together "
         f"{short(month.money)}.",
     ]
+    if asked.store == FAISS and any(limit.stops and limit.passages < asked.passages for limit in made.limits):
+        facts.append("One machine does not carry this, and a folder cannot be divided: take another store.")
     if ingest.catalogues > 1:
         facts.append(
             f"{ingest.catalogues:,} catalogues: each has a rag serve of its own, and whoever asks chooses one; nothing "
