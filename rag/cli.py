@@ -465,6 +465,62 @@ def export(
     Screen().line(f"{len(lines) - drafts} gold questions and {drafts} drafts in {file}")
 
 
+# -- planning ----------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def capacity(
+    passages: Annotated[str, typer.Option(help="How many: 20K, 100M, 10B.")],
+    questions: Annotated[str, typer.Option(help="How many: 10K/day or 5/s, on average.")] = "10K/day",
+    store: Annotated[str, typer.Option(help="faiss, postgresql or milvus; else the smallest that holds them.")] = "",
+    copies: Annotated[str, typer.Option(help="Of catalogue and vectors, the first included.")] = "2",
+    characters: Annotated[str, typer.Option(help="Of a passage.")] = "400",
+    per_document: Annotated[str, typer.Option(help="Passages of a document.")] = "10",
+    dimension: Annotated[str, typer.Option(help="Of the embedding model's vectors.")] = "384",
+    machine_cores: Annotated[str, typer.Option(help="Of each machine.")] = "16",
+    machine_memory: Annotated[str, typer.Option(help="Of each machine, in GB.")] = "128",
+    machine_disk: Annotated[str, typer.Option(help="Of each machine, in GB.")] = "4K",
+    machine_price: Annotated[str, typer.Option(help="Of each machine, a month.")] = "500",
+    passages_per_second: Annotated[
+        str, typer.Option(help="That a machine embeds, of a GPU for example; else 89 a core.")
+    ] = "",
+    token_price: Annotated[
+        str, typer.Option(metavar="IN/OUT", help="Of a million tokens, for example 0.15/0.60; else no LLM is asked.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Reckon what an index of some size takes: disk, memory, machines, hours, money; and what breaks first.
+
+    Nothing is opened. What is measured, estimated or assumed of this: docs/SCALE.md.
+    """
+    from .capacity import plan, told, wanted
+
+    try:
+        asked = wanted(
+            passages=passages,
+            questions=questions,
+            store=store,
+            copies=copies,
+            characters=characters,
+            per_document=per_document,
+            dimension=dimension,
+            cores=machine_cores,
+            memory=machine_memory,
+            disk=machine_disk,
+            price=machine_price,
+            embedded=passages_per_second,
+            prices=token_price,
+        )
+    except ValueError as error:
+        complain(str(error))
+        raise typer.Exit(USAGE) from None
+    made = plan(asked)
+    if json:
+        print_json(asdict(made))
+    else:
+        print(told(made))
+
+
 # -- the environment ---------------------------------------------------------------------------------------------------
 
 
