@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("documents", type=Path, metavar="DOCUMENTS.jsonl")
     parser.add_argument("questions", type=Path, metavar="QUESTIONS.jsonl")
-    parser.add_argument("--parts", type=int, nargs="+", default=[1_000, 4_000, 13_000], help="passages, growing")
+    parser.add_argument("--parts", type=int, nargs="+", default=[1_000, 4_000, 13_500], help="passages, growing")
     parser.add_argument("--words", type=int, nargs="+", default=[120], help="words that a passage may have, in turn")
     parser.add_argument("--grow", type=int, default=0, help="passages of indexes that are grown")
     parser.add_argument("--postgresql", default="", metavar="URL", help="of an empty database")
