@@ -206,7 +206,24 @@ def test_a_text_that_postgresql_cannot_keep_is_refused(tmp_path: Path) -> None:
     with open_store(Location(tmp_path, fresh_schema())) as store:
         with pytest.raises(DocumentUnreadable, match="holds a NUL character"):
             store.replace([item("good", "owl"), item("bad", "a\0b")])
+        with pytest.raises(DocumentUnreadable, match="holds a NUL character"):
+            store.replace([item("a\0b", "owl")])
         assert store.count() == (0, 0)
+
+
+def test_words_of_any_length_are_kept_and_found(tmp_path: Path) -> None:
+    """Chinese has no spaces; nor has what base64 makes of a picture."""
+    digits = "".join(f"{n:x}" for n in range(3000))
+    chinese = "".join(map(chr, range(0x4E00, 0x5600)))
+    with open_store(Location(tmp_path, fresh_schema())) as store:
+        store.replace([item("a", digits, chinese, "owl")])
+        for word in (digits, chinese, "owl"):
+            (passage,) = store.passages(ids(store.keyword([word], 5)))
+            assert passage.text == word
+        store.replace([item("a", "owl")])
+        assert store.vocabulary().words == {"owl": 1}
+        with pytest.raises(DocumentUnreadable, match="a name that is too long for PostgreSQL"):
+            store.replace([item(chinese, "owl")])
 
 
 def test_how_often_a_passage_holds_a_word_is_told_from_its_rank(tmp_path: Path) -> None:
