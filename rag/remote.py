@@ -27,6 +27,7 @@ GRACE_S = 60.0  # how long a server keeps what was deleted: whoever still reads 
 _MORE = 64  # that are asked for besides, as some may be no longer there
 _MOST = 10_000  # that a server is asked for at once; Milvus gives 16,384
 _SAMPLE = 8  # vectors that show whether a server still has what it was sent
+_SAME = 1e-3  # cosine that servers cannot tell apart
 _PREFIX = "rag_"
 _LOST = "the server has lost vectors of the index; run 'rag rebuild --vectors'"
 _DOOMED, _SENDING = "vectors doomed", "vectors sending"  # keys in the catalogue's meta
@@ -129,9 +130,14 @@ class RemoteIndex:
 
         One process does it at a time; what another one writes meanwhile, it sends, too.
         """
+        while self._refresh_alone(catalogue, verify=verify) and _lags(catalogue):
+            verify = False  # what was written when this one was about to leave, which nobody waited for
+
+    def _refresh_alone(self, catalogue: Catalogue, *, verify: bool) -> bool:
+        """False when another process is at it."""
         with catalogue.alone() as alone:
             if not alone:
-                return
+                return False
             with catalogue.reading() as reader:
                 state, known = reader.state, not verify or self._has_a_sample(reader)
             if not _is_ours(state) or not known:
@@ -140,6 +146,7 @@ class RemoteIndex:
             while self._send_block(catalogue):
                 pass
             self._delete_doomed(catalogue)
+        return True
 
     def _send_block(self, catalogue: Catalogue) -> bool:
         with catalogue.reading() as reader:
@@ -174,10 +181,11 @@ class RemoteIndex:
                 self._drop(name, state.dimension)
             with catalogue.transaction() as writer:
                 writer.bury(gone)
-                writer.set_meta(_DOOMED, _doom(np.setdiff1d(dead, gone).tolist(), []))
+                later = [name for name in _doomed(writer).names if name not in doomed.names]
+                writer.set_meta(_DOOMED, _doom(np.setdiff1d(dead, gone).tolist(), later))
         elif len(dead) and not doomed.ids:
             with catalogue.transaction() as writer:
-                writer.set_meta(_DOOMED, _doom(dead.tolist(), doomed.names))
+                writer.set_meta(_DOOMED, _doom(dead.tolist(), _doomed(writer).names))
 
     def verify(self, reader: Reader) -> None:
         """See `VectorIndex.verify`: some vectors are looked for, spread over all."""
@@ -199,7 +207,7 @@ class RemoteIndex:
         ids = [i for i in reader.ids()[:: max(1, reader.count()[1] // _SAMPLE)].tolist() if i <= highest]
         there, vectors = reader.vectors(ids)
         engine = self._engine(reader.state)
-        return all(i in engine.search(vector, _MORE) for i, vector in zip(there, vectors, strict=True))
+        return all(_has(reader, engine, *each) for each in zip(there, vectors, strict=True))
 
     def _engine(self, state: State) -> Engine:
         with self._lock:
@@ -219,6 +227,22 @@ class RemoteIndex:
             for engine in self._engines.values():
                 engine.close()
             self._engines.clear()
+
+
+def _has(reader: Reader, engine: Engine, passage_id: int, vector: FloatArray) -> bool:
+    """Whether a server finds a vector, or as many that are the same: a page's foot may be that of every page."""
+    if not vector.any():
+        return True  # it has no direction, and pgvector's index leaves it out
+    found = engine.search(vector, _MORE)
+    if passage_id in found:
+        return True
+    _, others = reader.vectors(found)
+    return len(found) >= _MORE and bool(np.all(others @ vector > vector @ vector - _SAME))
+
+
+def _lags(catalogue: Catalogue) -> bool:
+    with catalogue.reading() as reader:
+        return reader.highest() > _highest(reader.state)
 
 
 def _is_ours(state: State) -> bool:

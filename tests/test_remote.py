@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from servers import fresh_schema, location_of
 from sqlalchemy import text
@@ -19,9 +20,11 @@ from store_samples import ids, item, open_store, slow_dense, stored, unit
 import rag.engines
 import rag.postgres
 import rag.remote
+from rag.catalogue import Catalogue
 from rag.engines import LlamaIndexEngine, milvus_address
 from rag.errors import DocumentUnreadable, IndexDamaged, IndexMismatch, SettingsError, StoreUnavailable
 from rag.postgres import PostgresCatalogue
+from rag.remote import RemoteIndex
 from rag.store import Location, Store
 
 QUERY = unit("a question")
@@ -111,6 +114,56 @@ def test_a_server_that_lost_its_vectors_is_named_and_filled_again(store: Store, 
             use()
     Store.rebuild_vectors(location)
     assert store.dense(QUERY, 5) == before
+
+
+def test_passages_that_are_all_the_same_are_not_lost(store: Store) -> None:
+    store.replace([(*item(f"s{i}", "the foot of every page")[:2], unit("foot")[None, :]) for i in range(150)])
+    store.replace([(*item("nothing", "…")[:2], np.zeros((1, 16), np.float32))])
+    store.verify()
+
+
+def test_what_is_written_while_another_process_sends_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not wait for that one, which has looked for more already."""
+    delete_doomed = RemoteIndex._delete_doomed
+    others = iter(["written meanwhile"])
+    location = Location(tmp_path, fresh_schema())
+
+    def interrupted(index: RemoteIndex, catalogue: Catalogue) -> None:
+        for source in others:
+            with open_store(location) as other:
+                other.replace([item(source, "seal")])
+        delete_doomed(index, catalogue)
+
+    monkeypatch.setattr(RemoteIndex, "_delete_doomed", interrupted)
+    with open_store(location) as store:
+        store.replace([item("first", "owl")])
+        assert on_the_server(store) == sorted(stored(store)) == [1, 2]
+
+
+def test_a_collection_is_deleted_that_was_given_up_while_others_were_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rag.remote, "GRACE_S", -1.0)
+    drop = RemoteIndex._drop
+    given_up: list[str] = []
+    dropped: list[str] = []
+
+    def meanwhile(index: RemoteIndex, name: str, dimension: int) -> None:
+        if not given_up:
+            with store._catalogue.transaction() as writer:
+                given_up.append(writer.state.snapshot)
+                index.forget(writer)
+        dropped.append(name)
+        drop(index, name, dimension)
+
+    monkeypatch.setattr(RemoteIndex, "_drop", meanwhile)
+    location = Location(tmp_path, fresh_schema())
+    with open_store(location) as store:
+        store.replace([item("first", "owl"), item("second", "owl")])
+        Store.rebuild_vectors(location)
+        store.set_meta("any", "write")
+        assert len(dropped) == 2
+        assert dropped[1:] == given_up
 
 
 def test_what_one_process_stored_another_finds(location: Location) -> None:
