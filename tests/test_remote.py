@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -243,16 +244,52 @@ def test_without_the_vector_server_documents_are_stored_and_it_is_said(
             assert len(store.dense(QUERY, 5)) == 2  # what no server was sent yet, is searched here
 
 
+def cut_connections() -> None:
+    """All that there are, as when the database is started again."""
+    with closing(PostgresCatalogue(fresh_schema())) as other, other.engine.begin() as connection:
+        of = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) {of}"))
+
+
 def test_the_connection_of_a_server_that_was_started_again_is_made_anew(tmp_path: Path) -> None:
     with open_store(Location(tmp_path, fresh_schema())) as store:
         store.replace([item("a", "owl")])
         store.dense(QUERY, 5)
-        with closing(PostgresCatalogue(fresh_schema())) as other, other.engine.begin() as connection:
-            of = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
-            connection.execute(text(f"SELECT pg_terminate_backend(pid) {of}"))
+        cut_connections()
         assert len(store.dense(QUERY, 5)) == 1
         store.replace([item("b", "seal")])
         assert len(store.dense(QUERY, 5)) == 2
+
+
+def test_a_connection_that_is_lost_while_reading_is_said_each_time(tmp_path: Path) -> None:
+    with open_store(Location(tmp_path, fresh_schema())) as store:
+        store.replace([item("a", "owl")])
+        with suppress(StoreUnavailable), store.reading():  # which ends with the same
+            cut_connections()
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable, match="does not answer"):
+                    store.documents()
+        assert len(store.documents()) == 1
+
+
+def test_each_schema_has_an_index_of_its_own(tmp_path: Path) -> None:
+    first, second = fresh_schema(), fresh_schema()
+    names = [re.search(r"test_\d+", url)[0] for url in (first, second)]  # type: ignore[index]
+    behind = second.replace(names[1], f"{names[1]}%2C{names[0]}")
+    with open_store(Location(tmp_path, first)) as store, open_store(Location(tmp_path, behind)) as other:
+        store.replace([item("a", "owl")])
+        assert other.count() == (0, 0)
+        with store._catalogue.alone() as alone, other._catalogue.alone() as also, store._catalogue.alone() as twice:
+            assert (alone, also, twice) == (True, True, False)
+    with pytest.raises(StoreUnavailable, match="has no schema to keep the index in"):
+        open_store(Location(tmp_path, first.replace(f"{names[0]}%2Cpublic", "nowhere")))
+
+
+def test_thousands_of_words_are_sought_at_once(tmp_path: Path) -> None:
+    words = [f"w{n}x" for n in range(5000)]
+    with open_store(Location(tmp_path, fresh_schema())) as store:
+        store.replace([item("a", " ".join(words[:2500])), item("b", " ".join(words[2500:]))])
+        assert ids(store.keyword(words, 5)) == [1, 2]
 
 
 def test_a_text_that_postgresql_cannot_keep_is_refused(tmp_path: Path) -> None:
