@@ -171,9 +171,12 @@ def engine_at(url: str, *, options: str = "") -> Engine:
     """An engine for what everybody writes as postgresql://…, connected with bounds on every wait."""
     try:
         parsed = make_url(url).set(drivername="postgresql+psycopg2")
+        if "@" in (parsed.host or ""):  # half a password, which no message may show
+            raise ValueError
     except (ArgumentError, ValueError):
         raise SettingsError(
-            "the address of the database is none; write it as postgresql://name:password@host:5432/database"
+            "the address of the database is none; write it as postgresql://name:password@host:5432/database, "
+            "and each @ of the password as %40"
         ) from None
     return create_engine(
         parsed,
