@@ -167,6 +167,22 @@ def test_a_collection_is_deleted_that_was_given_up_while_others_were_deleted(
         assert dropped[1:] == given_up
 
 
+def test_another_server_is_told_from_the_one_that_has_the_vectors(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with location_of("milvus+postgresql", tmp_path) as right:
+        wrong = Location(tmp_path, right.catalogue)
+        with open_store(right) as store:
+            store.replace([item(f"s{i}", "owl") for i in range(5)])
+        with open_store(wrong) as other:
+            other.replace([item("new", "owl")])
+            assert "or is another one; correct RAG_STORE" in caplog.text
+            with pytest.raises(IndexDamaged, match="or is another one; correct RAG_STORE"):
+                other.dense(QUERY, 5)
+        with open_store(right) as store:
+            assert len(store.dense(QUERY, 50)) == 6
+
+
 def test_what_one_process_stored_another_finds(location: Location) -> None:
     where = f"Location(Path({str(location.index_dir)!r}), {location.vectors!r}, {location.catalogue!r})"
     said = [
