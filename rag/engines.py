@@ -167,7 +167,12 @@ def milvus_address(url: str) -> tuple[str, str]:
     if parts.netloc:
         login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if parts.username else ""
         scheme = "https" if parts.scheme == "milvus+https" else "http"
-        return f"{scheme}://{parts.hostname}:{parts.port or 19530}", login
+        try:
+            return f"{scheme}://{parts.hostname}:{parts.port or 19530}", login
+        except ValueError:
+            raise SettingsError(
+                "the address of Milvus is none; write it as milvus://name:password@host:19530"
+            ) from None
     file = Path(parts.path).expanduser()
     if file.suffix != ".db":
         raise SettingsError(f"Milvus Lite keeps its vectors in a file that ends in .db, which '{parts.path}' does not")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from .schema import TOKENIZE
 
-_LONGEST = 128  # characters of a lexeme that count: PostgreSQL takes 2,046 bytes
+LONGEST = 128  # characters of a lexeme that count: PostgreSQL takes 2,046 bytes, and 2,700 in an index
 _GAP = 2  # between the last word of a column and the first of the next: no phrase reaches over it
 _COLUMNS = ("title", "heading", "text")
 
@@ -34,7 +34,7 @@ def analysed(passages: Sequence[tuple[str, str, str]]) -> list[Lexemes]:
     connection.executemany(insert, ((row, *texts) for row, texts in enumerate(passages)))
     columns: list[dict[str, list[tuple[str, int]]]] = [{name: [] for name in _COLUMNS} for _ in passages]
     for term, row, column, place in connection.execute("SELECT term, doc, col, offset FROM instances"):
-        columns[row][column].append((term[:_LONGEST], place))
+        columns[row][column].append((term[:LONGEST], place))
     return [_joined(by_column) for by_column in columns]
 
 

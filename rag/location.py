@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .catalogue import Catalogue, VectorIndex
 from .errors import SettingsError, StoreUnavailable
-from .settings import FAISS, Settings
+from .settings import FAISS, Settings, shown_address
 from .sqlite import SqliteCatalogue
 from .vectors import Vectors
 
@@ -26,6 +26,9 @@ class Location(NamedTuple):
     index_dir: Path
     vectors: str = FAISS
     catalogue: str = ""
+
+    def __repr__(self) -> str:
+        return f"Location({str(self.index_dir)!r}, {shown_address(self.vectors)!r}, {shown_address(self.catalogue)!r})"
 
     @classmethod
     def of(cls, settings: Settings) -> Location:

@@ -6,16 +6,18 @@ begun again: what is there already stays, and what was changed meanwhile follows
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
-from .catalogue import Catalogue, Copy, VectorIndex
-from .errors import IndexMismatch
+from .catalogue import Catalogue, Copy, VectorIndex, Writer
+from .errors import IndexLocked, IndexMismatch
 from .location import Location
 
 _BATCH_PASSAGES = 512  # that are copied in one transaction
-_FROM = "migrated from"  # a key in the new one's meta: the old one's identity, and whether all of it is there
+# A key in the new one's meta: the old one's identity, and that all of it is there, or which process copies it now.
+_FROM = "migrated from"
 _DONE, _BEGUN = "done", "begun"
 _OWN_KEYS = ("migrated ", "vectors ")  # begin what each index says of itself
 
@@ -46,10 +48,10 @@ def migrate(source: Location, target: Location, report: Report = lambda *_: None
             if source.catalogue_key == target.catalogue_key:  # only the vectors go elsewhere
                 vectors.refresh(old, verify=True)
             elif not _is_done(old, new):
-                _begin(old, new)
-                while more := _pass(old, new, vectors, report):
+                mark = _begin(old, new)
+                while more := _pass(old, new, mark, vectors, report):
                     copied += more
-                _finish(old, new, vectors)
+                _finish(old, new, mark, vectors)
         with new.reading() as reader:
             return Migrated(copied, *reader.count())
 
@@ -62,44 +64,57 @@ def _is_done(old: Catalogue, new: Catalogue) -> bool:
         return copied.meta(_FROM) == f"{reader.state.identity} {_DONE}" and copied.copies() == reader.copies()
 
 
-def _begin(old: Catalogue, new: Catalogue) -> None:
+def _begin(old: Catalogue, new: Catalogue) -> str:
+    """Returns what says in the new one that this process copies; an earlier one, which may be dead, does no more."""
     with old.reading() as reader:
         state = reader.state
     new.create_if_absent(state.fingerprint, state.dimension)
     with new.transaction() as writer:
-        mine, before = f"{state.identity} {_BEGUN}", writer.meta(_FROM)
-        if before not in (None, mine) or (before is None and writer.count()[0]):
+        begun, before = f"{state.identity} {_BEGUN} ", writer.meta(_FROM)
+        if not before.startswith(begun) if before else writer.count()[0]:
             raise IndexMismatch(
                 f"{new.name} holds an index with {writer.count()[0]:,} documents, which would be lost; "
                 "name an empty database or folder"
             )
         if before is None:
             writer.begin_anew(state.fingerprint, state.dimension)  # an empty one may have been made by other settings
-            writer.set_meta(_FROM, mine)
-            writer.count_write()
+        mark = begun + secrets.token_hex(4)
+        writer.set_meta(_FROM, mark)
+        writer.count_write()
+        return mark
 
 
-def _pass(old: Catalogue, new: Catalogue, vectors: VectorIndex, report: Report) -> int:
+@contextmanager
+def _copying(new: Catalogue, mark: str) -> Iterator[Writer]:
+    """A transaction of the process that `mark` stands for. IndexLocked when another one copies by now."""
+    with new.transaction() as writer:
+        if writer.meta(_FROM) != mark:
+            raise IndexLocked(f"another process copies to {new.name} by now; wait until it has finished")
+        yield writer
+        writer.count_write()
+
+
+def _pass(old: Catalogue, new: Catalogue, mark: str, vectors: VectorIndex, report: Report) -> int:
     """Copy what one state of the old one has and the new one has not; returns how many documents that were."""
     with old.reading() as reader:
         with new.reading() as there_now:
-            there, highest = {copy.id: copy for copy in there_now.copies()}, there_now.highest()
+            there = {copy.id: copy for copy in there_now.copies()}
+            used = max(there_now.highest(), there_now.state.snapshot_highest)
+            deleted = len(there_now.tombstones()) > 0
         wanted = reader.copies()
         missing = [copy for copy in wanted if there.get(copy.id) != copy]
         gone = there.keys() - ({copy.id for copy in wanted} - {copy.id for copy in missing})
-        if gone or any(0 < copy.first <= highest for copy in missing):
-            with new.transaction() as writer:
+        if gone or (missing and deleted) or any(0 < copy.first <= used for copy in missing):
+            with _copying(new, mark) as writer:
                 writer.delete(sorted(gone))
                 vectors.forget(writer)  # an id that was gone comes back: the index of vectors is made anew
-                writer.count_write()
         before, copied, passages = len(wanted) - len(missing), 0, 0
         report(before, copied, passages, len(wanted))
         for batch in _batches(missing):
             taken = [(reader.taken(copy.id), copy.first) for copy in batch]
-            with new.transaction() as writer:
+            with _copying(new, mark) as writer:
                 for each, first in taken:
                     writer.put_copy(each, first)
-                writer.count_write()
             copied += len(batch)
             passages += sum(copy.passages for copy in batch)
             report(before + copied, copied, passages, len(wanted))
@@ -117,14 +132,13 @@ def _batches(copies: Sequence[Copy]) -> Iterator[list[Copy]]:
         yield batch
 
 
-def _finish(old: Catalogue, new: Catalogue, vectors: VectorIndex) -> None:
+def _finish(old: Catalogue, new: Catalogue, mark: str, vectors: VectorIndex) -> None:
     with old.reading() as reader:
         kept, old_place, identity = reader.metas(), reader.state.inode, reader.state.identity
-    with new.transaction() as writer:
+    with _copying(new, mark) as writer:
         for key, value in kept.items():
             if not key.startswith(_OWN_KEYS):
                 own = value.endswith(f" {old_place}")  # what was found out of that very index is true of this one
                 writer.set_meta(key, value.removesuffix(old_place) + writer.state.inode if own else value)
         writer.set_meta(_FROM, f"{identity} {_DONE}")
-        writer.count_write()
     vectors.refresh(new, verify=True)

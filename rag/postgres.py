@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from .catalogue import Reader, Writer
@@ -23,7 +23,8 @@ from .errors import IndexDamaged, IndexLocked, IndexMismatch, RagError, Settings
 from .postgres_rows import PostgresReader, PostgresWriter
 
 FORMAT = 1
-_MAKING, _ALONE = 7_240_181_552_930_001, 7_240_181_552_930_002  # advisory locks: numbers that nobody else takes
+# Advisory locks, numbers that nobody else takes: of the database, and, with the table's behind it, of an index.
+_MAKING, _ALONE = 7_240_181_552_930_001, 7_240_181_600_000_000
 _LOCK_WAIT = "30s"  # for other writers: a batch takes less than a second, a rebuild longer
 _CONNECT_S = 5
 _TRIES = 3
@@ -141,22 +142,17 @@ class PostgresCatalogue:
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
-        with self.translated(), self._connected() as connection:
-            lock = {"alone": _ALONE}
-            alone = bool(connection.execute(text("SELECT pg_try_advisory_lock(:alone)"), lock).scalar())
-            connection.commit()
-            try:
-                yield alone
-            finally:
-                if alone:
-                    connection.execute(text("SELECT pg_advisory_unlock(:alone)"), lock)
-                    connection.commit()
+        # A lock of a transaction, not of the session: it ends with it, even behind a pooler that shares sessions.
+        with self.translated(), self._connected() as connection, connection.begin():
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            of_this_index = "SELECT pg_try_advisory_xact_lock(:alone + CAST(CAST('rag_state' AS regclass) AS bigint))"
+            yield bool(connection.execute(text(of_this_index), {"alone": _ALONE}).scalar())
 
     @contextmanager
     def translated(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, PoolTimeoutError) as error:
+        except SQLAlchemyError as error:
             raise in_our_words(error, self.name) from None
 
     def close(self) -> None:
@@ -175,9 +171,12 @@ def engine_at(url: str, *, options: str = "") -> Engine:
     """An engine for what everybody writes as postgresql://…, connected with bounds on every wait."""
     try:
         parsed = make_url(url).set(drivername="postgresql+psycopg2")
+        if "@" in (parsed.host or ""):  # half a password, which no message may show
+            raise ValueError
     except (ArgumentError, ValueError):
         raise SettingsError(
-            "the address of the database is none; write it as postgresql://name:password@host:5432/database"
+            "the address of the database is none; write it as postgresql://name:password@host:5432/database, "
+            "and each @ of the password as %40"
         ) from None
     return create_engine(
         parsed,
@@ -228,6 +227,8 @@ def in_our_words(error: Exception, name: str) -> RagError:
             return RagError(f"the disk of {name} is full; free some space, then try again")
         case "42501":
             return StoreUnavailable(f"{name} does not allow it ({said}); grant it to the user that is named there")
+        case "3F000":
+            return StoreUnavailable(f"{name} has no schema to keep the index in; create it, or correct the search_path")
         case "42P01" | "42703":
             return IndexDamaged(f"{name} has lost tables of the index ({said}); restore it from a copy")
         case "" if _REFUSES in said:
@@ -249,7 +250,8 @@ def _code(error: Any) -> str:
 
 
 def _has_tables(connection: Connection) -> bool:
-    return connection.execute(text("SELECT to_regclass('rag_state')")).scalar() is not None
+    of_the_first_schema = "SELECT to_regclass(quote_ident(current_schema()) || '.rag_state')"
+    return connection.execute(text(of_the_first_schema)).scalar() is not None
 
 
 def _state(connection: Connection, lock: str) -> Any:

@@ -16,7 +16,7 @@ from . import postgres_words as lexical
 from .catalogue import BLOCK, Copy, Ready
 from .errors import DocumentsNotFound, DocumentUnreadable, IndexDamaged
 from .fulltext import WordCounts
-from .lexemes import Lexemes, analysed
+from .lexemes import LONGEST, Lexemes, analysed
 from .stored import (
     FIBONACCI,
     HASHES,
@@ -41,6 +41,7 @@ _PASSAGE = f"""
 """
 _DOCUMENT = "id, root, source, title, media_type, sha256, pages"
 _LONGEST_KEY = 300  # characters of a title; an index of PostgreSQL takes 2,700 bytes
+_LONGEST_NAME = 2_600  # bytes of root and source together
 _ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _IDS = 2**63
 _INSERT_PASSAGE = text(
@@ -430,7 +431,8 @@ class PostgresWriter(PostgresReader):
             self._run("DELETE FROM rag_tombstone WHERE id = ANY(:ids)", ids=ids.tolist())
 
     def count_write(self) -> None:
-        words = [change for change in self._words.changes() if any(change[1:])]
+        # Nobody spells by a longer one, which may be a whole paragraph of Chinese.
+        words = [change for change in self._words.changes() if any(change[1:]) and len(change[0]) <= LONGEST]
         if words:
             written, passages, lower = map(list, zip(*words, strict=True))
             self._run(
@@ -451,6 +453,8 @@ class PostgresWriter(PostgresReader):
                 lexemes=list(lexemes),
                 passages=list(lexemes.values()),
             )
+            fewer = [lexeme for lexeme, count in lexemes.items() if count < 0]
+            self._run("DELETE FROM rag_lexeme WHERE lexeme = ANY(:lexemes) AND passages <= 0", lexemes=fewer)
         self._run(
             "UPDATE rag_state SET generation = generation + 1, documents = documents + :documents, "
             "passages = passages + :passages, tokens = tokens + :tokens",
@@ -521,10 +525,13 @@ class PostgresWriter(PostgresReader):
 
 
 def _check_storable(document: Document) -> None:
-    if "\0" in document.text or "\0" in document.title:
+    source = document.source
+    if any("\0" in field for field in (document.root, source, document.title, document.media_type, document.text)):
         raise DocumentUnreadable(
-            f"{document.source} holds a NUL character, which PostgreSQL cannot keep; remove it from the file"
+            f"{source!r} holds a NUL character, which PostgreSQL cannot keep; remove it from the file"
         )
+    if len(f"{document.root}{source}".encode("utf-8", "replace")) > _LONGEST_NAME:
+        raise DocumentUnreadable(f"{source[:40]}… has a name that is too long for PostgreSQL; give it a shorter one")
 
 
 def _title_key(title: str) -> str:

@@ -18,6 +18,7 @@ from .lexemes import Lexemes, lexemes_of
 _K1, _B = 1.2, 0.75
 _LEAST_IDF = 1e-6  # of what more than half of all passages hold
 _LAST_PLACE = 16_383
+_ADDED = 100
 _ALL_RANKS = 1.64493406685  # π²/6, as PostgreSQL writes it
 
 
@@ -47,7 +48,13 @@ def bm25(frequencies: Mapping[str, int], passages: int, tokens: int) -> Query | 
         values |= {f"term{n}": tsquery(lexemes)} | {f"lexeme{n}_{i}": lexeme for i, lexeme in enumerate(lexemes)}
         # idf · n (k₁ + 1) / (n + c), with n once: what counts the phrase is long.
         sums.append(f"CAST(:idf{n} AS float8) * {_K1 + 1} * (1 - {length} / ({often} + {length}))")
-    return Query("lexemes @@ CAST(:any_of AS tsquery)", " + ".join(sums), values)
+    return Query("lexemes @@ CAST(:any_of AS tsquery)", _sum(sums), values)
+
+
+def _sum(sums: Sequence[str]) -> str:
+    """In brackets: PostgreSQL takes some thousands that are added one to the other, each, for one inside the next."""
+    groups = (sums[start : start + _ADDED] for start in range(0, len(sums), _ADDED))
+    return " + ".join(f"({' + '.join(group)})" for group in groups)
 
 
 def _rank_inverted(n: int) -> str:

@@ -11,7 +11,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -27,8 +27,10 @@ GRACE_S = 60.0  # how long a server keeps what was deleted: whoever still reads 
 _MORE = 64  # that are asked for besides, as some may be no longer there
 _MOST = 10_000  # that a server is asked for at once; Milvus gives 16,384
 _SAMPLE = 8  # vectors that show whether a server still has what it was sent
+_ROUNDS = 8  # of sending, while others write without a pause
+_SAME = 1e-3  # cosine that servers cannot tell apart
 _PREFIX = "rag_"
-_LOST = "the server has lost vectors of the index; run 'rag rebuild --vectors'"
+_LOST = "the server has lost vectors of the index, or is another one; correct RAG_STORE, or run 'rag rebuild --vectors'"
 _DOOMED, _SENDING = "vectors doomed", "vectors sending"  # keys in the catalogue's meta
 
 
@@ -74,6 +76,7 @@ class RemoteIndex:
         self._open_engine = open_engine
         self._lock = threading.Lock()
         self._engines: dict[str, Engine] = {}
+        self._known: set[str] = set()  # collections on which something of the index was found
         self._fresh: _Fresh | None = None
 
     def search(
@@ -101,6 +104,7 @@ class RemoteIndex:
             only = np.setdiff1d(only[only <= highest], without)
             if len(only) <= EXACT:
                 return [int(i) for i in only]
+        self._recognise(reader)
         engine = self._engine(reader.state)
         asked = k + min(len(without), _MORE)
         while True:
@@ -129,17 +133,27 @@ class RemoteIndex:
 
         One process does it at a time; what another one writes meanwhile, it sends, too.
         """
+        for _ in range(_ROUNDS):  # what is written when this one is about to leave, nobody else sends
+            if not self._refresh_alone(catalogue, verify=verify) or not _lags(catalogue):
+                break
+            verify = False
+
+    def _refresh_alone(self, catalogue: Catalogue, *, verify: bool) -> bool:
+        """False when another process is at it."""
         with catalogue.alone() as alone:
             if not alone:
-                return
+                return False
             with catalogue.reading() as reader:
-                state, known = reader.state, not verify or self._has_a_sample(reader)
+                state, known = reader.state, not verify or self._has_a_sample(reader, all)
+                if known:
+                    self._recognise(reader)
             if not _is_ours(state) or not known:
                 with catalogue.transaction() as writer:
                     self.forget(writer)
             while self._send_block(catalogue):
                 pass
             self._delete_doomed(catalogue)
+        return True
 
     def _send_block(self, catalogue: Catalogue) -> bool:
         with catalogue.reading() as reader:
@@ -174,14 +188,15 @@ class RemoteIndex:
                 self._drop(name, state.dimension)
             with catalogue.transaction() as writer:
                 writer.bury(gone)
-                writer.set_meta(_DOOMED, _doom(np.setdiff1d(dead, gone).tolist(), []))
+                later = [name for name in _doomed(writer).names if name not in doomed.names]
+                writer.set_meta(_DOOMED, _doom(np.setdiff1d(dead, gone).tolist(), later))
         elif len(dead) and not doomed.ids:
             with catalogue.transaction() as writer:
-                writer.set_meta(_DOOMED, _doom(dead.tolist(), doomed.names))
+                writer.set_meta(_DOOMED, _doom(dead.tolist(), _doomed(writer).names))
 
     def verify(self, reader: Reader) -> None:
         """See `VectorIndex.verify`: some vectors are looked for, spread over all."""
-        if not self._has_a_sample(reader):
+        if not self._has_a_sample(reader, all):
             raise IndexDamaged(_LOST)
 
     def forget(self, writer: Writer) -> None:
@@ -192,14 +207,22 @@ class RemoteIndex:
         writer.bury()
         writer.set_snapshot(f"{_PREFIX}{state.identity}_{secrets.token_hex(4)}", "", 0, 0)
 
-    def _has_a_sample(self, reader: Reader) -> bool:
-        """Whether the server finds some of the vectors that it was sent, by themselves."""
+    def _recognise(self, reader: Reader) -> None:
+        """IndexDamaged where the server has nothing of what this state says it has: it is another one."""
+        name = reader.state.snapshot
+        if name not in self._known and _highest(reader.state):
+            if not self._has_a_sample(reader, any):
+                raise IndexDamaged(_LOST)
+            self._known.add(name)
+
+    def _has_a_sample(self, reader: Reader, enough: Callable[[Iterable[bool]], bool]) -> bool:
+        """Whether the server finds some of the vectors that it was sent, by themselves: `all` or `any` of them."""
         if not (highest := _highest(reader.state)):
             return True
         ids = [i for i in reader.ids()[:: max(1, reader.count()[1] // _SAMPLE)].tolist() if i <= highest]
         there, vectors = reader.vectors(ids)
         engine = self._engine(reader.state)
-        return all(i in engine.search(vector, _MORE) for i, vector in zip(there, vectors, strict=True))
+        return not there or enough(_has(reader, engine, *each) for each in zip(there, vectors, strict=True))
 
     def _engine(self, state: State) -> Engine:
         with self._lock:
@@ -219,6 +242,22 @@ class RemoteIndex:
             for engine in self._engines.values():
                 engine.close()
             self._engines.clear()
+
+
+def _has(reader: Reader, engine: Engine, passage_id: int, vector: FloatArray) -> bool:
+    """Whether a server finds a vector, or as many that are the same: a page's foot may be that of every page."""
+    if not vector.any():
+        return True  # it has no direction, and pgvector's index leaves it out
+    found = engine.search(vector, _MORE)
+    if passage_id in found:
+        return True
+    _, others = reader.vectors(found)
+    return len(found) >= _MORE and bool(np.all(others @ vector > vector @ vector - _SAME))
+
+
+def _lags(catalogue: Catalogue) -> bool:
+    with catalogue.reading() as reader:
+        return reader.highest() > _highest(reader.state)
 
 
 def _is_ours(state: State) -> bool:

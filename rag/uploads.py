@@ -70,10 +70,13 @@ class SharedUploads:
         """As `Uploads.add`."""
         name = checked_name(name)
         _check_size(file, name)
-        with tempfile.TemporaryDirectory(prefix="rag-upload-") as folder:
-            named = Path(folder) / name  # what it is read as, its name says
-            _write(named, file)
-            return self._ingester.add(named, root=ROOT, source=name)
+        try:
+            with tempfile.TemporaryDirectory(prefix="rag-upload-") as folder:
+                named = Path(folder) / name  # what it is read as, its name says
+                _write(named, file)
+                return self._ingester.add(named, root=ROOT, source=name)
+        except OSError as error:
+            raise _unwritable(Path(tempfile.gettempdir()), error) from error
 
     def take_out(self, document_id: int) -> Removed:
         """As `Uploads.take_out`."""

@@ -10,7 +10,7 @@ import pytest
 from servers import ENGINES, location_of
 from store_samples import Item, ids, item, open_store, stored, unit
 
-from rag.errors import IndexMismatch
+from rag.errors import IndexLocked, IndexMismatch
 from rag.migration import migrate
 from rag.store import Location, Store
 from rag.types import Document
@@ -101,6 +101,57 @@ def test_cut_off_it_goes_on_and_follows_what_changed(
     with open_store(here) as first, open_store(there) as second:
         assert everything(second) == everything(first)
         second.verify()
+
+
+def test_an_index_that_was_emptied_holds_all_of_the_copy(here: Location, there: Location) -> None:
+    fill(here)
+    with open_store(there) as store:
+        store.replace([item("before", "one", "two", "three")])
+        store.remove([1])
+    migrate(here, there)
+    with open_store(here) as first, open_store(there) as second:
+        assert everything(second) == everything(first)
+
+
+def test_what_was_deleted_from_half_a_copy_comes_back(
+    here: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.migration._BATCH_PASSAGES", 10)
+    fill(here)
+
+    def cut_off(done: int, *_: int) -> None:
+        if done > 12:
+            raise _CutOff
+
+    with location_of("postgresql", tmp_path) as there:
+        with pytest.raises(_CutOff):
+            migrate(here, there, cut_off)
+        with open_store(there) as store:
+            for document in sorted(store.documents(), key=lambda document: document.id)[:-4:-1]:
+                store.remove([document.id])
+        migrate(here, there)
+        with open_store(here) as first, open_store(there) as second:
+            assert everything(second) == everything(first)
+
+
+def test_of_two_that_copy_at_once_the_later_does_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.migration._BATCH_PASSAGES", 10)
+    with location_of("postgresql", tmp_path) as here, location_of("postgresql", tmp_path) as there:
+        fill(here)
+        later: list[int] = []
+
+        def overtaken(done: int, *_: int) -> None:
+            if done > 12 and not later:
+                later.append(0)
+                later[0] = migrate(here, there).copied
+
+        with pytest.raises(IndexLocked, match="another process copies"):
+            migrate(here, there, overtaken)
+        assert 0 < later[0] < 30
+        with open_store(here) as first, open_store(there) as second:
+            assert everything(second) == everything(first)
 
 
 def test_nothing_is_lost_that_is_there(here: Location, there: Location) -> None:

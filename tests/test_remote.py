@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from servers import fresh_schema, location_of
 from sqlalchemy import text
@@ -19,9 +21,11 @@ from store_samples import ids, item, open_store, slow_dense, stored, unit
 import rag.engines
 import rag.postgres
 import rag.remote
+from rag.catalogue import Catalogue
 from rag.engines import LlamaIndexEngine, milvus_address
 from rag.errors import DocumentUnreadable, IndexDamaged, IndexMismatch, SettingsError, StoreUnavailable
 from rag.postgres import PostgresCatalogue
+from rag.remote import RemoteIndex
 from rag.store import Location, Store
 
 QUERY = unit("a question")
@@ -113,6 +117,72 @@ def test_a_server_that_lost_its_vectors_is_named_and_filled_again(store: Store, 
     assert store.dense(QUERY, 5) == before
 
 
+def test_passages_that_are_all_the_same_are_not_lost(store: Store) -> None:
+    store.replace([(*item(f"s{i}", "the foot of every page")[:2], unit("foot")[None, :]) for i in range(150)])
+    store.replace([(*item("nothing", "…")[:2], np.zeros((1, 16), np.float32))])
+    store.verify()
+
+
+def test_what_is_written_while_another_process_sends_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not wait for that one, which has looked for more already."""
+    delete_doomed = RemoteIndex._delete_doomed
+    others = iter(["written meanwhile"])
+    location = Location(tmp_path, fresh_schema())
+
+    def interrupted(index: RemoteIndex, catalogue: Catalogue) -> None:
+        for source in others:
+            with open_store(location) as other:
+                other.replace([item(source, "seal")])
+        delete_doomed(index, catalogue)
+
+    monkeypatch.setattr(RemoteIndex, "_delete_doomed", interrupted)
+    with open_store(location) as store:
+        store.replace([item("first", "owl")])
+        assert on_the_server(store) == sorted(stored(store)) == [1, 2]
+
+
+def test_a_collection_is_deleted_that_was_given_up_while_others_were_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rag.remote, "GRACE_S", -1.0)
+    drop = RemoteIndex._drop
+    given_up: list[str] = []
+    dropped: list[str] = []
+
+    def meanwhile(index: RemoteIndex, name: str, dimension: int) -> None:
+        if not given_up:
+            with store._catalogue.transaction() as writer:
+                given_up.append(writer.state.snapshot)
+                index.forget(writer)
+        dropped.append(name)
+        drop(index, name, dimension)
+
+    monkeypatch.setattr(RemoteIndex, "_drop", meanwhile)
+    location = Location(tmp_path, fresh_schema())
+    with open_store(location) as store:
+        store.replace([item("first", "owl"), item("second", "owl")])
+        Store.rebuild_vectors(location)
+        store.set_meta("any", "write")
+        assert len(dropped) == 2
+        assert dropped[1:] == given_up
+
+
+def test_another_server_is_told_from_the_one_that_has_the_vectors(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with location_of("milvus+postgresql", tmp_path) as right:
+        wrong = Location(tmp_path, right.catalogue)
+        with open_store(right) as store:
+            store.replace([item(f"s{i}", "owl") for i in range(5)])
+        with open_store(wrong) as other:
+            other.replace([item("new", "owl")])
+            assert "or is another one; correct RAG_STORE" in caplog.text
+            with pytest.raises(IndexDamaged, match="or is another one; correct RAG_STORE"):
+                other.dense(QUERY, 5)
+        with open_store(right) as store:
+            assert len(store.dense(QUERY, 50)) == 6
+
+
 def test_what_one_process_stored_another_finds(location: Location) -> None:
     where = f"Location(Path({str(location.index_dir)!r}), {location.vectors!r}, {location.catalogue!r})"
     said = [
@@ -190,23 +260,76 @@ def test_without_the_vector_server_documents_are_stored_and_it_is_said(
             assert len(store.dense(QUERY, 5)) == 2  # what no server was sent yet, is searched here
 
 
+def cut_connections() -> None:
+    """All that there are, as when the database is started again."""
+    with closing(PostgresCatalogue(fresh_schema())) as other, other.engine.begin() as connection:
+        of = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) {of}"))
+
+
 def test_the_connection_of_a_server_that_was_started_again_is_made_anew(tmp_path: Path) -> None:
     with open_store(Location(tmp_path, fresh_schema())) as store:
         store.replace([item("a", "owl")])
         store.dense(QUERY, 5)
-        with closing(PostgresCatalogue(fresh_schema())) as other, other.engine.begin() as connection:
-            of = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
-            connection.execute(text(f"SELECT pg_terminate_backend(pid) {of}"))
+        cut_connections()
         assert len(store.dense(QUERY, 5)) == 1
         store.replace([item("b", "seal")])
         assert len(store.dense(QUERY, 5)) == 2
+
+
+def test_a_connection_that_is_lost_while_reading_is_said_each_time(tmp_path: Path) -> None:
+    with open_store(Location(tmp_path, fresh_schema())) as store:
+        store.replace([item("a", "owl")])
+        with suppress(StoreUnavailable), store.reading():  # which ends with the same
+            cut_connections()
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable, match="does not answer"):
+                    store.documents()
+        assert len(store.documents()) == 1
+
+
+def test_each_schema_has_an_index_of_its_own(tmp_path: Path) -> None:
+    first, second = fresh_schema(), fresh_schema()
+    names = [re.search(r"test_\d+", url)[0] for url in (first, second)]  # type: ignore[index]
+    behind = second.replace(names[1], f"{names[1]}%2C{names[0]}")
+    with open_store(Location(tmp_path, first)) as store, open_store(Location(tmp_path, behind)) as other:
+        store.replace([item("a", "owl")])
+        assert other.count() == (0, 0)
+        with store._catalogue.alone() as alone, other._catalogue.alone() as also, store._catalogue.alone() as twice:
+            assert (alone, also, twice) == (True, True, False)
+    with pytest.raises(StoreUnavailable, match="has no schema to keep the index in"):
+        open_store(Location(tmp_path, first.replace(f"{names[0]}%2Cpublic", "nowhere")))
+
+
+def test_thousands_of_words_are_sought_at_once(tmp_path: Path) -> None:
+    words = [f"w{n}x" for n in range(5000)]
+    with open_store(Location(tmp_path, fresh_schema())) as store:
+        store.replace([item("a", " ".join(words[:2500])), item("b", " ".join(words[2500:]))])
+        assert ids(store.keyword(words, 5)) == [1, 2]
 
 
 def test_a_text_that_postgresql_cannot_keep_is_refused(tmp_path: Path) -> None:
     with open_store(Location(tmp_path, fresh_schema())) as store:
         with pytest.raises(DocumentUnreadable, match="holds a NUL character"):
             store.replace([item("good", "owl"), item("bad", "a\0b")])
+        with pytest.raises(DocumentUnreadable, match="holds a NUL character"):
+            store.replace([item("a\0b", "owl")])
         assert store.count() == (0, 0)
+
+
+def test_words_of_any_length_are_kept_and_found(tmp_path: Path) -> None:
+    """Chinese has no spaces; nor has what base64 makes of a picture."""
+    digits = "".join(f"{n:x}" for n in range(3000))
+    chinese = "".join(map(chr, range(0x4E00, 0x5600)))
+    with open_store(Location(tmp_path, fresh_schema())) as store:
+        store.replace([item("a", digits, chinese, "owl")])
+        for word in (digits, chinese, "owl"):
+            (passage,) = store.passages(ids(store.keyword([word], 5)))
+            assert passage.text == word
+        store.replace([item("a", "owl")])
+        assert store.vocabulary().words == {"owl": 1}
+        with pytest.raises(DocumentUnreadable, match="a name that is too long for PostgreSQL"):
+            store.replace([item(chinese, "owl")])
 
 
 def test_how_often_a_passage_holds_a_word_is_told_from_its_rank(tmp_path: Path) -> None:

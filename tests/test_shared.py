@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pytest
 from servers import fresh_schema
 
 from rag.assistant import Assistant
+from rag.errors import RagError
 from rag.settings import Settings
 
 BIRDS = {
@@ -86,6 +88,16 @@ def test_uploads_are_everybodys_and_no_file_is_left(
     with Assistant.open(settings_of(tmp_path / "first", database)) as restarted:
         assert names(restarted) == sorted(BIRDS)  # it does not come back
     assert not (tmp_path / "first" / "index" / "uploads").exists()
+
+
+def test_an_upload_that_no_disk_takes_is_refused_in_one_line(
+    machines: tuple[Assistant, Assistant], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "arrived").write_text("The crane of the harbour is called Sigrun.\n")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(RagError, match=r"cannot write to .*nowhere .*; make it writable"):
+        machines[0].upload("crane.txt", tmp_path / "arrived")
+    assert names(machines[0]) == sorted(BIRDS)
 
 
 def test_each_machine_has_documents_of_its_own(

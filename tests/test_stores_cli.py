@@ -9,6 +9,7 @@ from servers import fresh_schema
 from typer.testing import CliRunner, Result
 
 from rag.cli import app
+from rag.store import Location
 
 WALRUS = "The walrus Herbert lives in the harbour of Bergen.\nIts keeper is Ada Lovelace, who feeds it every morning.\n"
 QUESTION = "Who is the keeper of the walrus Herbert?"
@@ -93,6 +94,8 @@ def test_an_index_is_not_copied_over_another(folder: Path) -> None:
         ("milvus://h", "sqlite:///x", "setting 'catalogue' must begin with postgresql://, or be left out"),
         ("milvus:vectors.txt", "", "Milvus Lite keeps its vectors in a file that ends in .db"),
         ("postgresql://ann:hidden@h:port/db", "", "the address of the database is none; write it as postgresql://"),
+        ("postgresql://ann:pass@hidden@h/db", "", "and each @ of the password as %40"),
+        ("milvus://ann:hidden@h:port", "", "the address of Milvus is none; write it as milvus://"),
         ("postgresql://ann:hidden@127.0.0.1:1/db", "", "postgresql://127.0.0.1:1/db does not answer ("),
     ],
 )
@@ -108,7 +111,7 @@ def test_what_is_wrong_with_an_address_is_one_line(
         assert told in result.stderr
         assert "hidden" not in result.stderr
     config = rag("config").stdout
-    assert "hidden" not in config
+    assert "hidden" not in config + repr(Location(Path(), store, catalogue))
     assert "127.0.0.1:1/db" in config or "127.0.0.1" not in store
 
 
