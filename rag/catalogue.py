@@ -13,6 +13,8 @@ from typing import NamedTuple, Protocol
 from .stored import Centre, FloatArray, IntArray, State, TakenOut
 from .types import Chunk, Document, Listed, Passage, Vocabulary
 
+MIGRATED_FROM = "migrated from"  # a key in meta; while it has this word, somebody copies an index to here:
+MIGRATING = "begun"
 BLOCK = 16_384  # vectors that are read at once
 
 Ready = tuple[Document, Sequence[Chunk], FloatArray]  # a document, its spans, and vectors that `stored.checked` gave
@@ -91,6 +93,9 @@ class Reader(Protocol):
     def metas(self) -> dict[str, str]:
         """All strings that were kept."""
 
+    def last_ids(self) -> tuple[int, int]:
+        """The last ids of a document and of a passage that were ever given."""
+
     def copies(self) -> list[Copy]:
         """All documents as `Writer.put_copy` wants them, by their first passage: in the order of its ids."""
 
@@ -129,6 +134,9 @@ class Writer(Reader, Protocol):
 
     def put_copy(self, taken: TakenOut, first: int) -> None:
         """Add another catalogue's document with its id, and its passages with theirs, from `first` on."""
+
+    def go_on_from(self, last_ids: tuple[int, int]) -> None:
+        """Give no id that another catalogue, whose `last_ids` these are, has given."""
 
     def put_back(self, taken: TakenOut) -> None:
         """Add a document as it was; DocumentUnreadable when another has its name by now."""

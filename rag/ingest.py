@@ -16,16 +16,14 @@ from .documents import COLLECTION_SUFFIX, READERS_VERSION, count_lines
 from .embedding import Encoder
 from .errors import DocumentsNotFound
 from .pipeline import BATCH_PASSAGES, Pipeline
-from .scan import Cut, Same, Unread, found, is_collection, listing_of, root_name, told
+from .scan import Cut, Same, Unread, found, is_collection, listing_of, told
 from .settings import Settings
-from .store import Location, Store
+from .store import DEFAULT_ROOT, READERS, Location, Store
 from .telemetry import ingesting
 from .types import Document, Failure, IngestReport
 from .workers import LocalWorkers, Workers
 
 logger = logging.getLogger(__name__)
-
-_DEFAULT_ROOT = "default_root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +87,7 @@ class Ingester:
     def __init__(self, store: Store, encoder: Encoder, settings: Settings, workers: Workers | None = None) -> None:
         self._store = store
         self._settings = settings
+        self._location = Location.of(settings)
         self._here = LocalWorkers(settings, encoder)
         self._workers: Workers = workers or self._here
 
@@ -114,7 +113,8 @@ class Ingester:
         """Bring the index up to date with `settings.documents`; what left that folder leaves the index.
 
         When the setting now names another folder, the documents of the one before go: the files
-        stay, and coming back indexes them again. Not where several machines share the index: each has its own.
+        stay, and coming back indexes them again. Where several machines share the index nothing goes: another one may
+        have what is not here.
         """
         path = self._settings.documents.expanduser()
         if not _exists(path):
@@ -124,13 +124,13 @@ class Ingester:
             )
         root = self._root(path)
         with self._store.writing(), self._workers:
-            before = self._store.meta(_DEFAULT_ROOT)
+            before = self._store.meta(DEFAULT_ROOT)
             ledger = _Ledger()
-            self._ingest_path(path, root, ledger, prune=True, report=report)
-            if before not in (None, root) and not Location.of(self._settings).is_shared:
+            self._ingest_path(path, root, ledger, prune=not self._location.is_shared, report=report)
+            if before not in (None, root) and not self._location.is_shared:
                 gone = [d for d in self._store.documents_in(before) if not _belongs(d.root, root)]
                 self._store.remove([d.id for d in gone])
-            self._store.set_meta(_DEFAULT_ROOT, root)
+            self._store.set_meta(DEFAULT_ROOT, root)
         return ledger.report()
 
     @ingesting
@@ -157,7 +157,7 @@ class Ingester:
         stored = {(d.root, d.source): d for d in self._store.documents_in(root)}
         listing = listing_of(path)
         ledger.total += sum(count_lines(file) if is_collection(file) else 1 for file in listing.files)
-        readers = f"readers {root}"
+        readers = f"{READERS}{root}"
         made_by = f"{READERS_VERSION} {self._store.place()}"
         current = self._store.meta(readers) == made_by
         hashes = {key: d.sha256 for key, d in stored.items() if current}
@@ -244,7 +244,7 @@ class Ingester:
         return any(document.root == root for document in self._store.documents_called(source))
 
     def _root(self, path: Path) -> str:
-        return root_name(path, self._settings)
+        return self._location.root_of(path)
 
 
 def _exists(path: Path) -> bool:

@@ -70,6 +70,26 @@ class Location(NamedTuple):
         with closing(self.open_catalogue()) as catalogue:
             return catalogue.name
 
+    def root_of(self, path: Path) -> str:
+        """What a folder or file is called in the index: "./…", from the folder around it, so that both may move.
+
+        Where that cannot be, and in an index that other machines share, by its whole path: each has a "./documents".
+        """
+        resolved, base = path.resolve(), self.index_dir.resolve().parent
+        if self.is_shared or not resolved.is_relative_to(base):
+            return resolved.as_posix()
+        return "/".join((".", *resolved.relative_to(base).parts))
+
+    def root_there(self, root: str, there: Location) -> str:
+        """What is called `root` here, as the index at `there` calls it."""
+        folder = self if there.is_shared else there
+        base = folder.index_dir.resolve().parent.as_posix().rstrip("/")
+        if self.is_shared == there.is_shared:
+            return root
+        if there.is_shared:
+            return f"{base}{root[1:]}" if root == "." or root.startswith("./") else root
+        return f".{root.removeprefix(base)}" if root == base or root.startswith(f"{base}/") else root
+
     def open_catalogue(self) -> Catalogue:
         """The catalogue, which may not have been made yet."""
         if not self.database:

@@ -9,18 +9,21 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
-from .catalogue import Catalogue, Copy, VectorIndex, Writer
+from .catalogue import MIGRATED_FROM, MIGRATING, Catalogue, Copy, Reader, VectorIndex, Writer
 from .errors import IndexLocked, IndexMismatch
 from .location import Location
+from .stored import DEFAULT_ROOT, READERS, TakenOut
 
 _BATCH_PASSAGES = 512  # that are copied in one transaction
-# A key in the new one's meta: the old one's identity, and that all of it is there, or which process copies it now.
-_FROM = "migrated from"
-_DONE, _BEGUN = "done", "begun"
+_FROM = MIGRATED_FROM  # the old one's identity, and that all of it is there, or which process copies it now
+_DONE = "done"
 _OWN_KEYS = ("migrated ", "vectors ")  # begin what each index says of itself
 
+Named = Callable[[str], str]  # a root of the old index → what the new one calls it
 Report = Callable[[int, int, int, int], None]  # documents there, copied now, their passages, documents in all
 
 
@@ -47,21 +50,21 @@ def migrate(source: Location, target: Location, report: Report = lambda *_: None
         with old.writing(), closing(target.open_vectors()) as vectors:
             if source.catalogue_key == target.catalogue_key:  # only the vectors go elsewhere
                 vectors.refresh(old, verify=True)
-            elif not _is_done(old, new):
-                mark = _begin(old, new)
-                while more := _pass(old, new, mark, vectors, report):
+            elif not _is_done(old, new, partial(source.root_there, there=target)):
+                mark, named = _begin(old, new), partial(source.root_there, there=target)
+                while more := _pass(old, new, mark, vectors, named, report):
                     copied += more
-                _finish(old, new, mark, vectors)
+                _finish(old, new, mark, vectors, named)
         with new.reading() as reader:
             return Migrated(copied, *reader.count())
 
 
-def _is_done(old: Catalogue, new: Catalogue) -> bool:
+def _is_done(old: Catalogue, new: Catalogue, named: Named) -> bool:
     """Whether all of the old one was copied before, and nothing has changed since in either."""
     if not new.exists():
         return False
     with old.reading() as reader, new.reading() as copied:
-        return copied.meta(_FROM) == f"{reader.state.identity} {_DONE}" and copied.copies() == reader.copies()
+        return copied.meta(_FROM) == f"{reader.state.identity} {_DONE}" and copied.copies() == _wanted(reader, named)
 
 
 def _begin(old: Catalogue, new: Catalogue) -> str:
@@ -70,7 +73,7 @@ def _begin(old: Catalogue, new: Catalogue) -> str:
         state = reader.state
     new.create_if_absent(state.fingerprint, state.dimension)
     with new.transaction() as writer:
-        begun, before = f"{state.identity} {_BEGUN} ", writer.meta(_FROM)
+        begun, before = f"{state.identity} {MIGRATING} ", writer.meta(_FROM)
         if not before.startswith(begun) if before else writer.count()[0]:
             raise IndexMismatch(
                 f"{new.name} holds an index with {writer.count()[0]:,} documents, which would be lost; "
@@ -94,14 +97,23 @@ def _copying(new: Catalogue, mark: str) -> Iterator[Writer]:
         writer.count_write()
 
 
-def _pass(old: Catalogue, new: Catalogue, mark: str, vectors: VectorIndex, report: Report) -> int:
+def _wanted(reader: Reader, named: Named) -> list[Copy]:
+    return [copy._replace(root=named(copy.root)) for copy in reader.copies()]
+
+
+def _taken(reader: Reader, document_id: int, named: Named) -> TakenOut:
+    taken = reader.taken(document_id)
+    return taken._replace(document=replace(taken.document, root=named(taken.document.root)))
+
+
+def _pass(old: Catalogue, new: Catalogue, mark: str, vectors: VectorIndex, named: Named, report: Report) -> int:
     """Copy what one state of the old one has and the new one has not; returns how many documents that were."""
     with old.reading() as reader:
         with new.reading() as there_now:
             there = {copy.id: copy for copy in there_now.copies()}
             used = max(there_now.highest(), there_now.state.snapshot_highest)
             deleted = len(there_now.tombstones()) > 0
-        wanted = reader.copies()
+        wanted = _wanted(reader, named)
         missing = [copy for copy in wanted if there.get(copy.id) != copy]
         gone = there.keys() - ({copy.id for copy in wanted} - {copy.id for copy in missing})
         if gone or (missing and deleted) or any(0 < copy.first <= used for copy in missing):
@@ -111,7 +123,7 @@ def _pass(old: Catalogue, new: Catalogue, mark: str, vectors: VectorIndex, repor
         before, copied, passages = len(wanted) - len(missing), 0, 0
         report(before, copied, passages, len(wanted))
         for batch in _batches(missing):
-            taken = [(reader.taken(copy.id), copy.first) for copy in batch]
+            taken = [(_taken(reader, copy.id, named), copy.first) for copy in batch]
             with _copying(new, mark) as writer:
                 for each, first in taken:
                     writer.put_copy(each, first)
@@ -132,13 +144,17 @@ def _batches(copies: Sequence[Copy]) -> Iterator[list[Copy]]:
         yield batch
 
 
-def _finish(old: Catalogue, new: Catalogue, mark: str, vectors: VectorIndex) -> None:
+def _finish(old: Catalogue, new: Catalogue, mark: str, vectors: VectorIndex, named: Named) -> None:
     with old.reading() as reader:
-        kept, old_place, identity = reader.metas(), reader.state.inode, reader.state.identity
+        kept, old_place, identity, last = reader.metas(), reader.state.inode, reader.state.identity, reader.last_ids()
     with _copying(new, mark) as writer:
         for key, value in kept.items():
             if not key.startswith(_OWN_KEYS):
+                if key.startswith(READERS):
+                    key = READERS + named(key.removeprefix(READERS))
+                value = named(value) if key == DEFAULT_ROOT else value
                 own = value.endswith(f" {old_place}")  # what was found out of that very index is true of this one
                 writer.set_meta(key, value.removesuffix(old_place) + writer.state.inode if own else value)
+        writer.go_on_from(last)
         writer.set_meta(_FROM, f"{identity} {_DONE}")
     vectors.refresh(new, verify=True)

@@ -223,6 +223,8 @@ def in_our_words(error: Exception, name: str) -> RagError:
     match _code(error):
         case "55P03" | "40001" | "40P01":
             return IndexLocked(f"another process is writing to {name}; wait until it has finished, then try again")
+        case "25P02":
+            return RagError(f"{name}: an earlier statement of this question failed; ask again")
         case "53100":
             return RagError(f"the disk of {name} is full; free some space, then try again")
         case "42501":

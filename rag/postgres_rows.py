@@ -44,6 +44,7 @@ _LONGEST_KEY = 300  # characters of a title; an index of PostgreSQL takes 2,700 
 _LONGEST_NAME = 2_600  # bytes of root and source together
 _ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _IDS = 2**63
+_SEQUENCES = ("rag_document_id_seq", "rag_passage_id")
 _INSERT_PASSAGE = text(
     "INSERT INTO rag_passage (id, document_id, start, stop, page, heading, text, vector, spread, tokens, lexemes) "
     "VALUES (:id, :document_id, :start, :stop, :page, :heading, :text, :vector, :spread, :tokens, "
@@ -223,6 +224,10 @@ class PostgresReader:
     def metas(self) -> dict[str, str]:
         return {key: value for key, value in self._all("SELECT key, value FROM rag_meta")}
 
+    def last_ids(self) -> tuple[int, int]:
+        documents, passages = (self._all(f"SELECT last_value FROM {sequence}")[0][0] for sequence in _SEQUENCES)
+        return int(documents), int(passages)
+
     def copies(self) -> list[Copy]:
         rows = self._all(
             """
@@ -311,11 +316,10 @@ class PostgresWriter(PostgresReader):
 
     def put_copy(self, taken: TakenOut, first: int) -> None:
         self._put((taken.document, taken.chunks, taken.vectors), taken.document.id, taken.changed, first)
-        # What comes after has ids that none of these had.
-        for sequence, last in (
-            ("rag_passage_id", first + len(taken.chunks) - 1),
-            ("rag_document_id_seq", taken.document.id),
-        ):
+        self.go_on_from((taken.document.id, first + len(taken.chunks) - 1))
+
+    def go_on_from(self, last_ids: tuple[int, int]) -> None:
+        for sequence, last in zip(_SEQUENCES, last_ids, strict=True):
             self._run(f"SELECT setval('{sequence}', greatest(last_value, :last)) FROM {sequence}", last=last)
 
     def put_back(self, taken: TakenOut) -> None:

@@ -131,7 +131,8 @@ class RemoteIndex:
     def refresh(self, catalogue: Catalogue, *, verify: bool) -> None:
         """Send what the server lacks, and delete there what has been gone for `GRACE_S`; see `VectorIndex.refresh`.
 
-        One process does it at a time; what another one writes meanwhile, it sends, too.
+        One process does it at a time. What another one writes meanwhile it sends, too, but not for ever: the next
+        write sends the rest.
         """
         for _ in range(_ROUNDS):  # what is written when this one is about to leave, nobody else sends
             if not self._refresh_alone(catalogue, verify=verify) or not _lags(catalogue):
@@ -150,12 +151,15 @@ class RemoteIndex:
             if not _is_ours(state) or not known:
                 with catalogue.transaction() as writer:
                     self.forget(writer)
-            while self._send_block(catalogue):
+            with catalogue.reading() as reader:
+                highest = reader.highest()
+            while self._send_block(catalogue, highest):
                 pass
             self._delete_doomed(catalogue)
         return True
 
-    def _send_block(self, catalogue: Catalogue) -> bool:
+    def _send_block(self, catalogue: Catalogue, highest: int) -> bool:
+        """Returns whether there is more up to the passage `highest`."""
         with catalogue.reading() as reader:
             state = reader.state
             block = next(iter(reader.vectors_after(state.snapshot_highest, BLOCK)), None)
@@ -175,7 +179,7 @@ class RemoteIndex:
             if writer.state.snapshot != state.snapshot:  # made anew meanwhile
                 return True
             writer.set_snapshot(state.snapshot, "", state.snapshot_count + len(ids), last)
-        return True
+        return last < highest
 
     def _delete_doomed(self, catalogue: Catalogue) -> None:
         with catalogue.reading() as reader:

@@ -18,6 +18,7 @@ from .folders import Listing, list_files
 from .sandbox import Sandbox
 from .settings import Settings
 from .splitting import chunks
+from .store import Location
 from .types import Chunk, Document, Failure
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ Read = Cut | Same | Unread
 def unreadable(settings: Settings, hashes: Mapping[tuple[str, str], str]) -> list[Failure]:
     """What of `settings.documents` cannot be read now. `hashes`, by root and source, are of what could be read."""
     path = settings.documents.expanduser()
-    listed = found(path, root_name(path, settings), listing_of(path), hashes, settings)
+    listed = found(path, Location.of(settings).root_of(path), listing_of(path), hashes, settings)
     with Sandbox(settings) as sandbox:
         items = (_read_file(item, settings, sandbox) if isinstance(item, File) else item for item in listed)
         return [item.failure for item in items if isinstance(item, Unread)]
@@ -95,7 +96,7 @@ def found(
         if shown != source:
             yield Unread(root, shown, Failure(shown, "its name is not UTF-8; rename it"), "file")
         elif is_collection(file):
-            yield from _lines(file, root_name(file, settings), source, hashes, settings)
+            yield from _lines(file, Location.of(settings).root_of(file), source, hashes, settings)
         else:
             yield File(file, root, source, hashes.get((root, source)))
 
@@ -136,15 +137,6 @@ def _lines(
                 yield Same(root, item.source) if hashes.get((root, item.source)) == item.sha256 else item
     except DocumentUnreadable as error:
         yield Unread(root, None, Failure(source, str(error)), "file")
-
-
-def root_name(path: Path, settings: Settings) -> str:
-    """The name of a root: "./…" relative to the folder around the index where it can be, so that both may move."""
-    base = settings.index_dir.resolve().parent
-    resolved = path.resolve()
-    if not resolved.is_relative_to(base):
-        return resolved.as_posix()
-    return "/".join((".", *resolved.relative_to(base).parts))
 
 
 def told(failure: Failure) -> str:

@@ -101,6 +101,10 @@ class SqliteReader:
         found = self._connection.execute("SELECT key, value FROM meta")
         return {str(key): str(value) for key, value in found if not rows.is_of_document(str(key))}
 
+    def last_ids(self) -> tuple[int, int]:
+        last = dict(self._connection.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
+        return last.get("document", 0), last.get("passage", 0)
+
     def copies(self) -> list[Copy]:
         found = self._connection.execute(
             """
@@ -162,6 +166,12 @@ class SqliteWriter(SqliteReader):
         rows.put_document(
             self._connection, self._words, *ready, document_id=document.id, changed=taken.changed, first=first
         )
+
+    def go_on_from(self, last_ids: tuple[int, int]) -> None:
+        for table, last in zip(("document", "passage"), last_ids, strict=True):
+            there = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+            self._connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+            self._connection.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (table, max(last, *(there or (0,)))))
 
     def put_back(self, taken: TakenOut) -> None:
         rows.put_back_document(self._connection, self._words, taken)

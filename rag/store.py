@@ -14,16 +14,26 @@ from contextlib import AbstractContextManager, closing, contextmanager
 
 import numpy as np
 
-from .catalogue import Catalogue, Reader, VectorIndex, Writer
-from .errors import IndexMismatch, RagError
+from .catalogue import MIGRATED_FROM, MIGRATING, Catalogue, Reader, VectorIndex, Writer
+from .errors import IndexLocked, IndexMismatch, RagError
 from .fulltext import rarest
 from .kept import Kept
 from .location import Location
 from .schema import SCHEMA_VERSION
-from .stored import Centre, FloatArray, State, TakenOut, centre_of, checked
+from .stored import DEFAULT_ROOT, READERS, Centre, FloatArray, State, TakenOut, centre_of, checked
 from .types import Chunk, Document, Listed, Passage, Vocabulary
 
-__all__ = ["SCHEMA_VERSION", "Centre", "FloatArray", "Location", "Store", "TakenOut", "centre_of"]
+__all__ = [
+    "DEFAULT_ROOT",
+    "READERS",
+    "SCHEMA_VERSION",
+    "Centre",
+    "FloatArray",
+    "Location",
+    "Store",
+    "TakenOut",
+    "centre_of",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -193,6 +203,10 @@ class Store:
         with self.writing():
             with self._catalogue.transaction() as writer:
                 self._check(writer.state)
+                if MIGRATING in (writer.meta(MIGRATED_FROM) or ""):
+                    raise IndexLocked(
+                        f"an index is being copied to {self._catalogue.name}; let 'rag migrate' finish it first"
+                    )
                 yield writer
                 writer.count_write()
             self._refresh_vectors()

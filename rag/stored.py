@@ -22,6 +22,8 @@ _STORED = np.dtype("<f2")  # of a component of a vector
 _LONGEST_SQUARED = 1.05
 _PASSAGE_TYPES = (int, int, str, str, int, int, str, int | None, str, int)
 _DOCUMENT_TYPES = (int, str, str, str, str, str, str, str)
+# Keys of an ingest in a catalogue's meta: the root of the default documents; with a root behind it, who read that.
+DEFAULT_ROOT, READERS = "default_root", "readers "
 SAMPLE = 256  # vectors that a mean is taken of
 HASHES = 2**32
 FIBONACCI = 2_654_435_769  # 2³² divided by the golden ratio

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from servers import ENGINES, location_of
+from servers import ENGINES, fresh_schema, location_of
 from store_samples import Item, ids, item, open_store, stored, unit
 
 from rag.errors import IndexLocked, IndexMismatch
@@ -113,27 +113,6 @@ def test_an_index_that_was_emptied_holds_all_of_the_copy(here: Location, there: 
         assert everything(second) == everything(first)
 
 
-def test_what_was_deleted_from_half_a_copy_comes_back(
-    here: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rag.migration._BATCH_PASSAGES", 10)
-    fill(here)
-
-    def cut_off(done: int, *_: int) -> None:
-        if done > 12:
-            raise _CutOff
-
-    with location_of("postgresql", tmp_path) as there:
-        with pytest.raises(_CutOff):
-            migrate(here, there, cut_off)
-        with open_store(there) as store:
-            for document in sorted(store.documents(), key=lambda document: document.id)[:-4:-1]:
-                store.remove([document.id])
-        migrate(here, there)
-        with open_store(here) as first, open_store(there) as second:
-            assert everything(second) == everything(first)
-
-
 def test_of_two_that_copy_at_once_the_later_does_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +131,62 @@ def test_of_two_that_copy_at_once_the_later_does_and_nothing_is_lost(
         assert 0 < later[0] < 30
         with open_store(here) as first, open_store(there) as second:
             assert everything(second) == everything(first)
+
+
+def test_a_folder_keeps_its_name_there_and_back(tmp_path: Path) -> None:
+    """In an index that is shared by its whole path: each machine has a "./documents"."""
+    here, shared, back = (
+        Location(tmp_path / "project" / "index"),
+        Location(tmp_path, fresh_schema()),
+        Location(tmp_path / "project" / "back"),
+    )
+    with open_store(here) as store:
+        store.replace(
+            [item("a", "owl", root="./documents"), item("b", "owl", root="."), item("c", "owl", root="/else")]
+        )
+        store.set_meta("default_root", "./documents")
+        store.set_meta("readers ./documents", "7 elsewhere")
+    migrate(here, shared)
+    migrate(shared, back)
+    whole = tmp_path / "project"
+    for location, roots in (
+        (shared, [f"{whole}/documents", f"{whole}", "/else"]),
+        (back, ["./documents", ".", "/else"]),
+    ):
+        with open_store(location) as store:
+            assert [document.root for document in store.documents()] == roots
+            assert store.meta("default_root") == roots[0]
+            assert store.meta(f"readers {roots[0]}") == "7 elsewhere"
+            assert location.root_of(whole / "documents") == roots[0]
+    assert migrate(here, shared).copied == 0
+
+
+def test_ids_that_were_given_are_given_to_nobody_there(here: Location, there: Location) -> None:
+    with open_store(here) as store:
+        store.replace([item("a", "owl"), item("b", "seal", "elk")])
+        store.remove([2])
+    migrate(here, there)
+    with open_store(there) as store:
+        assert store.replace([item("c", "heron")]) == [3]
+        assert sorted(stored(store)) == [1, 4]
+
+
+def test_nobody_writes_to_what_is_being_copied(
+    here: Location, there: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.migration._BATCH_PASSAGES", 10)
+    fill(here)
+
+    def write(*_: int) -> None:
+        with open_store(there) as store, pytest.raises(IndexLocked, match="let 'rag migrate' finish it first"):
+            store.replace([item("new", "owl")])
+        raise _CutOff
+
+    with pytest.raises(_CutOff):
+        migrate(here, there, write)
+    migrate(here, there)
+    with open_store(there) as store:
+        store.replace([item("new", "owl")])
 
 
 def test_nothing_is_lost_that_is_there(here: Location, there: Location) -> None:

@@ -100,15 +100,19 @@ def test_an_upload_that_no_disk_takes_is_refused_in_one_line(
     assert names(machines[0]) == sorted(BIRDS)
 
 
-def test_each_machine_has_documents_of_its_own(
-    machines: tuple[Assistant, Assistant], tmp_path: Path, database: str
-) -> None:
-    first, _ = machines
-    others = tmp_path / "others"
-    others.mkdir()
-    (others / "crane.txt").write_text("The crane of the harbour is called Sigrun.\n")
-    with Assistant.open(settings_of(tmp_path / "third", database, documents=others)):
-        assert names(first) == ["crane.txt", *sorted(BIRDS)]
+def test_each_machine_has_documents_of_its_own(tmp_path: Path, database: str) -> None:
+    """Although they lie in the same place beside the index folder, and have the same names."""
+    for name in ("Sigrun", "Edda"):
+        folder = tmp_path / name / "documents"
+        folder.mkdir(parents=True)
+        (folder / "crane.txt").write_text(f"The crane of the harbour is called {name}.\n")
+        Assistant.open(settings_of(tmp_path / name, database, documents=folder)).close()
+    (folder / "crane.txt").unlink()  # nothing goes because one machine has it no more
+    with Assistant.open(settings_of(tmp_path / "Edda", database, documents=folder)) as assistant:
+        assert names(assistant) == ["crane.txt", "crane.txt"]
+        assistant.ingest([folder], prune=True)
+        assert names(assistant) == ["crane.txt"]
+        assert "Sigrun" in assistant.ask("What is the crane of the harbour called?").text
 
 
 def test_an_ingest_of_one_folder_by_two_is_that_of_one(tmp_path: Path, database: str, folder: Path) -> None:
