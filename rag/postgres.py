@@ -252,8 +252,9 @@ def _code(error: Any) -> str:
 
 
 def _has_tables(connection: Connection) -> bool:
-    of_the_first_schema = "SELECT to_regclass(quote_ident(current_schema()) || '.rag_state')"
-    return connection.execute(text(of_the_first_schema)).scalar() is not None
+    # A table of tables, read like any other: what to_regclass says can be older than a lock that was waited for.
+    named = "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'rag_state'"
+    return connection.execute(text(named)).scalar() is not None
 
 
 def _state(connection: Connection, lock: str) -> Any:
