@@ -255,10 +255,19 @@ class PostgresReader:
                     )
                 from_blobs([bytes(passage.vector)], self.state.dimension)
         if (counted, passages) != self.count():
-            raise IndexDamaged(
-                f"there are {counted} documents and {passages} passages, and the index counts "
-                "{} and {}; run 'rag rebuild'".format(*self.count())
-            )
+            there = f"there are {counted} documents and {passages} passages"
+            raise IndexDamaged("{}, and the index counts {} and {}; run 'rag rebuild'".format(there, *self.count()))
+        ((tokens,),) = self._all("SELECT coalesce(sum(tokens), 0) FROM rag_passage")
+        miscounted = self._all(
+            """
+            SELECT lexeme FROM (
+                SELECT lexeme, count(*) AS held FROM rag_passage, unnest(tsvector_to_array(lexemes)) AS lexeme
+                GROUP BY lexeme
+            ) AS counted FULL JOIN rag_lexeme USING (lexeme) WHERE held IS DISTINCT FROM passages LIMIT 1
+            """
+        )
+        if miscounted or tokens != self._counts["tokens"]:
+            raise IndexDamaged("the keyword index counts other words than the passages have; run 'rag rebuild'")
 
     def passage_ids(self, sources: Collection[str]) -> IntArray:
         if not sources:

@@ -20,7 +20,7 @@ from .fulltext import rarest
 from .kept import Kept
 from .location import Location
 from .schema import SCHEMA_VERSION
-from .stored import DEFAULT_ROOT, READERS, Centre, FloatArray, State, TakenOut, centre_of, checked
+from .stored import DEFAULT_ROOT, READERS, Centre, FloatArray, State, TakenOut, centre_of, check_unicode, checked
 from .types import Chunk, Document, Listed, Passage, Vocabulary
 
 __all__ = [
@@ -158,6 +158,7 @@ class Store:
 
     def rename(self, document_id: int, document: Document) -> None:
         """Give a stored document the root, source and title of `document`, in one transaction. Its passages stay."""
+        check_unicode(document)
         with self._write() as writer:
             writer.rename(document_id, document)
 

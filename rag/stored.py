@@ -90,11 +90,17 @@ def checked(document: Document, chunks: Sequence[Chunk], vectors: FloatArray, di
     for c in chunks:
         if not 0 <= c.start < c.end <= len(document.text):
             raise ValueError(f"{name}: passage {c.start}:{c.end} is not inside the text of {len(document.text)}")
-    try:
-        "".join([document.root, name, document.title, document.text, *(c.heading for c in chunks)]).encode()
-    except UnicodeEncodeError as error:
-        raise DocumentUnreadable(f"{name!r} holds half a character (a lone surrogate); save it as UTF-8") from error
+    check_unicode(document, *(c.heading for c in chunks))
     return vectors
+
+
+def check_unicode(document: Document, *more: str) -> None:
+    """DocumentUnreadable when the document, or something more of it, is not Unicode."""
+    try:
+        "".join([document.root, document.source, document.title, document.text, *more]).encode()
+    except UnicodeEncodeError as error:
+        name = document.source
+        raise DocumentUnreadable(f"{name!r} holds half a character (a lone surrogate); save it as UTF-8") from error
 
 
 def centre_of(vectors: FloatArray) -> Centre:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from servers import fresh_schema, location_of
 from sqlalchemy import text
-from store_samples import ids, item, open_store, slow_dense, stored, unit
+from store_samples import DIMENSION, ids, item, open_store, slow_dense, stored, unit, vector_of
 
 import rag.engines
 import rag.postgres
@@ -27,6 +27,7 @@ from rag.errors import DocumentUnreadable, IndexDamaged, IndexMismatch, Settings
 from rag.postgres import PostgresCatalogue
 from rag.remote import RemoteIndex
 from rag.store import Location, Store
+from rag.types import Chunk
 
 QUERY = unit("a question")
 SERVERS = ("postgresql", "milvus", "milvus+postgresql")
@@ -330,6 +331,37 @@ def test_words_of_any_length_are_kept_and_found(tmp_path: Path) -> None:
         assert store.vocabulary().words == {"owl": 1}
         with pytest.raises(DocumentUnreadable, match="a name that is too long for PostgreSQL"):
             store.replace([item(chinese, "owl")])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE rag_lexeme SET passages = 7 WHERE lexeme = 'owl'",
+        "DELETE FROM rag_lexeme",
+        "UPDATE rag_state SET tokens = 1",
+        "UPDATE rag_state SET passages = 9",
+        "UPDATE rag_passage SET text = 'another' WHERE id = 1",
+        "UPDATE rag_passage SET stop = stop + 1 WHERE id = 1",
+    ],
+)
+def test_a_database_that_does_not_agree_with_itself_is_named_and_made_again(tmp_path: Path, statement: str) -> None:
+    location = Location(tmp_path, fresh_schema())
+    with open_store(location) as store:
+        store.replace([item("a", "owl", "seal owl"), item("b", "elk")])
+        store.verify()
+    with closing(PostgresCatalogue(location.database)) as catalogue, catalogue.engine.begin() as connection:
+        connection.execute(text(statement))
+    with open_store(location) as store, pytest.raises(IndexDamaged, match="run 'rag rebuild'"):
+        store.verify()
+    Store.rebuild(
+        location,
+        fingerprint="one model",
+        dimension=DIMENSION,
+        chunk=lambda document: [Chunk(0, len(document.text))],
+        embed=lambda document, chunks: np.array([vector_of(document.source, document.text)]),
+    )
+    with open_store(location) as store:
+        store.verify()
 
 
 def test_how_often_a_passage_holds_a_word_is_told_from_its_rank(tmp_path: Path) -> None:

@@ -196,6 +196,13 @@ def test_a_batch_with_a_broken_item_changes_nothing(store: Store, bad: Item, err
     assert found_text(store, "new") == []
 
 
+def test_a_name_that_is_not_unicode_is_given_to_no_document(store: Store) -> None:
+    store.replace([item("a", "owl")])
+    with pytest.raises(DocumentUnreadable, match="half a character"):
+        store.rename(1, changed(store.document(1), source="\udcff"))
+    assert [document.source for document in store.documents()] == ["a"]
+
+
 def test_passages_in_the_order_asked_for(store: Store) -> None:
     store.replace([item("a", "one", "two", "three")])
     assert [p.text for p in store.passages([3, 99, 1, 3])] == ["three", "one", "three"]
