@@ -20,7 +20,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from .catalogue import Reader, Writer
 from .errors import IndexDamaged, IndexLocked, IndexMismatch, RagError, SettingsError, StoreUnavailable
-from .postgres_rows import PostgresReader, PostgresWriter
+from .postgres_rows import PostgresReader
+from .postgres_writes import PostgresWriter
 
 FORMAT = 1
 # Advisory locks, numbers that nobody else takes: of the database, and, with the table's behind it, of an index.

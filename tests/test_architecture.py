@@ -45,6 +45,7 @@ LAYERS = [
     {"sandbox", "sqlite", "vectors", "lexemes", "remote"},
     {"postgres_words"},
     {"postgres_rows"},
+    {"postgres_writes"},
     {"postgres"},
     {"engines"},
     {"location"},
@@ -67,7 +68,7 @@ LAYERS = [
 # The rooms behind store.py. Nothing else may know that the passages are in SQLite, or on this machine.
 STORE = {
     *("stored", "catalogue", "sqlite", "schema", "fulltext", "rows", "database", "integrity"),
-    *("lexemes", "postgres_words", "postgres_rows", "postgres"),
+    *("lexemes", "postgres_words", "postgres_rows", "postgres_writes", "postgres"),
     *("layout", "nearest", "vectors", "remote", "engines", "location", "migration", "store"),
 }
 # Files outside rag/ that may use more of it than the public names.
