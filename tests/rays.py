@@ -21,7 +21,7 @@ from rag.cluster import RayWorkers
 from rag.embedding import packaged_encoder
 from rag.ingest import Ingester, Progress, Report
 from rag.settings import Settings
-from rag.store import Store
+from rag.store import Location, Store
 from rag.types import IngestReport
 
 READ_SECONDS = 1
@@ -73,7 +73,7 @@ class Two:
         self.ingesters: list[Ingester] = []
         for name, by in (("here", None), ("ray", workers)):
             settings = Settings(documents=self.folder, index_dir=base / name, read_seconds=READ_SECONDS)
-            self.stores.append(Store.open(settings.index_dir, fingerprint="f", dimension=384))
+            self.stores.append(Store.open(Location.of(settings), fingerprint="f", dimension=384))
             self.ingesters.append(Ingester(self.stores[-1], packaged_encoder(), settings, by))
 
     def close(self) -> None:

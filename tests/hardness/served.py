@@ -99,8 +99,8 @@ def main(base: Path) -> None:
     ):
         servers = (closed, local, public)
         ports = {kind: int(s.address.rstrip("/").rpartition(":")[2]) for kind, s in zip(KINDS, servers, strict=True)}
-        app: Any = closed._server.config.app  # the guard, and behind it what it guards
-        routes = sorted({(path, tuple(methods)) for path, methods in _routes(app._app._app.routes)})
+        app: Any = closed._server.config.app  # the guard, and behind it, in two more, what it guards
+        routes = sorted({(path, tuple(methods)) for path, methods in _routes(app._app._app._app.routes)})
         _write_down(base)
         print(json.dumps({"ports": ports, "routes": routes}), flush=True)
         sys.stdin.read()
