@@ -86,6 +86,10 @@ def translated(where: str) -> Iterator[None]:
         raise
     except Exception as error:
         said = " ".join(str(getattr(error, "message", error)).split())[:300]
+        if "Open local milvus failed" in said:
+            raise StoreUnavailable(
+                f"{where} is used by another process; end that one, or use a Milvus server"
+            ) from None
         raise StoreUnavailable(
             f"{where} does not answer ({type(error).__name__}: {said}); check that it runs, and RAG_STORE"
         ) from None

@@ -95,6 +95,8 @@ class Location(NamedTuple):
         if not self.database:
             return SqliteCatalogue(self.index_dir)
         try:
+            import psycopg2  # noqa: F401 - SQLAlchemy itself comes with llama-index
+
             from .postgres import PostgresCatalogue
         except ImportError as error:
             raise StoreUnavailable(

@@ -46,6 +46,9 @@ def migrate(source: Location, target: Location, report: Report = lambda *_: None
     with closing(source.open_catalogue()) as old, closing(target.open_catalogue()) as new:
         if not old.exists():
             raise IndexMismatch(f"there is no index in {old.name}; run 'rag ingest' first")
+        with old.reading() as reader:
+            if MIGRATING in (reader.meta(_FROM) or ""):
+                raise IndexMismatch(f"{old.name} is half a copy; let the 'rag migrate' that began it finish first")
         copied = 0
         with old.writing(), closing(target.open_vectors()) as vectors:
             if source.catalogue_key == target.catalogue_key:  # only the vectors go elsewhere

@@ -172,12 +172,12 @@ def engine_at(url: str, *, options: str = "") -> Engine:
     """An engine for what everybody writes as postgresql://…, connected with bounds on every wait."""
     try:
         parsed = make_url(url).set(drivername="postgresql+psycopg2")
-        if "@" in (parsed.host or ""):  # half a password, which no message may show
+        if "@" in f"{parsed.host}{parsed.database}" or url.count("://") > 1:  # a password, which no message may show
             raise ValueError
     except (ArgumentError, ValueError):
         raise SettingsError(
             "the address of the database is none; write it as postgresql://name:password@host:5432/database, "
-            "and each @ of the password as %40"
+            "one address, and of the password each @ as %40 and each / as %2F"
         ) from None
     return create_engine(
         parsed,
@@ -228,6 +228,8 @@ def in_our_words(error: Exception, name: str) -> RagError:
             return RagError(f"{name}: an earlier statement of this question failed; ask again")
         case "53100":
             return RagError(f"the disk of {name} is full; free some space, then try again")
+        case "42501" if 'extension "vector"' in said:
+            return StoreUnavailable(f"{name} has no pgvector; let a superuser run 'CREATE EXTENSION vector' in it")
         case "42501":
             return StoreUnavailable(f"{name} does not allow it ({said}); grant it to the user that is named there")
         case "3F000":

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 import numpy as np
 
 from .catalogue import MIGRATED_FROM, MIGRATING, Catalogue, Reader, VectorIndex, Writer
-from .errors import IndexLocked, IndexMismatch, RagError
+from .errors import IndexDamaged, IndexLocked, IndexMismatch, RagError
 from .fulltext import rarest
 from .kept import Kept
 from .location import Location
@@ -439,6 +439,8 @@ class Store:
         with self._read() as reader:
             reader.verify()
             self._vectors.verify(reader)
+            if MIGRATING in (reader.meta(MIGRATED_FROM) or ""):
+                raise IndexDamaged(f"{self._catalogue.name} is half a copy; let 'rag migrate' finish it")
 
     def meta(self, key: str) -> str | None:
         """The string kept with `set_meta`, or None."""

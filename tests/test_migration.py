@@ -10,7 +10,7 @@ import pytest
 from servers import ENGINES, fresh_schema, location_of
 from store_samples import Item, ids, item, open_store, stored, unit
 
-from rag.errors import IndexLocked, IndexMismatch
+from rag.errors import IndexDamaged, IndexLocked, IndexMismatch
 from rag.migration import migrate
 from rag.store import Location, Store
 from rag.types import Document
@@ -178,8 +178,13 @@ def test_nobody_writes_to_what_is_being_copied(
     fill(here)
 
     def write(*_: int) -> None:
-        with open_store(there) as store, pytest.raises(IndexLocked, match="let 'rag migrate' finish it first"):
-            store.replace([item("new", "owl")])
+        with open_store(there) as store:
+            with pytest.raises(IndexLocked, match="let 'rag migrate' finish it first"):
+                store.replace([item("new", "owl")])
+            with pytest.raises(IndexDamaged, match="is half a copy"):
+                store.verify()
+        with pytest.raises(IndexMismatch, match="is half a copy"):
+            migrate(there, Location(here.index_dir.with_name("third")))
         raise _CutOff
 
     with pytest.raises(_CutOff):

@@ -94,8 +94,13 @@ def test_an_index_is_not_copied_over_another(folder: Path) -> None:
         ("milvus://h", "sqlite:///x", "setting 'catalogue' must begin with postgresql://, or be left out"),
         ("milvus:vectors.txt", "", "Milvus Lite keeps its vectors in a file that ends in .db"),
         ("postgresql://ann:hidden@h:port/db", "", "the address of the database is none; write it as postgresql://"),
-        ("postgresql://ann:pass@hidden@h/db", "", "and each @ of the password as %40"),
+        ("postgresql://ann:pass@hidden@h/db", "", "and of the password each @ as %40"),
         ("milvus://ann:hidden@h:port", "", "the address of Milvus is none; write it as milvus://"),
+        (
+            "postgresql://one:1/db,postgresql://ann:hidden@two/db",
+            "",
+            "the address of the database is none",
+        ),
         ("postgresql://ann:hidden@127.0.0.1:1/db", "", "postgresql://127.0.0.1:1/db does not answer ("),
     ],
 )
