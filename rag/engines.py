@@ -97,6 +97,7 @@ def translated(where: str) -> Iterator[None]:
 
 def _pgvector(url: str, name: str, dimension: int) -> LlamaIndexEngine:
     from sqlalchemy import text
+    from sqlalchemy.exc import SQLAlchemyError
     from sqlalchemy.ext.asyncio import create_async_engine
 
     from .postgres import connected, engine_at, in_our_words, shown
@@ -111,7 +112,7 @@ def _pgvector(url: str, name: str, dimension: int) -> LlamaIndexEngine:
             schema = connection.execute(text("SELECT current_schema()")).scalar()
             connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
             connection.commit()
-    except Exception as error:
+    except SQLAlchemyError as error:
         raise in_our_words(error, where) from None
     store = kind(
         table_name=name,

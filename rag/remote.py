@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -162,7 +163,7 @@ class RemoteIndex:
         """Returns whether there is more up to the passage `highest`."""
         with catalogue.reading() as reader:
             state = reader.state
-            block = next(iter(reader.vectors_after(state.snapshot_highest, BLOCK)), None)
+            block = next(reader.vectors_after(state.snapshot_highest, BLOCK), None)
             sending = reader.meta(_SENDING)
         if block is None:
             return False
@@ -223,10 +224,13 @@ class RemoteIndex:
         """Whether the server finds some of the vectors that it was sent, by themselves: `all` or `any` of them."""
         if not (highest := _highest(reader.state)):
             return True
-        ids = [i for i in reader.ids()[:: max(1, reader.count()[1] // _SAMPLE)].tolist() if i <= highest]
-        there, vectors = reader.vectors(ids)
+        sample: dict[int, FloatArray] = {}  # one here and there: an index may have more ids than memory
+        for number in range(_SAMPLE):
+            for ids, vectors in islice(reader.vectors_after(highest * number // _SAMPLE, 1), 1):
+                sample[int(ids[0])] = vectors[0]
+        known = {i: vector for i, vector in sample.items() if i <= highest}
         engine = self._engine(reader.state)
-        return not there or enough(_has(reader, engine, *each) for each in zip(there, vectors, strict=True))
+        return not known or enough(_has(reader, engine, *each) for each in known.items())
 
     def _engine(self, state: State) -> Engine:
         with self._lock:
