@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from .stored import Centre, FloatArray, IntArray, State, TakenOut
-from .types import Chunk, Document, Listed, Passage, Vocabulary
+from .types import Chunk, Document, Listed, Passage
 
 MIGRATED_FROM = "migrated from"  # a key in meta; while it has this word, somebody copies an index to here:
 MIGRATING = "begun"
@@ -78,8 +78,11 @@ class Reader(Protocol):
     def document_frequency(self, terms: Sequence[str]) -> list[int]:
         """How many passages hold each term (stemmed)."""
 
-    def vocabulary(self) -> Vocabulary:
-        """All words, and in how many passages they stand."""
+    def words_held(self, words: Collection[str]) -> dict[str, int]:
+        """See `spelling.Words`."""
+
+    def names_sounding(self, sound: str) -> dict[str, int]:
+        """See `spelling.Words`."""
 
     def count(self) -> tuple[int, int]:
         """How many documents and passages there are."""

@@ -14,8 +14,7 @@ from itertools import accumulate
 
 from .errors import IndexDamaged
 from .schema import PASSAGES_OF_SOURCES
-from .terms import fold
-from .types import Vocabulary
+from .terms import fold, sound
 
 # bm25 weights of title, heading, text. Wiki, 600 visible questions, R@1 / R@5: without titles .66 / .84, with weight 1
 # .72 / .90; weights of 2 and 4 are within the noise.
@@ -82,12 +81,21 @@ def document_frequency(connection: sqlite3.Connection, terms: Sequence[str], pas
     return found
 
 
-def vocabulary(connection: sqlite3.Connection) -> Vocabulary:
-    """All words of the corpus."""
-    every = connection.execute("SELECT word, passages, lower FROM word")
-    # What is damaged is no word to respell by.
-    rows = [row for row in every if type(row[0]) is str and type(row[1]) is int and type(row[2]) is int]
-    return Vocabulary({word: n for word, n, _ in rows}, {word: n for word, n, lower in rows if not lower})
+def words_held(connection: sqlite3.Connection, words: Collection[str]) -> dict[str, int]:
+    """How many passages hold each of these words; see `spelling.Words`."""
+    sql = "SELECT word, passages FROM word WHERE word IN (SELECT value FROM json_each(?))"
+    return _counts(connection.execute(sql, (json.dumps(list(words)),)))
+
+
+def names_sounding(connection: sqlite3.Connection, sound: str) -> dict[str, int]:
+    """How many passages hold each of the names with this sound; see `spelling.Words`."""
+    sql = "SELECT word, passages FROM word WHERE sound = ? AND sound <> '' AND lower = 0"  # as the index says it
+    return _counts(connection.execute(sql, (sound,)))
+
+
+def _counts(rows: Iterable[tuple[object, object]]) -> dict[str, int]:
+    """What is damaged is no word to respell by."""
+    return {word: n for word, n in rows if isinstance(word, str) and isinstance(n, int)}
 
 
 class WordCounts:
@@ -114,14 +122,14 @@ class WordCounts:
             change(self._passages, {fold(word) for word in written})
             change(self._lower, {fold(word) for word in written if word[0].islower()})
 
-    def changes(self) -> list[tuple[str, int, int]]:
-        """(word, passages, in lower case) to add to what is stored."""
-        return [(word, count, self._lower[word]) for word, count in self._passages.items()]
+    def changes(self) -> list[tuple[str, int, int, str]]:
+        """(word, passages, in lower case) to add to what is stored, and the word's sound."""
+        return [(word, count, self._lower[word], sound(word)) for word, count in self._passages.items()]
 
     def store(self, connection: sqlite3.Connection) -> None:
         """Write what was counted."""
         connection.executemany(
-            "INSERT INTO word VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
+            "INSERT INTO word VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE "
             "SET passages = passages + excluded.passages, lower = lower + excluded.lower",
             self.changes(),
         )

@@ -23,7 +23,7 @@ from .errors import IndexDamaged, IndexLocked, IndexMismatch, RagError, Settings
 from .postgres_rows import PostgresReader
 from .postgres_writes import PostgresWriter
 
-FORMAT = 1
+FORMAT = 2
 # Advisory locks, numbers that nobody else takes: of the database, and, with the table's behind it, of an index.
 _MAKING, _ALONE = 7_240_181_552_930_001, 7_240_181_600_000_000
 _LOCK_WAIT = "30s"  # for other writers: a batch takes less than a second, a rebuild longer
@@ -88,7 +88,8 @@ CREATE INDEX ON rag_passage (document_id);
 CREATE INDEX ON rag_passage (spread);
 CREATE INDEX ON rag_passage USING gin (lexemes);
 CREATE TABLE rag_tombstone (id BIGINT PRIMARY KEY);
-CREATE TABLE rag_word (word TEXT PRIMARY KEY, passages BIGINT NOT NULL, lower BIGINT NOT NULL);
+CREATE TABLE rag_word (word TEXT PRIMARY KEY, passages BIGINT NOT NULL, lower BIGINT NOT NULL, sound TEXT NOT NULL);
+CREATE INDEX ON rag_word (sound) WHERE sound <> '' AND lower = 0;  -- names
 CREATE TABLE rag_lexeme (lexeme TEXT PRIMARY KEY, passages BIGINT NOT NULL);
 ALTER TABLE rag_passage ALTER COLUMN vector SET STORAGE EXTERNAL;  -- numbers do not get smaller by packing
 ALTER TABLE rag_passage ALTER COLUMN lexemes SET STORAGE MAIN;     -- a search reads them once for each term

@@ -25,7 +25,7 @@ from .stored import (
     to_document,
     to_passage,
 )
-from .types import UPLOADS_ROOT, Chunk, Document, Listed, Passage, Vocabulary
+from .types import UPLOADS_ROOT, Chunk, Document, Listed, Passage
 
 _PASSAGE = f"""
     SELECT passage.id, document_id, source, title, start, stop, passage.text, page, heading,
@@ -181,9 +181,13 @@ class PostgresReader:
         )
         return int(held)
 
-    def vocabulary(self) -> Vocabulary:
-        rows = self.all("SELECT word, passages, lower FROM rag_word")
-        return Vocabulary({word: n for word, n, _ in rows}, {word: n for word, n, lower in rows if not lower})
+    def words_held(self, words: Collection[str]) -> dict[str, int]:
+        rows = self.all("SELECT word, passages FROM rag_word WHERE word = ANY(:words)", words=list(words))
+        return {word: passages for word, passages in rows}
+
+    def names_sounding(self, sound: str) -> dict[str, int]:
+        named = "SELECT word, passages FROM rag_word WHERE sound = :sound AND sound <> '' AND lower = 0"
+        return {word: passages for word, passages in self.all(named, sound=sound)}
 
     def count(self) -> tuple[int, int]:
         return self.counts["documents"], self.counts["passages"]

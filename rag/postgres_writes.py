@@ -161,18 +161,19 @@ class PostgresWriter(PostgresReader):
 
     def count_write(self) -> None:
         # Nobody spells by a longer one, which may be a whole paragraph of Chinese.
-        words = [change for change in self._words.changes() if any(change[1:]) and len(change[0]) <= LONGEST]
+        words = [change for change in self._words.changes() if any(change[1:3]) and len(change[0]) <= LONGEST]
         if words:
-            written, passages, lower = map(list, zip(*words, strict=True))
+            written, passages, lower, sounds = map(list, zip(*words, strict=True))
             self._run(
                 "INSERT INTO rag_word SELECT * FROM unnest(CAST(:words AS text[]), CAST(:passages AS bigint[]), "
-                "CAST(:lower AS bigint[])) ON CONFLICT (word) DO UPDATE "
+                "CAST(:lower AS bigint[]), CAST(:sounds AS text[])) ON CONFLICT (word) DO UPDATE "
                 "SET passages = rag_word.passages + excluded.passages, lower = rag_word.lower + excluded.lower",
                 words=written,
                 passages=passages,
                 lower=lower,
+                sounds=sounds,
             )
-            fewer = [word for word, count, _ in words if count < 0]
+            fewer = [word for word, count, *_ in words if count < 0]
             self._run("DELETE FROM rag_word WHERE word = ANY(:words) AND passages <= 0", words=fewer)
         lexemes = {lexeme: count for lexeme, count in self._lexemes.items() if count}
         if lexemes:

@@ -13,7 +13,7 @@ from .answertype import is_question
 from .bert import FloatArray
 from .embedding import Encoder
 from .reading import Reader, squeezed
-from .spelling import respell
+from .spelling import respelled
 from .store import Centre, Store
 from .telemetry import step
 from .terms import content_words, fold, stem, stems, word_spans, words
@@ -91,20 +91,18 @@ class Retriever:
         """Look up the question's words in the corpus and embed it; `documents` are the sources that may answer."""
         terms = content_words(question) or list(dict.fromkeys(words(question)))
         frequencies = self._store.document_frequency(terms)
-        respelled = {}
-        for word in terms:
-            if not frequencies.get(word) and (known := respell(word, self._store.vocabulary())):
-                respelled[word] = known
-        if respelled:
-            question = _replace_words(question, respelled)
-            terms = list(dict.fromkeys(respelled.get(word, word) for word in terms))
+        unknown = {word: respelled(word, self._store) for word in terms if not frequencies.get(word)}
+        meant = {word: known for word, known in unknown.items() if known}
+        if meant:
+            question = _replace_words(question, meant)
+            terms = list(dict.fromkeys(meant.get(word, word) for word in terms))
             frequencies = self._store.document_frequency(terms)
         _, passages = self._store.count()
         weights = {stem(word): informativeness(frequencies.get(word, 0), passages) for word in terms}
         with step("embeddings", model=self._encoder.name, texts=1):
             vector = self._encoder.queries([question])[0]
         topical = topicality(vector, self._store.centre(documents))
-        return Query(question, tuple(terms), weights, vector, respelled, topical)
+        return Query(question, tuple(terms), weights, vector, meant, topical)
 
     def search(
         self,

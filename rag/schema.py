@@ -8,7 +8,7 @@ import sqlite3
 from .errors import IndexDamaged
 from .stored import State, are
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 OPENED_FILE = "opened_file"  # a function that each connection has
 TOKENIZE = "porter unicode61 remove_diacritics 2"  # how FTS5 makes lexemes of a text
 APPLICATION_ID = 0x52414751  # "RAGQ": tells our file from another program's SQLite file
@@ -58,7 +58,13 @@ CREATE TABLE passage (
 CREATE INDEX passage_document ON passage (document_id);
 CREATE TABLE tombstone (id INTEGER PRIMARY KEY);  -- passages deleted since the snapshot
 -- how many passages hold a word (folded, unstemmed), and how many hold it in lower case
-CREATE TABLE word (word TEXT PRIMARY KEY, passages INTEGER NOT NULL, lower INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE word (
+    word TEXT PRIMARY KEY,
+    passages INTEGER NOT NULL,
+    lower INTEGER NOT NULL,
+    sound TEXT NOT NULL           -- as by `terms.sound`
+) WITHOUT ROWID;
+CREATE INDEX word_name ON word (sound) WHERE sound <> '' AND lower = 0;
 
 CREATE VIEW passage_text AS
     SELECT passage.id, document.title, passage.heading, passage.text

@@ -17,7 +17,7 @@ from .fulltext import WordCounts
 from .integrity import verify
 from .schema import PASSAGES_OF_SOURCES, count_write, read_state
 from .stored import Centre, FloatArray, IntArray, TakenOut, from_blobs, to_document, to_passage
-from .types import Chunk, Document, Listed, Passage, Vocabulary
+from .types import Chunk, Document, Listed, Passage
 
 
 class SqliteReader:
@@ -81,8 +81,11 @@ class SqliteReader:
         _, passages = self.count()
         return list(fulltext.document_frequency(self._connection, terms, passages).values())
 
-    def vocabulary(self) -> Vocabulary:
-        return fulltext.vocabulary(self._connection)
+    def words_held(self, words: Collection[str]) -> dict[str, int]:
+        return fulltext.words_held(self._connection, words)
+
+    def names_sounding(self, sound: str) -> dict[str, int]:
+        return fulltext.names_sounding(self._connection, sound)
 
     def count(self) -> tuple[int, int]:
         counted: tuple[int, int] = self._connection.execute(

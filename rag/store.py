@@ -21,7 +21,7 @@ from .kept import Kept
 from .location import Location
 from .schema import SCHEMA_VERSION
 from .stored import DEFAULT_ROOT, READERS, Centre, FloatArray, State, TakenOut, centre_of, check_unicode, checked
-from .types import Chunk, Document, Listed, Passage, Vocabulary
+from .types import Chunk, Document, Listed, Passage
 
 __all__ = [
     "DEFAULT_ROOT",
@@ -53,7 +53,6 @@ class Store:
         self._vectors = vectors
         self._local = threading.local()
         # What is kept of the state with this stamp; the centre also belongs to some sources.
-        self._vocabulary: tuple[tuple[str, int], Vocabulary] = (("", 0), Vocabulary({}, {}))
         self._count = (("", 0), (0, 0))
         self._quotable = Kept[tuple[tuple[str, int], int], None](_MOST_QUOTABLE)
         self._frequencies = Kept[tuple[tuple[str, int], str], int](_MOST_FREQUENCIES)
@@ -406,14 +405,15 @@ class Store:
             )
             return dict(zip(terms, found, strict=True))
 
-    def vocabulary(self) -> Vocabulary:
-        """Every word of titles, headings and texts, folded as by `terms.fold`, and how many passages hold it."""
+    def words_held(self, words: Collection[str]) -> dict[str, int]:
+        """How many passages hold each of these words, unstemmed; see `spelling.Words`."""
         with self._read() as reader:
-            stamp, words = self._vocabulary
-            if stamp != reader.state.stamp:
-                words = reader.vocabulary()
-                self._vocabulary = (reader.state.stamp, words)
-            return words
+            return reader.words_held(words)
+
+    def names_sounding(self, sound: str) -> dict[str, int]:
+        """Names by their sound, and how many passages hold each; see `spelling.Words`."""
+        with self._read() as reader:
+            return reader.names_sounding(sound)
 
     def centre(self, documents: Collection[str] = ()) -> Centre:
         """What some hundred passages spread over the index, or over the sources `documents`, are about as a whole."""

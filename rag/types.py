@@ -32,13 +32,6 @@ class Span(NamedTuple):
     end: int
 
 
-class Vocabulary(NamedTuple):
-    """Folded word → number of passages that hold it, unstemmed. `names` are those never written in lower case."""
-
-    words: Mapping[str, int]
-    names: Mapping[str, int]
-
-
 @dataclass(frozen=True, slots=True)
 class Document:
     """One document as it was read. `(root, source)` is its key; `id` is 0 until it is stored.

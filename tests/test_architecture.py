@@ -299,7 +299,7 @@ def test_the_default_install_needs_nothing_that_only_some_need() -> None:
     default = {name.match(line)[0] for line in project["dependencies"]}  # type: ignore[index]
     assert len(scale) > 6
     assert not default & scale
-    assert len(default) == 32  # one more, or one less, is a decision
+    assert len(default) == 31  # one more, or one less, is a decision
 
 
 @pytest.mark.filterwarnings("ignore:A test tried to use")

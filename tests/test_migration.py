@@ -13,6 +13,7 @@ from store_samples import Item, ids, item, open_store, stored, unit
 from rag.errors import IndexDamaged, IndexLocked, IndexMismatch
 from rag.migration import migrate
 from rag.store import Location, Store
+from rag.terms import sound
 from rag.types import Document
 
 QUERY = unit("a question")
@@ -51,7 +52,8 @@ def everything(store: Store) -> dict[str, object]:
         "vectors": store.vectors(sorted(stored(store))).tolist(),
         "dense": [i for i, _ in store.dense(QUERY, 100)],
         "keyword": [(i, round(score, 9)) for i, score in store.keyword(["owl", "walrus", "renam"], 100)],
-        "vocabulary": store.vocabulary(),
+        "words": store.words_held(["owl", "seal", "walrus", "renamed"]),
+        "names": store.names_sounding(sound("renamed")),
         "frequencies": store.document_frequency(["owl", "seal", "renamed"]),
         "centre": store.centre().vector.tolist(),
         "meta": (store.meta("default_root"), store.meta("readers root") == f"7 {store.place()}"),

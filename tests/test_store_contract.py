@@ -16,6 +16,7 @@ import rag.store
 import rag.vectors
 from rag.errors import DocumentsNotFound, DocumentUnreadable, IndexMismatch, RagError
 from rag.store import FloatArray, Location, Store
+from rag.terms import sound
 from rag.types import Chunk, Document
 
 QUERY = unit("a question")
@@ -124,7 +125,11 @@ def test_a_replaced_document_shows_only_its_new_text(store: Store) -> None:
     assert found_text(store, "shared") == ["shared", "shared"]
     assert store.passages([1, 2]) == []
     assert ids(store.dense(vector_of("a", "walrus"), 10)) == slow_dense(stored(store), vector_of("a", "walrus"), 10)
-    assert store.vocabulary().words == {"heron": 1, "modern": 2, "shared": 2}
+    assert store.words_held(["heron", "modern", "shared", "walrus", "ancient"]) == {
+        "heron": 1,
+        "modern": 2,
+        "shared": 2,
+    }
     assert store.document(first[0]).text == "shared\nheron"
 
 
@@ -161,7 +166,7 @@ def test_removing(store: Store) -> None:
     store.remove([])
     assert [d.source for d in store.documents()] == ["b"]
     assert ids(store.dense(QUERY, 5)) == ids(store.keyword(["one", "two", "three"], 5)) == [2]
-    assert store.vocabulary().words == {"two": 1}
+    assert store.words_held(["one", "two", "three"]) == {"two": 1}
 
 
 def changed(document: Document, **changes: str) -> Document:
@@ -341,7 +346,7 @@ def test_an_empty_index_finds_nothing(store: Store) -> None:
     assert store.dense(QUERY, 5) == store.keyword(["a"], 5) == store.documents() == store.passages([1]) == []
     assert store.dense(QUERY, 5, documents=["a"], exclude=["b"]) == []
     assert store.document_frequency(["a"]) == {"a": 0}
-    assert store.vocabulary().words == {}
+    assert store.words_held(["walrus", "owl"]) == {}
 
 
 @pytest.mark.parametrize("k", [0, -1])
@@ -424,13 +429,23 @@ def test_the_centre_of_many_is_that_of_a_sample(store: Store) -> None:
     assert np.linalg.norm(store.centre().vector - everything) < 0.1
 
 
-def test_document_frequency_and_vocabulary_count_passages(store: Store) -> None:
+def test_document_frequencies_and_words_count_passages(store: Store) -> None:
+    every = ["owl", "owls", "and", "an", "cafe", "café", "t1", "none"]
     store.replace([item("a", "Owl owl Owl", "owls and Café", title="T1"), item("b", "an owl")])
     assert store.document_frequency(["owl", "cafe", "none"]) == {"owl": 3, "cafe": 1, "none": 0}
-    assert store.vocabulary().words == {"owl": 2, "owls": 1, "and": 1, "an": 1, "cafe": 1, "t1": 2}
-    assert store.vocabulary().names == {"cafe": 1, "t1": 2}  # "Owl" is written "owl" too
+    assert store.words_held(every) == {"owl": 2, "owls": 1, "and": 1, "an": 1, "cafe": 1, "t1": 2}
     store.replace([item("c", "owl"), item("b", "none")])
-    assert store.vocabulary().words == {"owl": 2, "owls": 1, "and": 1, "none": 1, "cafe": 1, "t1": 2}
+    assert store.words_held(every) == {"owl": 2, "owls": 1, "and": 1, "none": 1, "cafe": 1, "t1": 2}
+    assert store.words_held([]) == {}
+
+
+def test_names_by_their_sound(store: Store) -> None:
+    store.replace([item("a", "Kazemi and Mohamed", "Muhammad"), item("b", "Muhammad", "a mohamed is no name")])
+    assert store.names_sounding(sound("mohammed")) == {"muhammad": 2}
+    assert store.names_sounding(sound("kadhimi")) == {"kazemi": 1}
+    assert store.names_sounding("") == {}  # "and", "is", "no" have no sound
+    store.replace([item("b")])
+    assert store.names_sounding(sound("mohammed")) == {"mohamed": 1, "muhammad": 1}
 
 
 # -- several readers and writers ---------------------------------------------------------------------------------------
@@ -444,7 +459,7 @@ def test_another_reader_sees_what_was_written(store: Store, location: Location) 
             assert reader.dense(QUERY, 50) == store.dense(QUERY, 50)
             assert ids(reader.dense(QUERY, 50)) == slow_dense(stored(store), QUERY, 50)
             assert found_text(reader, f"version{version}") == [f"version{version}"]
-            assert reader.vocabulary() == store.vocabulary()
+            assert reader.words_held([f"version{version}", f"version{version - 1}"]) == {f"version{version}": 1}
 
 
 def test_reading_sees_one_state(store: Store) -> None:
@@ -453,7 +468,7 @@ def test_reading_sees_one_state(store: Store) -> None:
     def write() -> None:
         store.replace([item("a", "new")])
         assert len(store.dense(QUERY, 5)) == 1  # the store now holds newer vectors than the open reading
-        assert store.vocabulary().words == {"new": 1}
+        assert store.words_held(["old", "new"]) == {"new": 1}
 
     with ThreadPoolExecutor(1) as pool, store.reading():
         (before,) = store.documents()
@@ -463,7 +478,7 @@ def test_reading_sees_one_state(store: Store) -> None:
         assert [p.text for p in store.passages(sorted(ids(hits)))] == ["old one", "old two"]
         assert store.document(before.id).text == "old one\nold two"
         assert ids(store.keyword(["old", "new"], 5)) == [1, 2]
-        assert store.vocabulary().words == {"old": 2, "one": 1, "two": 1}
+        assert store.words_held(["old", "new", "one", "two"]) == {"old": 2, "one": 1, "two": 1}
         assert store.count() == (1, 2)
     assert found_text(store, "old", "new") == ["new"]
     assert ids(store.dense(QUERY, 5)) == [3]
@@ -581,7 +596,7 @@ def test_rebuilding(location: Location) -> None:
         best = store.dense(unit("\nheron", 8), 1)
         assert best == [(5, pytest.approx(1.0, abs=1e-3))]
         assert ids(store.keyword(["walrus", "heron", "seal"], 9)) == [4, 5]
-        assert store.vocabulary().words == {"walrus": 1, "heron": 1, "se": 1, "al": 1}
+        assert store.words_held(["walrus", "heron", "se", "al", "seal"]) == {"walrus": 1, "heron": 1, "se": 1, "al": 1}
         assert store.meta("kept") == "yes"
 
 

@@ -127,7 +127,6 @@ def test_frequent_words_cost_what_rare_ones_do_where_there_are_both(
 def test_what_is_known_of_an_index_is_not_looked_up_again(steps: Steps, grown: tuple[Store, Store]) -> None:
     def known(store: Store) -> None:
         store.document_frequency(["word7", "passage"])
-        store.vocabulary()
         store.centre()
 
     assert ratio(steps, grown, known) > 2

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .request import DAY, FAISS, LARGEST, POSTGRESQL, Wanted
-from .weights import in_faiss, in_pgvector, in_postgresql, in_sqlite, words_of
+from .weights import in_faiss, in_pgvector, in_postgresql, in_sqlite
 
 FULL_MEMORY, FULL_DISK = 0.75, 0.8  # shares that may be taken: the rest is for queries, files being made, growth
 
@@ -17,8 +17,6 @@ _SLOW_S, _STOPPED_S, _STOPPED_DENSE_S, _LONG_INGEST_S = 2.0, 20.0, 0.25, 30 * DA
 
 # Measured: python -m eval.performance.weights, on two cores that others used, too.
 WRITTEN_A_SECOND = 120.0  # passages that one stream of writes puts into PostgreSQL with pgvector
-_WORD_IN_MEMORY = 113  # bytes of a word of the vocabulary in a process
-_RESPELLED_S = 1.6e-6  # seconds to compare a word that no passage holds with one that some hold
 _LISTED_S = 9.0e-6  # seconds to list a document
 _LOOKED_AT_S = {FAISS: 1.0e-6, POSTGRESQL: 4.0e-6}  # seconds for each passage that a keyword search looks at
 _RAREST_SHARE = 0.008  # of passages hold a question's rarest word, in one question of twenty, at any size
@@ -26,7 +24,7 @@ _LOOKED_AT = 5_000  # passages that a keyword search looks at however rare the w
 
 # Measured: docs/speed.md.
 _DENSE_S = 13.8e-9  # seconds that a search in FAISS takes for each vector, beyond 100,000
-_SERVER_MEMORY = 0.6e9  # bytes of a process that has answered, without what grows
+SERVER_MEMORY = 0.6e9  # bytes of a process that has answered, without what grows
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +88,7 @@ def _database_memory(asked: Wanted) -> float:
 
 def _faiss_memory(asked: Wanted) -> float:
     """Of a process that writes: the file that is used, and the one that is made."""
-    return 2 * sum(part.memory for part in in_faiss(asked)) + server_memory(asked)
-
-
-def server_memory(asked: Wanted) -> float:
-    """Of one 'rag serve': what it begins with, and all words that there are."""
-    return _SERVER_MEMORY + words_of(asked) * _WORD_IN_MEMORY
+    return 2 * sum(part.memory for part in in_faiss(asked)) + SERVER_MEMORY
 
 
 def _listed(asked: Wanted) -> float:
@@ -103,20 +96,6 @@ def _listed(asked: Wanted) -> float:
 
 
 _ANYWHERE = (
-    _Bound(
-        "a question waits 2 s for each of its words that no passage holds: it is compared with every word there is",
-        lambda asked: words_of(asked) * _RESPELLED_S,
-        _SLOW_S,
-        False,
-        "ask without misspelt words; an index of spellings is not built",
-    ),
-    _Bound(
-        "the vocabulary fills half of a serving machine's memory",
-        lambda asked: server_memory(asked) / (0.5 * asked.memory),
-        1,
-        True,
-        "larger serving machines, or a catalogue for each collection",
-    ),
     _Bound(
         "listing all documents takes 2 s: the button Documents, 'rag documents', 'rag ask --document'",
         lambda asked: _listed(asked) * _LISTED_S,

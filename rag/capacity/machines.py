@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from .limits import FULL_DISK, FULL_MEMORY, WRITTEN_A_SECOND, Limit, limits, server_memory
+from .limits import FULL_DISK, FULL_MEMORY, SERVER_MEMORY, WRITTEN_A_SECOND, Limit, limits
 from .request import FAISS, MILVUS, MONTH, STORES, Wanted
 from .weights import Kept, in_milvus, stored, words_of
 
@@ -111,7 +111,7 @@ def _catalogues(asked: Wanted, bounds: tuple[Limit, ...]) -> int:
 
 def _serving(asked: Wanted, catalogues: int = 1) -> int:
     """Machines for 'rag serve': a process serves one catalogue, and a machine as many as fit into its memory."""
-    processes = catalogues * server_memory(replace(asked, passages=asked.passages / catalogues))
+    processes = catalogues * SERVER_MEMORY
     at_least = 1 if asked.store == FAISS else min(asked.copies, 2)
     return max(
         at_least,

@@ -59,7 +59,7 @@ def in_sqlite(asked: Wanted) -> list[_Part]:
     texts = n * (2 * asked.characters + 2 * asked.dimension + 135) + documents * 470
     return [
         _Part("texts and vectors", "SQLite", texts, 0),
-        _Part("words", "SQLite: FTS5", n * 0.82 * asked.characters + words * 16, 0),
+        _Part("words", "SQLite: FTS5", n * 0.82 * asked.characters + words * 30, 0),
     ]
 
 
@@ -74,7 +74,7 @@ def in_postgresql(asked: Wanted) -> list[_Part]:
     n, documents, words = asked.passages, asked.passages / asked.per_document, words_of(asked)
     # The same, and the lexemes of each passage with their places: more than the text itself.
     texts = n * (3.63 * asked.characters + 2 * asked.dimension + 310) + documents * 490
-    counts = words * (109 + _LEXEMES * 100)
+    counts = words * (135 + _LEXEMES * 100)
     # Of GIN rather too much: what a young one has to spare is used up later.
     found = n * (300 + 0.73 * asked.characters) + counts
     return [

@@ -22,6 +22,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from hypothesis import strategies as st
+from known_words import KnownWords
 from test_splitting import assert_exact
 
 from eval.bars import BarsError, read_bars
@@ -46,11 +47,11 @@ from rag.retrieval import possible_titles
 from rag.schema import create_index
 from rag.sentences import LIST_ITEM, sentences
 from rag.settings import Settings
-from rag.spelling import respell
+from rag.spelling import respelled
 from rag.splitting import chunks, headings
 from rag.templates import proposals
 from rag.tokens import tokens
-from rag.types import Answer, Dropped, Failure, Message, Passage, Span, Vocabulary
+from rag.types import Answer, Dropped, Failure, Message, Passage, Span
 from rag.units import ANSWER_WORDS, listed, units_of
 from rag.uploads import checked_name
 from rag.web import completions, conversations, markdown, render, turns
@@ -236,7 +237,7 @@ def asked_from(text: str) -> None:
 
 # -- words -------------------------------------------------------------------------------------------------------------
 
-_VOCABULARY = Vocabulary(
+_WORDS = KnownWords(
     {terms.fold(word): i for i, word in enumerate((*say.PROSE, "terrorism", "bridges", "muhammad")) if word.isalpha()},
     {"muhammad": 3, "tarn": 2, "voss": 1},
 )
@@ -252,8 +253,8 @@ def worded(text: str) -> None:
     one, short = two(text)
     ensure("".join(terms.around(one, short)) == one, "text was lost around an answer")
     for word in found[:5]:
-        other = respell(word, _VOCABULARY)
-        ensure(other is None or other in _VOCABULARY.words | _VOCABULARY.names, "spelt as no document spells it")
+        other = respelled(word, _WORDS)
+        ensure(other is None or other in _WORDS.words | _WORDS.names, "spelt as no document spells it")
         terms.same_sound(word, found[0])
 
 
