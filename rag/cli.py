@@ -470,7 +470,7 @@ def export(
 
 @app.command()
 def capacity(
-    passages: Annotated[str, typer.Option(help="How many: 20K, 100M, 10B.")],
+    passages: Annotated[str, typer.Option(help="How many, 1 to 1000T: 20K, 1,000,000, 1e9, 10B.")],
     questions: Annotated[str, typer.Option(help="How many: 10K/day or 5/s, on average.")] = "10K/day",
     store: Annotated[str, typer.Option(help="faiss, postgresql or milvus; else the smallest that holds them.")] = "",
     copies: Annotated[str, typer.Option(help="Of catalogue and vectors, the first included.")] = "2",
@@ -491,7 +491,8 @@ def capacity(
 ) -> None:
     """Reckon what an index of some size takes: disk, memory, machines, hours, money; and what breaks first.
 
-    Nothing is opened. What is measured, estimated or assumed of this: docs/SCALE.md.
+    Nothing is opened. What is measured, estimated or assumed of this: docs/SCALE.md. No number may be above 1000T,
+    which is 1e15.
     """
     from .capacity import plan, told, wanted
 

@@ -238,8 +238,10 @@ def test_vectors_elsewhere_leave_room_in_the_database() -> None:
         "--passages -1",
         "--passages 0",
         "--passages nan",
-        "--passages 1e9",
-        "--passages 99999999T",
+        "--passages 1e9M",
+        "--passages 1,5M",
+        "--passages 1,0000",
+        "--passages 1_000,000",
         "--passages 1M --questions 10/week",
         "--passages 1M --questions some/day",
         "--passages 1M --store redis",
@@ -262,9 +264,31 @@ def test_what_is_no_amount_is_one_line_that_names_the_option(arguments: str) -> 
 
 
 def test_amounts_as_people_write_them() -> None:
-    same = [rag("--passages", written, "--json").stdout for written in ("1500K", "1.5M", "1500000", "1.5 m")]
+    spelt = ("1500K", "1.5M", "1500000", "1.5 m", "1,500,000", "1_500_000", "1.5e6", "15E+5", "1,500.0K")
+    same = [rag("--passages", written, "--json").stdout for written in spelt]
     assert len(set(same)) == 1
     assert json.loads(same[0])["wanted"]["passages"] == 1.5e6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "bounds"),
+    [
+        ("--passages 0.9", "1 to 1000T"),
+        ("--passages 1001T", "1 to 1000T"),
+        ("--passages 1e999", "1 to 1000T"),
+        ("--passages 1M --questions 1001T/s", "0 to 1000T"),
+        ("--passages 1M --machine-cores 0", "more than 0, at most 1000T"),
+    ],
+)
+def test_a_number_out_of_bounds_is_told_them(arguments: str, bounds: str) -> None:
+    result = rag(*arguments.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith(f"out of bounds; write {bounds}\n")
+
+
+def test_help_names_the_bounds_and_they_are_within() -> None:
+    assert "How many, 1 to 1000T:" in rag("--help").stdout
+    assert [rag("--passages", bound).exit_code for bound in ("1", "1000T")] == [0, 0]
 
 
 def test_what_one_folder_cannot_carry_is_said() -> None:
