@@ -141,7 +141,7 @@ class Assistant:
                 opened.callback(cluster.close)
             assistant = cls(settings, store, encoder, writer, note, cluster)
             try:
-                if "documents" in settings.model_fields_set or not location.is_shared:
+                if _keeps_documents(settings):
                     assistant.failed = assistant._ingester.ingest_default(report).failed
                 assistant._uploads.restore()
             except IndexLocked:
@@ -280,6 +280,18 @@ class Assistant:
         """How many documents and passages there are."""
         return self._store.count()
 
+    @property
+    def emptiness(self) -> str:
+        """Why nothing can be found, and what to do: a line for people; "" where the index holds something."""
+        if self.count()[1]:
+            return ""
+        if self.failed:
+            return "the index is empty: nothing in the documents folder can be read; 'rag doctor' says why"
+        folder = (
+            "put documents into the documents folder (RAG_DOCUMENTS), or " if _keeps_documents(self.settings) else ""
+        )
+        return f"the index is empty; {folder}run 'rag ingest PATH' for a file or folder"
+
     def document(self, document_id: int) -> Document:
         """One document with its text: `text[citation.start:citation.end] == citation.quote`."""
         return self._store.document(document_id)
@@ -411,7 +423,7 @@ class Assistant:
 
     def _why_refused(self, found: Found) -> str:
         if not found.hits:
-            return "no passage in the index matches; add documents, or ask about what they hold"
+            return self.emptiness or "no passage in the index matches; add documents, or ask about what they hold"
         if found.told and not any(found.rankings):
             return "the documents hold no more about it than what was said"
         said = "hold no more about it that is sure" if found.told else "do not answer it"
@@ -470,6 +482,11 @@ def _composed(base: Answer, composer: Composer, mode: Any) -> Answer:
         citations=tuple(composer.citations),
         dropped=tuple(composer.dropped),
     )
+
+
+def _keeps_documents(settings: Settings) -> bool:
+    """Whether the index follows a folder; a shared one only that of a process which names one."""
+    return "documents" in settings.model_fields_set or not Location.of(settings).is_shared
 
 
 def _sources(sources: Collection[str]) -> Collection[str]:

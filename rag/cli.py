@@ -282,6 +282,8 @@ def search(
             print_json([asdict(hit) for hit in hits])
         else:
             Screen().hits(hits, assistant.document)
+            if not hits:
+                complain(assistant.emptiness or "no passage in the index matches; search for other words")
     raise typer.Exit(OK if hits else NOT_FOUND)
 
 
@@ -336,8 +338,11 @@ def documents(context: typer.Context, json: Json = False) -> None:
     """List what is in the index."""
     with _opened(_settings(context, llm="none")) as assistant:
         found = sorted(assistant.listing(), key=lambda each: (each.document.source, each.document.root))
+        emptiness = assistant.emptiness
     if json:
         print_json([_facts(each) for each in found])
+    elif emptiness and not found:
+        complain(emptiness)
     else:
         Screen().rows(("title", "source", "characters", ""), [_row(each) for each in found])
 

@@ -424,6 +424,37 @@ def test_search_lists_the_best_passages(seed_assistant: Assistant, mode: str) ->
 def test_search_that_finds_nothing_ends_with_1(seed_assistant: Assistant) -> None:
     result = rag(*over(seed_assistant), "search", "--mode", "keyword", "--json", "xylophone")
     assert (result.exit_code, result.stdout) == (1, "[]\n")
+    assert complaint(rag(*over(seed_assistant), "search", "--mode", "keyword", "xylophone")) == (
+        "rag: no passage in the index matches; search for other words"
+    )
+
+
+def test_an_index_without_documents_says_so_and_its_cures_work(folder: Path) -> None:
+    options, text = quoting(folder), folder / "walrus.txt"
+    more = text.rename(folder.parent / "walrus.txt")
+    told = "the index is empty; put documents into the documents folder (RAG_DOCUMENTS), or run 'rag ingest PATH'"
+    asked = rag(*options, "ask", "Who is the keeper of Herbert?")
+    assert (asked.exit_code, asked.stderr) == (1, "")
+    assert f"Why: {told}" in asked.stdout
+    for command, code in ((["documents"], 0), (["search", "keeper"], 1)):
+        result = rag(*options, *command)
+        assert result.exit_code == code
+        assert told in complaint(result)
+    assert rag(*options, "documents", "--json").stdout == "[]\n"
+    assert rag(*options, "ingest", more).exit_code == 0
+    assert "Ada Lovelace" in rag(*options, "ask", "Who is the keeper of Herbert?").stdout
+    assert rag(*options, "remove", "walrus.txt").exit_code == 0
+    assert told in complaint(rag(*options, "documents"))
+    more.rename(text)
+    assert "Ada Lovelace" in rag(*options, "ask", "Who is the keeper of Herbert?").stdout
+
+
+def test_an_index_of_documents_that_cannot_be_read_says_so(folder: Path) -> None:
+    (folder / "walrus.txt").write_bytes(b"\x00\x01\x02" * 100)
+    told = "the index is empty: nothing in the documents folder can be read; 'rag doctor' says why"
+    assert f"Why: {told}" in rag(*quoting(folder), "ask", "Who is the keeper of Herbert?").stdout
+    assert rag(*quoting(folder), "documents").stderr.endswith(f"rag: {told}\n")
+    assert "walrus.txt" in rag(*quoting(folder), "doctor").stdout
 
 
 # -- chat --------------------------------------------------------------------------------------------------------------
