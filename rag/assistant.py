@@ -39,7 +39,7 @@ from .retrieval import Retriever
 from .settings import NO_LLM, SETTINGS_FILE, Settings, shown_address, valid_question
 from .splitting import SPLITTER_VERSION, chunks
 from .store import SCHEMA_VERSION, Location, Store
-from .telemetry import answering, whole
+from .telemetry import answering, check_traces, whole
 from .terms import around
 from .turn import Found, Turn, TurnFinder
 from .types import (
@@ -122,6 +122,7 @@ class Assistant:
         until `close`: "auto", "host:port", "ray://host:port"; or "local" for a Ray of its own on this machine.
         """
         settings = settings or Settings()
+        check_traces(settings)  # before what takes long
         location = Location.of(settings)
         if settings.chosen_by_file("store") or settings.chosen_by_file("catalogue"):
             logger.warning(

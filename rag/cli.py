@@ -186,7 +186,7 @@ def ask(
     """
     settings = _settings(context)
     question = _valid(question, settings)
-    _pull_language_model(settings)
+    _before_the_first_answer(settings)
     sources = document or ()
     with _opened(settings, to_ask=True) as assistant:
         _check_sources(sources, assistant)
@@ -211,7 +211,7 @@ def chat(context: typer.Context) -> None:
     'exit' or Ctrl-D ends it; Ctrl-C stops an answer.
     """
     settings = _settings(context)
-    _pull_language_model(settings)
+    _before_the_first_answer(settings)
     with _opened(settings, to_ask=True) as assistant:
         screen = Screen()
         if screen.is_terminal:
@@ -243,15 +243,16 @@ def serve(
 
     Whoever is named in RAG_AUTH (name:password,name2:password2) may use it.
     """
-    from .web import UsersNeeded, run, users_for
+    from .web import UsersNeeded, check_extras, run, users_for
 
     settings = _settings(context)
+    check_extras(mcp=mcp, metrics=metrics)
     try:
         users = users_for(settings, host, no_auth=no_auth)
     except UsersNeeded as error:
         complain(str(error))
         raise typer.Exit(USAGE) from error
-    _pull_language_model(settings)
+    _before_the_first_answer(settings)
     run(settings, users, host=host, port=port, mcp=mcp, metrics=metrics, announce=_announce)
 
 
@@ -630,11 +631,13 @@ def _check_sources(sources: Collection[str], assistant: Assistant) -> None:
             raise typer.Exit(USAGE)
 
 
-def _pull_language_model(settings: Settings) -> None:
+def _before_the_first_answer(settings: Settings) -> None:
     """Fetch the embedded model's weights when they are missing. Without them answers are quotes, so it may fail."""
     from .embedded import WEIGHTS_BYTES, embedded_weights
     from .embedded import pull as pull_llm
+    from .telemetry import check_traces
 
+    check_traces(settings)
     if settings.llm != "embedded" or embedded_weights(settings):
         return
     complain(f"fetching the language model once ({WEIGHTS_BYTES / 1e6:.0f} MB) …")

@@ -119,6 +119,11 @@ def whole(work: str, settings: Settings) -> Iterator[Telling]:
         _watching.reset(before)
 
 
+def check_traces(settings: Settings) -> None:
+    """Raises RagError when traces are wanted whose extra is not installed."""
+    _watchers(settings)
+
+
 def _watchers(settings: Settings) -> tuple[Watcher, ...]:
     if not settings.traces:
         return tuple(_listening)

@@ -116,9 +116,8 @@ def run(
     """Serve the page over `settings.documents` until Ctrl-C or SIGTERM; `announce` gets the line that says where.
 
     `users` are those of `users_for`, which asks for them where they are needed. The index opens meanwhile. Raises
-    RagError as `serve` does.
+    RagError as `serve` does, but looks for no extras: `check_extras` does.
     """
-    check_extras(mcp=mcp, metrics=metrics)
     bound = _bind(host, port)  # what cannot be served need not be opened
     counted = counting() if metrics else None  # what is ingested now, too
     if threading.current_thread() is threading.main_thread():
