@@ -123,6 +123,8 @@ class Assistant:
         """
         settings = settings or Settings()
         check_traces(settings)  # before what takes long
+        if ray is not None:
+            _check_cluster(ray, embed_model)
         location = Location.of(settings)
         if settings.chosen_by_file("store") or settings.chosen_by_file("catalogue"):
             logger.warning(
@@ -137,7 +139,7 @@ class Assistant:
                 opened.callback(writer.close)
             fingerprint = index_fingerprint(settings, encoder)
             store = opened.enter_context(Store.open(location, fingerprint=fingerprint, dimension=encoder.dimension))
-            cluster = _cluster(settings, encoder, embed_model, ray)
+            cluster = _cluster(settings, encoder, ray)
             if cluster:
                 opened.callback(cluster.close)
             assistant = cls(settings, store, encoder, writer, note, cluster)
@@ -501,15 +503,21 @@ def _local(name: str, model: Encoder | Reader, dimension: int) -> LocalModel:
         return LocalModel(name, dimension, missing=str(error))
 
 
-def _cluster(settings: Settings, encoder: Encoder, embed_model: Any | None, ray: str | None) -> RayWorkers | None:
-    if ray is None:
-        return None
-    from .cluster import RayWorkers
+def _check_cluster(ray: str, embed_model: Any | None) -> None:
+    from .cluster import check_ray
 
+    check_ray(ray)
     if embed_model is not None:
         raise ClusterUnavailable(
             "an embedding object cannot be sent to a Ray cluster; name its model in embed_model, or leave out ray"
         )
+
+
+def _cluster(settings: Settings, encoder: Encoder, ray: str | None) -> RayWorkers | None:
+    if ray is None:
+        return None
+    from .cluster import RayWorkers
+
     return RayWorkers(settings, encoder, ray)
 
 

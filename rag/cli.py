@@ -6,7 +6,6 @@ import atexit
 import errno
 import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Collection, Iterator, Sequence
@@ -22,6 +21,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from .errors import ModelDownloadFailed, QuestionInvalid, RagError
 from .progress import progress
+from .rayaddress import LOCAL, is_meant
 from .terminal import Screen, WarningLines, complain, one_line, print_json, typed_lines, waiting
 from .types import UPLOADS_ROOT, Answer, Listed, Message, SearchMode
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 OK, NOT_FOUND, USAGE, ENVIRONMENT = range(4)
 INTERRUPTED = 130  # 128 + SIGINT, and 128 + SIGPIPE: as the shell would say it
 NOBODY_READS = 141
-_RAY_ADDRESS = re.compile(r"auto|local|ray://.+|[\w.-]+:\d+|\[[\da-fA-F:]+\]:\d+")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 _warning_lines = WarningLines()
@@ -163,7 +162,9 @@ def _global(
     context.obj = {name: value for name, value in given.items() if value is not None}
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that knows few characters still shows the rest
-    logging.getLogger("rag").addHandler(_warning_lines)
+    ours = logging.getLogger("rag")
+    ours.addHandler(_warning_lines)
+    ours.setLevel(logging.INFO)  # what somebody waits for
     logging.getLogger().addHandler(_silence)  # else Python prints other people's warnings
     if not sys.warnoptions:
         warnings.filterwarnings("ignore", module=r"(?!rag\b)")
@@ -297,8 +298,8 @@ class _IngestCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         options = args.index("--") if "--" in args else len(args)
         for at in (at for at, each in enumerate(args[:options]) if each == "--ray"):
-            there = at + 1 < options and _RAY_ADDRESS.fullmatch(args[at + 1])
-            args[at : at + 1 + bool(there)] = [f"--ray={args[at + 1] if there else 'local'}"]
+            there = at + 1 < options and is_meant(args[at + 1])
+            args[at : at + 1 + there] = [f"--ray={args[at + 1] if there else LOCAL}"]
             break
         return super().parse_args(ctx, args)
 

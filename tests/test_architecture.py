@@ -51,7 +51,7 @@ LAYERS = [
     {"location"},
     {"store", "migration"},
     {"scan"},
-    {"workers", "parcels"},
+    {"workers", "parcels", "rayaddress"},
     {"cluster", "raydriver"},
     {"pipeline", "reading"},
     {"ingest", "retrieval"},

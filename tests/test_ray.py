@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +23,7 @@ from rag.cli import app
 from rag.cluster import RayWorkers
 from rag.embedding import PackagedEncoder, packaged_encoder
 from rag.ingest import Progress
-from rag.parcels import Embedder, read_batch, terms
+from rag.parcels import Embedder, read_batch, receive, send, terms
 from rag.scan import File
 from rag.settings import Settings
 
@@ -103,28 +107,76 @@ def test_a_reader_and_an_embedding_worker_that_are_killed_cost_their_batches(two
 # -- what cannot be done -----------------------------------------------------------------------------------------------
 
 
-def complaint(*arguments: object) -> str:
-    """The one line on stderr of an `ingest`; its exit code is 3."""
+def complaints(*arguments: object) -> list[str]:
+    """The lines on stderr of an `ingest`; its exit code is 3."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="rag")
     assert (result.exit_code, result.stdout) == (3, "")
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("rag: ")
-    return line
+    return [line.removeprefix("rag: ") for line in result.stderr.splitlines()]
 
 
 def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    line = complaint("--index-dir", tmp_path / "index", "ingest", "--ray", tmp_path)
-    assert line == "rag: Ray is not installed; run \"pip install 'rag-quoted[ray]'\", or leave out --ray"
+    (line,) = complaints("--index-dir", tmp_path / "index", "ingest", "--ray", tmp_path)
+    assert line == "Ray is not installed; run \"pip install 'rag-quoted[ray]'\", or leave out --ray"
+    assert not (tmp_path / "index").exists()
 
 
-def test_a_cluster_that_is_not_there_is_one_plain_line(tmp_path: Path) -> None:
-    address = "ray://127.0.0.1:1"
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:1", "127.0.0.1:1", "auto"])
+def test_what_is_looked_for_is_said_and_that_it_is_not_there(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # where Ray finds its "auto"
     (tmp_path / "a.txt").write_text("A word.")
-    line = complaint("--documents", tmp_path, "--index-dir", tmp_path / "index", "ingest", "--ray", address, tmp_path)
-    assert f"the Ray cluster at '{address}' cannot be reached" in line
-    assert line.endswith("; check the address, set RAY_AUTH_MODE=token where it asks for one, or ingest without --ray")
+    first, last = complaints(
+        "--documents", tmp_path, "--index-dir", tmp_path / "index", "ingest", "--ray", address, tmp_path
+    )
+    assert first.startswith("looking for ")
+    assert f"'{address}'" in first
+    assert re.search(r"the Ray cluster at '.*127.0.0.1:1' cannot be reached \(Connection refused\); check", last)
+    assert last.endswith(", or ingest without --ray")
     assert count(tmp_path / "index") == 0
+
+
+@pytest.mark.parametrize("address", ["ray://head", "ray://head:port", "127.0.0.1:99999", "head:0"])
+def test_what_is_no_address_is_one_line_before_anything_is_begun(address: str, tmp_path: Path) -> None:
+    (line,) = complaints("--index-dir", tmp_path / "index", "ingest", "--ray", address, tmp_path)
+    assert line.startswith(f"'{address}' is no address of a Ray cluster; write auto, host:port or ray://host:port")
+    assert not (tmp_path / "index").exists()
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A server that takes connections and is no Ray."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def address_of(server: socket.socket) -> str:
+    return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_what_does_not_answer_is_given_up(silent: socket.socket) -> None:
+    code = "import rag.raydriver as driver; driver._FIND_SECONDS = 0.2; driver.main()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as driver:
+        assert driver.stdin
+        assert driver.stdout
+        send(driver.stdin, {"address": address_of(silent), "gpu": False})  # type: ignore[arg-type]
+        told = receive(driver.stdout)  # type: ignore[arg-type]
+    assert told
+    assert "cannot be reached (no answer within 0.2 s); check the address" in told[0]["failure"]
+
+
+def test_ctrl_c_ends_the_wait(silent: socket.socket, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("A word.")
+    options = ["--documents", tmp_path, "--index-dir", tmp_path / "index", "ingest", "--ray", address_of(silent)]
+    command = [sys.executable, "-m", "rag.cli", *map(str, options), str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        silent.accept()[0].close()  # it is tried whether anybody is there
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told == f"rag: looking for the Ray cluster at '{address_of(silent)}' …\n"
 
 
 @pytest.mark.parametrize("word", ["auto", "127.0.0.1:6379", "head.example:6379", "ray://head:10001", "[::1]:6379"])
