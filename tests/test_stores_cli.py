@@ -61,6 +61,14 @@ def test_the_same_commands_on_postgresql(folder: Path) -> None:
     assert rag("ask", QUESTION).stdout == answered.stdout
 
 
+def test_where_an_index_of_two_servers_is_is_said_without_a_login(tmp_path: Path) -> None:
+    database = fresh_schema()
+    name = Location(tmp_path, database).name
+    assert name.startswith("postgresql:///")
+    assert Location(tmp_path, "milvus://ann:hidden@h", database).name == f"{name} with vectors in milvus://***@h"
+    assert Location(tmp_path, f"milvus:{tmp_path}/v.db").name == f"{tmp_path} with vectors in milvus:{tmp_path}/v.db"
+
+
 @pytest.mark.usefixtures("database")
 def test_documents_that_are_named_are_kept_up_to_date_there_too(folder: Path) -> None:
     assert rag("--documents", folder, "ask", QUESTION).exit_code == 0
