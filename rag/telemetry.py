@@ -132,8 +132,9 @@ def _watchers(settings: Settings) -> tuple[Watcher, ...]:
 
         return (*_listening, traces(settings.trace_text, _carried.get))
     except ImportError as error:
+        what = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be loaded ({error})"
         raise RagError(
-            "OpenTelemetry is not installed; run \"pip install 'rag-quoted[otel]'\", or set traces to false"
+            f"OpenTelemetry {what}; run \"pip install 'rag-quoted[otel]'\", or set traces to false"
         ) from error
 
 

@@ -305,6 +305,15 @@ def test_without_the_extra_one_line_names_it_before_anything_is_begun(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["docs"]
 
 
+def test_a_package_that_is_there_and_broken_is_not_called_missing(tmp_path: Path) -> None:
+    exporter = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+    done = rag(tmp_path, "ask", QUESTION, start=f"sys.modules[{exporter!r}] = sys")
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (3, "")
+    assert line.startswith("rag: OpenTelemetry cannot be loaded (cannot import name 'OTLPSpanExporter' from ")
+    assert line.endswith("; run \"pip install 'rag-quoted[otel]'\", or set traces to false")
+
+
 def test_an_address_is_no_answer_to_whether_there_are_traces(tmp_path: Path) -> None:
     done = rag(tmp_path, "config", RAG_TRACES="http://127.0.0.1:9")
     (line,) = done.stderr.splitlines()
