@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import WALRUS, rag
 from endpoint import Server, Speaking, serving
 from jsonschema import Draft202012Validator
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from rag import reading
 from rag.assistant import Assistant
-from rag.cli import app
 from rag.embedding import model_folder
 from rag.settings import PACKAGED_EMBEDDER
 from rag.store import Location, Store
@@ -28,7 +28,6 @@ from rag.store import Location, Store
 ANSWERED = "Who is the head of the Counter-Terrorism Service?"
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "answer.schema.json").read_text(encoding="utf-8"))
 
-WALRUS = "The walrus Herbert lives in the harbour of Bergen.\nIts keeper is Ada Lovelace, who feeds it every morning.\n"
 ATTACK = "The \x1b[31mwalrus\x1b[0m Herbert is [bold]kept[/bold] by \x9b31mAda\x1b]0;owned\x07 Love\x7flace today.\n"
 
 
@@ -45,10 +44,6 @@ def folder(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "walrus.txt").write_text(WALRUS, encoding="utf-8")
     return folder
-
-
-def rag(*arguments: object, typed: str | None = None) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=typed, prog_name="rag")
 
 
 def quoting(documents: Path, index: Path | None = None) -> list[object]:

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import format_samples as samples
 import pytest
+from commands import rag
 from llama_index.core.embeddings import MockEmbedding
 from pydantic import SecretStr
 from rays import READ_SECONDS, Children, Two, count, killing_readers, lines, story
-from typer.testing import CliRunner
 
-import rag
-from rag.cli import app
+from rag.assistant import Assistant
 from rag.cluster import RayWorkers
 from rag.embedding import PackagedEncoder, packaged_encoder
+from rag.errors import ClusterUnavailable
 from rag.ingest import Progress
 from rag.parcels import Embedder, read_batch, receive, send, terms
 from rag.scan import File
@@ -109,7 +109,7 @@ def test_a_reader_and_an_embedding_worker_that_are_killed_cost_their_batches(two
 
 def complaints(*arguments: object) -> list[str]:
     """The lines on stderr of an `ingest`; its exit code is 3."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="rag")
+    result = rag(*arguments)
     assert (result.exit_code, result.stdout) == (3, "")
     return [line.removeprefix("rag: ") for line in result.stderr.splitlines()]
 
@@ -181,22 +181,22 @@ def test_ctrl_c_ends_the_wait(silent: socket.socket, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", ["auto", "127.0.0.1:6379", "head.example:6379", "ray://head:10001", "[::1]:6379"])
 def test_a_word_behind_ray_is_an_address_if_it_looks_like_one(word: str) -> None:
-    result = CliRunner().invoke(app, ["ingest", "--ray", word], prog_name="rag")
+    result = rag("ingest", "--ray", word)
     assert result.exit_code == 2
     assert "Missing argument" in result.stderr
 
 
 def test_an_embedding_object_cannot_be_sent(tmp_path: Path) -> None:
     settings = Settings(documents=tmp_path, index_dir=tmp_path / "index", llm="none")
-    with pytest.raises(rag.ClusterUnavailable, match="name its model in embed_model"):
-        rag.Assistant.open(settings, embed_model=MockEmbedding(embed_dim=4), ray="local")
+    with pytest.raises(ClusterUnavailable, match="name its model in embed_model"):
+        Assistant.open(settings, embed_model=MockEmbedding(embed_dim=4), ray="local")
 
 
 def test_a_file_that_workers_do_not_see_is_no_unreadable_file(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     two.write("a.txt", story(1))
     monkeypatch.chdir(two.folder)
     elsewhere = Path("/proc/self/cwd")  # another folder for every process
-    with pytest.raises(rag.ClusterUnavailable, match=r"do not see '.*a.txt' as this machine does; put the documents"):
+    with pytest.raises(ClusterUnavailable, match=r"do not see '.*a.txt' as this machine does; put the documents"):
         two.ingesters[1].ingest([elsewhere])
     assert two.stores[1].count() == (0, 0)
 
@@ -209,12 +209,10 @@ class Other(PackagedEncoder):
 
 def test_a_worker_with_other_weights_or_of_another_version_is_one_plain_line() -> None:
     settings = Settings()
-    with pytest.raises(rag.ClusterUnavailable, match="has other weights of the embedding model 'all-MiniLM-L6-v2'"):
+    with pytest.raises(ClusterUnavailable, match="has other weights of the embedding model 'all-MiniLM-L6-v2'"):
         Embedder(terms(settings, Other())).load()
     newer = terms(settings, packaged_encoder()).replace(b'"versions": "', b'"versions": "9')
-    with pytest.raises(
-        rag.ClusterUnavailable, match=r"another version of rag-quoted.*; install the same version there"
-    ):
+    with pytest.raises(ClusterUnavailable, match=r"another version of rag-quoted.*; install the same version there"):
         read_batch(newer, b"[]")
 
 
@@ -229,8 +227,8 @@ def test_no_key_travels() -> None:
 
 def test_a_cluster_by_its_address_serves_and_stays(two: Two, address: str) -> None:
     two.write("a.txt", story(1))
-    arguments = ["--documents", two.folder, "--index-dir", two.folder.parent / "by address", "ingest", "--ray"]
-    result = CliRunner().invoke(app, [str(each) for each in (*arguments, address, two.folder)], prog_name="rag")
+    index = two.folder.parent / "by address"
+    result = rag("--documents", two.folder, "--index-dir", index, "ingest", "--ray", address, two.folder)
     assert result.exit_code == 0
     assert result.stdout == "0 added, 0 updated, 1 unchanged, 0 removed, 0 failed\n"  # it was added on opening
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from commands import WALRUS, rag
 from servers import fresh_schema
-from typer.testing import CliRunner, Result
 
-from rag.cli import app
 from rag.store import Location
 
-WALRUS = "The walrus Herbert lives in the harbour of Bergen.\nIts keeper is Ada Lovelace, who feeds it every morning.\n"
 QUESTION = "Who is the keeper of the walrus Herbert?"
 
 
@@ -30,10 +28,6 @@ def database(monkeypatch: pytest.MonkeyPatch) -> str:
     url = fresh_schema()
     monkeypatch.setenv("RAG_STORE", url)
     return url
-
-
-def rag(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="rag")
 
 
 @pytest.mark.usefixtures("database")
