@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
-import errno
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from io import TextIOWrapper
 from json import dumps
@@ -17,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
 from .errors import ModelDownloadFailed, QuestionInvalid, RagError
 from .progress import progress
 from .rayaddress import LOCAL, is_meant
+from .shell import ENVIRONMENT, NOT_FOUND, OK, USAGE, Border, leave, open_closed_streams
 from .terminal import Screen, WarningLines, complain, one_line, print_json, typed_lines, waiting
 from .types import UPLOADS_ROOT, Answer, Listed, Message, SearchMode
 
@@ -29,67 +27,11 @@ if TYPE_CHECKING:
     from .assistant import Assistant
     from .settings import Settings
 
-OK, NOT_FOUND, USAGE, ENVIRONMENT = range(4)
-INTERRUPTED = 130  # 128 + SIGINT, and 128 + SIGPIPE: as the shell would say it
-NOBODY_READS = 141
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-
 _warning_lines = WarningLines()
 _silence = logging.NullHandler()
 
-
-class _Border(TyperGroup):
-    """Where errors become one line on stderr and an exit code; no traceback passes."""
-
-    def make_context(self, *args: Any, **extra: Any) -> Any:
-        with _in_one_line():  # --help and --version print here
-            return super().make_context(*args, **extra)
-
-    def invoke(self, ctx: Any) -> Any:
-        with _in_one_line():
-            return super().invoke(ctx)
-
-
-@contextmanager
-def _in_one_line() -> Iterator[None]:
-    try:
-        try:
-            yield
-        finally:
-            sys.stdout.flush()  # here, where what cannot be written can still be met
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-    except BrokenPipeError:
-        _write_nothing_more()
-        raise typer.Exit(NOBODY_READS) from None
-    except QuestionInvalid as error:
-        complain(str(error))
-        raise typer.Exit(USAGE) from error
-    except RagError as error:
-        complain(str(error))
-        raise typer.Exit(ENVIRONMENT) from error
-    except Exception as error:
-        its_own = isinstance(error, typer.Abort) or hasattr(error, "exit_code")  # typer prints these
-        if its_own or sys.flags.dev_mode:
-            raise
-        if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
-            # Standard output: where a file of ours has no room, it is a RagError that names it.
-            _write_nothing_more()
-            complain(f"the output cannot be written ({error.strerror}); make room, or send it elsewhere")
-        else:
-            complain(
-                f"unexpected {type(error).__name__}: {error}; this is a bug: please report it with what "
-                "'python -X dev -P -m rag.cli' prints in place of 'rag'"
-            )
-        raise typer.Exit(ENVIRONMENT) from error
-
-
-def _write_nothing_more() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
-
-
 app = typer.Typer(
-    cls=_Border,
+    cls=Border,
     help="Ask your own documents: every sentence shown is backed by an exact quote, or it says that it found none.",
     epilog="Exit codes: 0 answered or done, 1 not found in the documents, 2 wrong usage, 3 broken environment. "
     "Settings come from RAG_… variables and rag.toml; 'rag config' lists them.",
@@ -110,34 +52,12 @@ Sources = Annotated[list[str] | None, typer.Option("--document", metavar="SOURCE
 
 def main() -> None:
     """Run the command line; the console script `rag`."""
-    _open_closed_streams()
+    open_closed_streams()
     try:
         app(prog_name="rag")
     except SystemExit as ended:
-        _leave(ended.code)
+        leave(ended.code)
         raise
-
-
-def _open_closed_streams() -> None:
-    """Put nothing where a stream is closed ('>&-', a service): else the next file that is opened takes its number."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the process ends
-
-
-def _leave(code: object) -> None:
-    """End this process at once: giving back piece by piece what models and modules hold takes a quarter of a second.
-
-    What was begun is over or can be cut off by now, as by a kill. What cannot be written any more is left to Python,
-    which says so.
-    """
-    if not isinstance(code, int):
-        return
-    with suppress(OSError):
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        atexit._run_exitfuncs()
-        os._exit(code)
 
 
 def _version(wanted: bool) -> None:
