@@ -10,8 +10,8 @@ from .errors import ClusterUnavailable
 LOCAL: Final = "local"  # in Ray's own words: a Ray on this machine, for as long as it is needed
 AUTO: Final = "auto"  # too: the cluster of which this machine is a node
 CLIENT: Final = "ray://"  # for a machine that is none
-_HOST_AND_PORT = re.compile(rf"({CLIENT})?([\w.-]+|\[[\da-f:.]+\]):(?P<port>\d{{1,5}})", re.IGNORECASE)
-_MEANT = re.compile(rf"{AUTO}|{LOCAL}|{CLIENT}.*|[\w.-]+:\d+|\[[\da-f:.]+\]:\d+", re.IGNORECASE)
+_HOST_AND_PORT = re.compile(rf"({CLIENT})?([\w.-]+|\[[\da-fA-F:.]+\]):(?P<port>\d{{1,5}})")
+_MEANT = re.compile(rf"{AUTO}|{LOCAL}|{CLIENT}.*|[\w.-]+:\d+|\[[\da-fA-F:.]+\]:\d+")
 
 
 def is_meant(word: str) -> bool:

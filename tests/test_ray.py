@@ -137,6 +137,14 @@ def test_what_is_looked_for_is_said_and_that_it_is_not_there(
     assert count(tmp_path / "index") == 0
 
 
+@pytest.mark.parametrize("folder", ["Auto", "local.d", "cluster"])
+def test_another_word_behind_ray_is_a_path(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (line,) = complaints("--documents", "docs", "--index-dir", "index", "ingest", "--ray", folder)
+    assert line.startswith(f"'{folder}' does not exist")
+
+
 @pytest.mark.parametrize("address", ["ray://head", "ray://head:port", "127.0.0.1:99999", "head:0"])
 def test_what_is_no_address_is_one_line_before_anything_is_begun(address: str, tmp_path: Path) -> None:
     (line,) = complaints("--index-dir", tmp_path / "index", "ingest", "--ray", address, tmp_path)

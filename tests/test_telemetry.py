@@ -20,6 +20,7 @@ from scripted import Reply, ScriptedLLM
 from spans import ASK, ended, exporter, facts
 
 from rag.assistant import Assistant
+from rag.doctor import variables
 from rag.errors import RagError
 from rag.settings import Settings
 from rag.types import Answer
@@ -303,6 +304,12 @@ def test_without_the_extra_one_line_names_it_before_anything_is_begun(
     done = rag(tmp_path, *arguments, start=f"sys.modules['{missing}'] = None", **begun)
     assert (done.returncode, done.stdout, done.stderr) == (3, "", f"rag: {told}\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["docs"]
+
+
+def test_doctor_names_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rag.tracing", None)
+    with pytest.raises(RagError, match="OpenTelemetry is not installed"):
+        variables(Settings(traces=True))
 
 
 def test_a_package_that_is_there_and_broken_is_not_called_missing(tmp_path: Path) -> None:
