@@ -39,7 +39,7 @@ from .retrieval import Retriever
 from .settings import NO_LLM, SETTINGS_FILE, Settings, shown_address, valid_question
 from .splitting import SPLITTER_VERSION, chunks
 from .store import SCHEMA_VERSION, Location, Store
-from .telemetry import answering, whole
+from .telemetry import answering, check_traces, whole
 from .terms import around
 from .turn import Found, Turn, TurnFinder
 from .types import (
@@ -122,6 +122,9 @@ class Assistant:
         until `close`: "auto", "host:port", "ray://host:port"; or "local" for a Ray of its own on this machine.
         """
         settings = settings or Settings()
+        check_traces(settings)  # before what takes long
+        if ray is not None:
+            _check_cluster(ray, embed_model)
         location = Location.of(settings)
         if settings.chosen_by_file("store") or settings.chosen_by_file("catalogue"):
             logger.warning(
@@ -136,12 +139,12 @@ class Assistant:
                 opened.callback(writer.close)
             fingerprint = index_fingerprint(settings, encoder)
             store = opened.enter_context(Store.open(location, fingerprint=fingerprint, dimension=encoder.dimension))
-            cluster = _cluster(settings, encoder, embed_model, ray)
+            cluster = _cluster(settings, encoder, ray)
             if cluster:
                 opened.callback(cluster.close)
             assistant = cls(settings, store, encoder, writer, note, cluster)
             try:
-                if "documents" in settings.model_fields_set or not location.is_shared:
+                if _keeps_documents(settings):
                     assistant.failed = assistant._ingester.ingest_default(report).failed
                 assistant._uploads.restore()
             except IndexLocked:
@@ -280,6 +283,18 @@ class Assistant:
         """How many documents and passages there are."""
         return self._store.count()
 
+    @property
+    def emptiness(self) -> str:
+        """Why nothing can be found, and what to do: a line for people; "" where the index holds something."""
+        if self.count()[1]:
+            return ""
+        if self.failed:
+            return "the index is empty: nothing in the documents folder can be read; 'rag doctor' says why"
+        folder = (
+            "put documents into the documents folder (RAG_DOCUMENTS), or " if _keeps_documents(self.settings) else ""
+        )
+        return f"the index is empty; {folder}run 'rag ingest PATH' for a file or folder"
+
     def document(self, document_id: int) -> Document:
         """One document with its text: `text[citation.start:citation.end] == citation.quote`."""
         return self._store.document(document_id)
@@ -411,7 +426,7 @@ class Assistant:
 
     def _why_refused(self, found: Found) -> str:
         if not found.hits:
-            return "no passage in the index matches; add documents, or ask about what they hold"
+            return self.emptiness or "no passage in the index matches; add documents, or ask about what they hold"
         if found.told and not any(found.rankings):
             return "the documents hold no more about it than what was said"
         said = "hold no more about it that is sure" if found.told else "do not answer it"
@@ -472,6 +487,11 @@ def _composed(base: Answer, composer: Composer, mode: Any) -> Answer:
     )
 
 
+def _keeps_documents(settings: Settings) -> bool:
+    """Whether the index follows a folder; a shared one only that of a process which names one."""
+    return "documents" in settings.model_fields_set or not Location.of(settings).is_shared
+
+
 def _sources(sources: Collection[str]) -> Collection[str]:
     return (sources,) if isinstance(sources, str) else sources
 
@@ -483,15 +503,21 @@ def _local(name: str, model: Encoder | Reader, dimension: int) -> LocalModel:
         return LocalModel(name, dimension, missing=str(error))
 
 
-def _cluster(settings: Settings, encoder: Encoder, embed_model: Any | None, ray: str | None) -> RayWorkers | None:
-    if ray is None:
-        return None
-    from .cluster import RayWorkers
+def _check_cluster(ray: str, embed_model: Any | None) -> None:
+    from .cluster import check_ray
 
+    check_ray(ray)
     if embed_model is not None:
         raise ClusterUnavailable(
             "an embedding object cannot be sent to a Ray cluster; name its model in embed_model, or leave out ray"
         )
+
+
+def _cluster(settings: Settings, encoder: Encoder, ray: str | None) -> RayWorkers | None:
+    if ray is None:
+        return None
+    from .cluster import RayWorkers
+
     return RayWorkers(settings, encoder, ray)
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
-import errno
 import logging
-import os
-import re
 import sys
 import warnings
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from io import TextIOWrapper
 from json import dumps
@@ -18,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
 from .errors import ModelDownloadFailed, QuestionInvalid, RagError
 from .progress import progress
+from .rayaddress import LOCAL, is_meant
+from .shell import ENVIRONMENT, NOT_FOUND, OK, USAGE, Border, leave, open_closed_streams
 from .terminal import Screen, WarningLines, complain, one_line, print_json, typed_lines, waiting
 from .types import UPLOADS_ROOT, Answer, Listed, Message, SearchMode
 
@@ -29,68 +27,11 @@ if TYPE_CHECKING:
     from .assistant import Assistant
     from .settings import Settings
 
-OK, NOT_FOUND, USAGE, ENVIRONMENT = range(4)
-INTERRUPTED = 130  # 128 + SIGINT, and 128 + SIGPIPE: as the shell would say it
-NOBODY_READS = 141
-_RAY_ADDRESS = re.compile(r"auto|local|ray://.+|[\w.-]+:\d+|\[[\da-fA-F:]+\]:\d+")
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-
 _warning_lines = WarningLines()
 _silence = logging.NullHandler()
 
-
-class _Border(TyperGroup):
-    """Where errors become one line on stderr and an exit code; no traceback passes."""
-
-    def make_context(self, *args: Any, **extra: Any) -> Any:
-        with _in_one_line():  # --help and --version print here
-            return super().make_context(*args, **extra)
-
-    def invoke(self, ctx: Any) -> Any:
-        with _in_one_line():
-            return super().invoke(ctx)
-
-
-@contextmanager
-def _in_one_line() -> Iterator[None]:
-    try:
-        try:
-            yield
-        finally:
-            sys.stdout.flush()  # here, where what cannot be written can still be met
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-    except BrokenPipeError:
-        _write_nothing_more()
-        raise typer.Exit(NOBODY_READS) from None
-    except QuestionInvalid as error:
-        complain(str(error))
-        raise typer.Exit(USAGE) from error
-    except RagError as error:
-        complain(str(error))
-        raise typer.Exit(ENVIRONMENT) from error
-    except Exception as error:
-        its_own = isinstance(error, typer.Abort) or hasattr(error, "exit_code")  # typer prints these
-        if its_own or sys.flags.dev_mode:
-            raise
-        if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
-            # Standard output: where a file of ours has no room, it is a RagError that names it.
-            _write_nothing_more()
-            complain(f"the output cannot be written ({error.strerror}); make room, or send it elsewhere")
-        else:
-            complain(
-                f"unexpected {type(error).__name__}: {error}; this is a bug: please report it with what "
-                "'python -X dev -P -m rag.cli' prints in place of 'rag'"
-            )
-        raise typer.Exit(ENVIRONMENT) from error
-
-
-def _write_nothing_more() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
-
-
 app = typer.Typer(
-    cls=_Border,
+    cls=Border,
     help="Ask your own documents: every sentence shown is backed by an exact quote, or it says that it found none.",
     epilog="Exit codes: 0 answered or done, 1 not found in the documents, 2 wrong usage, 3 broken environment. "
     "Settings come from RAG_… variables and rag.toml; 'rag config' lists them.",
@@ -111,34 +52,12 @@ Sources = Annotated[list[str] | None, typer.Option("--document", metavar="SOURCE
 
 def main() -> None:
     """Run the command line; the console script `rag`."""
-    _open_closed_streams()
+    open_closed_streams()
     try:
         app(prog_name="rag")
     except SystemExit as ended:
-        _leave(ended.code)
+        leave(ended.code)
         raise
-
-
-def _open_closed_streams() -> None:
-    """Put nothing where a stream is closed ('>&-', a service): else the next file that is opened takes its number."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the process ends
-
-
-def _leave(code: object) -> None:
-    """End this process at once: giving back piece by piece what models and modules hold takes a quarter of a second.
-
-    What was begun is over or can be cut off by now, as by a kill. What cannot be written any more is left to Python,
-    which says so.
-    """
-    if not isinstance(code, int):
-        return
-    with suppress(OSError):
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        atexit._run_exitfuncs()
-        os._exit(code)
 
 
 def _version(wanted: bool) -> None:
@@ -163,7 +82,9 @@ def _global(
     context.obj = {name: value for name, value in given.items() if value is not None}
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that knows few characters still shows the rest
-    logging.getLogger("rag").addHandler(_warning_lines)
+    ours = logging.getLogger("rag")
+    ours.addHandler(_warning_lines)
+    ours.setLevel(logging.INFO)  # what somebody waits for
     logging.getLogger().addHandler(_silence)  # else Python prints other people's warnings
     if not sys.warnoptions:
         warnings.filterwarnings("ignore", module=r"(?!rag\b)")
@@ -186,7 +107,7 @@ def ask(
     """
     settings = _settings(context)
     question = _valid(question, settings)
-    _pull_language_model(settings)
+    _before_the_first_answer(settings)
     sources = document or ()
     with _opened(settings, to_ask=True) as assistant:
         _check_sources(sources, assistant)
@@ -211,7 +132,7 @@ def chat(context: typer.Context) -> None:
     'exit' or Ctrl-D ends it; Ctrl-C stops an answer.
     """
     settings = _settings(context)
-    _pull_language_model(settings)
+    _before_the_first_answer(settings)
     with _opened(settings, to_ask=True) as assistant:
         screen = Screen()
         if screen.is_terminal:
@@ -243,15 +164,16 @@ def serve(
 
     Whoever is named in RAG_AUTH (name:password,name2:password2) may use it.
     """
-    from .web import UsersNeeded, run, users_for
+    from .web import UsersNeeded, check_extras, run, users_for
 
     settings = _settings(context)
+    check_extras(mcp=mcp, metrics=metrics)
     try:
         users = users_for(settings, host, no_auth=no_auth)
     except UsersNeeded as error:
         complain(str(error))
         raise typer.Exit(USAGE) from error
-    _pull_language_model(settings)
+    _before_the_first_answer(settings)
     run(settings, users, host=host, port=port, mcp=mcp, metrics=metrics, announce=_announce)
 
 
@@ -282,6 +204,8 @@ def search(
             print_json([asdict(hit) for hit in hits])
         else:
             Screen().hits(hits, assistant.document)
+            if not hits:
+                complain(assistant.emptiness or "no passage in the index matches; search for other words")
     raise typer.Exit(OK if hits else NOT_FOUND)
 
 
@@ -294,8 +218,8 @@ class _IngestCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         options = args.index("--") if "--" in args else len(args)
         for at in (at for at, each in enumerate(args[:options]) if each == "--ray"):
-            there = at + 1 < options and _RAY_ADDRESS.fullmatch(args[at + 1])
-            args[at : at + 1 + bool(there)] = [f"--ray={args[at + 1] if there else 'local'}"]
+            there = at + 1 < options and is_meant(args[at + 1])
+            args[at : at + 1 + there] = [f"--ray={args[at + 1] if there else LOCAL}"]
             break
         return super().parse_args(ctx, args)
 
@@ -336,8 +260,11 @@ def documents(context: typer.Context, json: Json = False) -> None:
     """List what is in the index."""
     with _opened(_settings(context, llm="none")) as assistant:
         found = sorted(assistant.listing(), key=lambda each: (each.document.source, each.document.root))
+        emptiness = assistant.emptiness
     if json:
         print_json([_facts(each) for each in found])
+    elif emptiness and not found:
+        complain(emptiness)
     else:
         Screen().rows(("title", "source", "characters", ""), [_row(each) for each in found])
 
@@ -470,7 +397,7 @@ def export(
 
 @app.command()
 def capacity(
-    passages: Annotated[str, typer.Option(help="How many: 20K, 100M, 10B.")],
+    passages: Annotated[str, typer.Option(help="How many, 1 to 1000T: 20K, 1,000,000, 1e9, 10B.")],
     questions: Annotated[str, typer.Option(help="How many: 10K/day or 5/s, on average.")] = "10K/day",
     store: Annotated[str, typer.Option(help="faiss, postgresql or milvus; else the smallest that holds them.")] = "",
     copies: Annotated[str, typer.Option(help="Of catalogue and vectors, the first included.")] = "2",
@@ -491,7 +418,8 @@ def capacity(
 ) -> None:
     """Reckon what an index of some size takes: disk, memory, machines, hours, money; and what breaks first.
 
-    Nothing is opened. What is measured, estimated or assumed of this: docs/SCALE.md.
+    Nothing is opened. What is measured, estimated or assumed of this: docs/SCALE.md. No number may be above 1000T,
+    which is 1e15.
     """
     from .capacity import plan, told, wanted
 
@@ -624,11 +552,13 @@ def _check_sources(sources: Collection[str], assistant: Assistant) -> None:
             raise typer.Exit(USAGE)
 
 
-def _pull_language_model(settings: Settings) -> None:
+def _before_the_first_answer(settings: Settings) -> None:
     """Fetch the embedded model's weights when they are missing. Without them answers are quotes, so it may fail."""
     from .embedded import WEIGHTS_BYTES, embedded_weights
     from .embedded import pull as pull_llm
+    from .telemetry import check_traces
 
+    check_traces(settings)
     if settings.llm != "embedded" or embedded_weights(settings):
         return
     complain(f"fetching the language model once ({WEIGHTS_BYTES / 1e6:.0f} MB) …")

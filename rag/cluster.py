@@ -25,6 +25,7 @@ from .bert import FloatArray
 from .embedding import Encoder
 from .errors import ClusterUnavailable, RagError
 from .parcels import packed, receive, send, size_of, terms, unpacked, vectors
+from .rayaddress import LOCAL, check_address, described, not_reached
 from .sandbox import Sandbox
 from .scan import File, Found, Read, Unread, read
 from .settings import PACKAGED_EMBEDDER, Settings
@@ -36,10 +37,6 @@ _BATCH_ITEMS, _BATCH_BYTES = 32, 4_000_000  # read by one task: large enough tha
 _CONNECT_SECONDS = 60
 _STOP_SECONDS = 15
 _LOST = "the Ray cluster was lost; what was stored is whole: the same command goes on from there, on Ray or without it"
-_NO_ANSWER = (
-    "Ray ('{}') does not answer; 'host:port' is for a machine that is a node of the cluster, any other needs "
-    "'ray://host:port'; or ingest without --ray"
-)
 
 T = TypeVar("T")
 Sent = list[File | Document]
@@ -63,8 +60,6 @@ class RayWorkers:
     """
 
     def __init__(self, settings: Settings, encoder: Encoder, address: str) -> None:
-        if find_spec("ray") is None:
-            raise ClusterUnavailable("Ray is not installed; run \"pip install 'rag-quoted[ray]'\", or leave out --ray")
         self._settings = settings
         self._encoder = encoder
         self._address = address
@@ -153,11 +148,19 @@ class RayWorkers:
         return self._link
 
 
+def check_ray(address: str) -> None:
+    """Raises ClusterUnavailable where nobody needs to look for it: without Ray, and for an address that is none."""
+    if find_spec("ray") is None:
+        raise ClusterUnavailable("Ray is not installed; run \"pip install 'rag-quoted[ray]'\", or leave out --ray")
+    check_address(address)
+
+
 class _Link:
     """The process that speaks to Ray, and what it was asked."""
 
     def __init__(self, address: str, gpu: bool, terms: bytes) -> None:
         """Raises ClusterUnavailable."""
+        logger.info("%s %s …", "starting" if address == LOCAL else "looking for", described(address))
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.raydriver"],
             cwd=Path(__file__).parent.parent,  # of all packages of this name, this one
@@ -176,13 +179,15 @@ class _Link:
         try:
             hello = receive(cast(Any, _pipe(self._process.stdout)))
         except BaseException:
+            if address != LOCAL:  # of which something would stay
+                self._process.kill()
             self.close()
             raise
         finally:
             timer.cancel()
         if hello is None or "failure" in hello[0]:
             self.close()
-            raise ClusterUnavailable(hello[0]["failure"] if hello else _NO_ANSWER.format(address))
+            raise ClusterUnavailable(hello[0]["failure"] if hello else not_reached(address, "no answer"))
         self._note(hello[0])
         self._listener = threading.Thread(target=self._listen, name="ray", daemon=True)
         self._listener.start()

@@ -10,6 +10,7 @@ from .errors import DocumentsNotFound, DocumentUnreadable, LLMUnavailable, RagEr
 from .scan import told, unreadable
 from .settings import Settings, unknown_variables
 from .store import Location, Store
+from .telemetry import check_traces
 from .types import LLMEndpoint
 
 Check = Callable[[Settings], str]
@@ -21,6 +22,7 @@ def variables(settings: Settings) -> str:
     """Return what was found. Like every check here, raise RagError, which ends with the cure, for a problem."""
     if unknown := unknown_variables():
         raise SettingsError("; ".join(unknown))
+    check_traces(settings)
     return "every RAG_ variable is a setting"
 
 

@@ -68,7 +68,10 @@ class Location(NamedTuple):
     def name(self) -> str:
         """Where it is, for messages, without what is secret."""
         with closing(self.open_catalogue()) as catalogue:
-            return catalogue.name
+            name = catalogue.name
+        return (
+            name if self.vectors in (FAISS, self.database) else f"{name} with vectors in {shown_address(self.vectors)}"
+        )
 
     def root_of(self, path: Path) -> str:
         """What a folder or file is called in the index: "./…", from the folder around it, so that both may move.

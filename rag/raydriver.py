@@ -17,23 +17,25 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
 from .errors import RagError
 from .parcels import receive, send
+from .rayaddress import AUTO, CLIENT, LOCAL, described, not_reached
 from .worker import own_output
 
-LOCAL: Final = "local"  # an address, in Ray's own words: a Ray on this machine, for as long as it is needed
 _TRIES = 3  # of a batch whose worker is lost each time
 _READ_TRIES = 2  # then its files are tried one by one, as often
 _QUEUED = 2  # batches at an embedding worker: one is embedded, and the next is there
 _LOOK_SECONDS = 3  # between two looks at the cluster
 _PATIENCE_SECONDS = 20  # before it is said that there is no room
 _STOP_SECONDS = 10
+_FIND_SECONDS = 10  # for a cluster of this machine to answer; Ray itself warns after 5 and ends after 60
 # One process writes what all of them make: more than these would wait for it.
 _MOST_READERS, _MOST_EMBEDDERS = 32, 64
 
@@ -268,14 +270,16 @@ def main() -> None:
     threading.Thread(target=_listen, args=(sys.stdin.buffer, events), daemon=True).start()
     header, terms = first
     address = header["address"]
-    where = "Ray on this machine" if address == LOCAL else f"the Ray cluster at '{address}'"
+    if address == AUTO:
+        address = os.environ.get("RAY_ADDRESS") or AUTO  # as Ray would have it, but looked at as if it was written here
+
+    def fail(why: str) -> None:
+        tell({"failure": not_reached(address, why)})
+
     try:
-        ray = _connected(address)
-    except Exception as error:
-        cure = "see its logs in /tmp/ray/session_latest/logs"
-        if address != LOCAL:
-            cure = "check the address, set RAY_AUTH_MODE=token where it asks for one"
-        tell({"failure": f"{where} cannot be reached ({_line(error)}); {cure}, or ingest without --ray"})
+        ray = _connected(address, fail)
+    except Exception as error:  # Ray's own, of many kinds
+        fail(_line(error))
         return
     try:
         _Driver(ray, terms, header["gpu"], events, tell).serve()
@@ -283,7 +287,8 @@ def main() -> None:
         tell({"failure": str(error)})
     except Exception as error:  # Ray's own, of many kinds
         why = str(error) if isinstance(error, _GivingUp) else f"{type(error).__name__}: {_line(error)}"
-        tell({"failure": f"{where} was lost ({why}); what was stored is whole: the same command goes on from there"})
+        whole = "what was stored is whole: the same command goes on from there"
+        tell({"failure": f"{described(address)} was lost ({why}); {whole}"})
     ray.shutdown()
 
 
@@ -295,7 +300,7 @@ def _listen(requests: BinaryIO, events: _Events) -> None:
     os._exit(1)
 
 
-def _connected(address: str) -> Any:
+def _connected(address: str, fail: Callable[[str], None]) -> Any:
     for name in [name for name in os.environ if name.startswith("RAG_")]:  # keys: a worker needs none of them
         del os.environ[name]
     options: dict[str, Any] = {"log_to_driver": False}
@@ -304,14 +309,31 @@ def _connected(address: str) -> Any:
         os.environ["RAY_AUTH_MODE"] = "token"  # else whoever is logged in here may start tasks on it
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else it listens on every network, on Linux, too
         options["include_dashboard"] = False
-    elif ":" in address:
+    elif address != AUTO:
         # Ray itself would try for a minute.
-        host, _, port = address.rpartition("://")[2].rpartition(":")
+        host, _, port = address.removeprefix(CLIENT).rpartition(":")
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
     import ray
 
-    ray.init(address, **options)
+    with nullcontext() if address == LOCAL or address.startswith(CLIENT) else _bounded(fail):
+        ray.init(address, **options)
     return ray
+
+
+@contextmanager
+def _bounded(fail: Callable[[str], None]) -> Iterator[None]:
+    """End this process when what is done takes too long: Ray cannot be told to stop."""
+
+    def give_up() -> None:
+        fail(f"no answer within {_FIND_SECONDS} s")
+        os._exit(1)
+
+    timer = threading.Timer(_FIND_SECONDS, give_up)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _nothing() -> None:
@@ -320,6 +342,8 @@ def _nothing() -> None:
 
 def _line(error: BaseException) -> str:
     """What an error says, without the rest of its report."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return next((line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 

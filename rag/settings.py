@@ -111,6 +111,13 @@ class Settings(BaseSettings):
         """Whether one of `ADDRESSES` is what rag.toml says: whoever wrote that file chose where texts and key go."""
         return name in self._in_file and getattr(self, name) == self._in_file[name]
 
+    @field_validator("traces", mode="before")
+    @classmethod
+    def _no_address(cls, traces: object) -> object:
+        if "://" in str(traces):
+            raise ValueError("must be true or false (OTEL_EXPORTER_OTLP_ENDPOINT says where they go)")
+        return traces
+
     @field_validator("auth")
     @classmethod
     def _each_name_once(cls, auth: SecretStr | None) -> SecretStr | None:

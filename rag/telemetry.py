@@ -119,6 +119,11 @@ def whole(work: str, settings: Settings) -> Iterator[Telling]:
         _watching.reset(before)
 
 
+def check_traces(settings: Settings) -> None:
+    """Raises RagError when traces are wanted whose extra is not installed."""
+    _watchers(settings)
+
+
 def _watchers(settings: Settings) -> tuple[Watcher, ...]:
     if not settings.traces:
         return tuple(_listening)
@@ -127,8 +132,9 @@ def _watchers(settings: Settings) -> tuple[Watcher, ...]:
 
         return (*_listening, traces(settings.trace_text, _carried.get))
     except ImportError as error:
+        what = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be loaded ({error})"
         raise RagError(
-            "OpenTelemetry is not installed; run \"pip install 'rag-quoted[otel]'\", or set traces to false"
+            f"OpenTelemetry {what}; run \"pip install 'rag-quoted[otel]'\", or set traces to false"
         ) from error
 
 

@@ -59,7 +59,7 @@ def print_json(value: Any) -> None:
 
 
 class WarningLines(logging.Handler):
-    """Warnings of the library as plain lines on stderr, wherever stderr points just then."""
+    """Warnings of the library, and what it waits for, as plain lines on stderr, wherever that points just then."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,9 @@ class WarningLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         unread = getattr(record, "unread", "folder")
-        if self._held is not None and unread != "folder":
+        if record.levelno < logging.WARNING:
+            complain(record.getMessage())
+        elif self._held is not None and unread != "folder":
             self._held.append((unread, record.getMessage()))
         else:
             complain(f"warning: {record.getMessage()}")

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from store_samples import open_store
 
 from rag.assistant import Assistant
 from rag.embedding import PackagedEncoder
 from rag.settings import Settings
+from rag.store import Location, Store
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -42,6 +44,13 @@ def seed_assistant(seeds: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     settings = Settings(documents=seeds, index_dir=tmp_path_factory.mktemp("seeds") / "index", llm="none")
     with Assistant.open(settings) as assistant:
         yield assistant
+
+
+@pytest.fixture
+def store(location: Location) -> Iterator[Store]:
+    """A new one at `location`, a fixture of the module that asks for it."""
+    with open_store(location) as store:
+        yield store
 
 
 if (

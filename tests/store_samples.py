@@ -30,6 +30,9 @@ def vector_of(source: str, text: str) -> FloatArray:
     return unit(f"{source}: {text}")
 
 
+QUERY = unit("a question")
+
+
 def item(source: str, *texts: str, root: str = "root", title: str = "") -> Item:
     """A document whose passages are `texts`, one a line."""
     text = "\n".join(texts)

@@ -51,7 +51,7 @@ LAYERS = [
     {"location"},
     {"store", "migration"},
     {"scan"},
-    {"workers", "parcels"},
+    {"workers", "parcels", "rayaddress"},
     {"cluster", "raydriver"},
     {"pipeline", "reading"},
     {"ingest", "retrieval"},
@@ -62,7 +62,7 @@ LAYERS = [
     {"backing"},
     {"assistant"},
     {"oneshot", "adapters", "web", "doctor", "terminal", "capacity"},
-    {"progress"},
+    {"progress", "shell"},
     {"cli"},
 ]
 # The rooms behind store.py. Nothing else may know that the passages are in SQLite, or on this machine.

@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import rag
 from scripted import ScriptedLLM
 from servers import location_of
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from rag.assistant import Assistant
 from rag.capacity import Plan, Wanted, plan
 from rag.capacity.machines import tokens_in
 from rag.capacity.request import FAISS, MILVUS, MONTH, POSTGRESQL, STORES
-from rag.cli import app
 from rag.store import Location, Store
 from rag.types import Chunk, Document
 
@@ -41,8 +41,8 @@ def asked(passages: float, store: str = "", **others: Any) -> Wanted:
     return replace(usual, **others)
 
 
-def rag(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["capacity", *arguments], prog_name="rag")
+def capacity(*arguments: str) -> Result:
+    return rag("capacity", *arguments)
 
 
 def bytes_of(made: Plan, what: str) -> float:
@@ -238,8 +238,10 @@ def test_vectors_elsewhere_leave_room_in_the_database() -> None:
         "--passages -1",
         "--passages 0",
         "--passages nan",
-        "--passages 1e9",
-        "--passages 99999999T",
+        "--passages 1e9M",
+        "--passages 1,5M",
+        "--passages 1,0000",
+        "--passages 1_000,000",
         "--passages 1M --questions 10/week",
         "--passages 1M --questions some/day",
         "--passages 1M --store redis",
@@ -253,7 +255,7 @@ def test_vectors_elsewhere_leave_room_in_the_database() -> None:
     ],
 )
 def test_what_is_no_amount_is_one_line_that_names_the_option(arguments: str) -> None:
-    result = rag(*arguments.split())
+    result = capacity(*arguments.split())
     assert result.exit_code == 2
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
@@ -262,19 +264,41 @@ def test_what_is_no_amount_is_one_line_that_names_the_option(arguments: str) -> 
 
 
 def test_amounts_as_people_write_them() -> None:
-    same = [rag("--passages", written, "--json").stdout for written in ("1500K", "1.5M", "1500000", "1.5 m")]
+    spelt = ("1500K", "1.5M", "1500000", "1.5 m", "1,500,000", "1_500_000", "1.5e6", "15E+5", "1,500.0K")
+    same = [capacity("--passages", written, "--json").stdout for written in spelt]
     assert len(set(same)) == 1
     assert json.loads(same[0])["wanted"]["passages"] == 1.5e6
 
 
+@pytest.mark.parametrize(
+    ("arguments", "bounds"),
+    [
+        ("--passages 0.9", "1 to 1000T"),
+        ("--passages 1001T", "1 to 1000T"),
+        ("--passages 1e999", "1 to 1000T"),
+        ("--passages 1M --questions 1001T/s", "0 to 1000T"),
+        ("--passages 1M --machine-cores 0", "more than 0, at most 1000T"),
+    ],
+)
+def test_a_number_out_of_bounds_is_told_them(arguments: str, bounds: str) -> None:
+    result = capacity(*arguments.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith(f"out of bounds; write {bounds}\n")
+
+
+def test_help_names_the_bounds_and_they_are_within() -> None:
+    assert "How many, 1 to 1000T:" in capacity("--help").stdout
+    assert [capacity("--passages", bound).exit_code for bound in ("1", "1000T")] == [0, 0]
+
+
 def test_what_one_folder_cannot_carry_is_said() -> None:
     said = "One machine does not carry this"
-    assert said in rag("--passages", "10B", "--store", "faiss").stdout
-    assert said not in rag("--passages", "10M", "--store", "faiss").stdout
+    assert said in capacity("--passages", "10B", "--store", "faiss").stdout
+    assert said not in capacity("--passages", "10M", "--store", "faiss").stdout
 
 
 def test_json_keeps_its_names() -> None:
-    result = rag("--passages", "1B", "--questions", "5/s", "--token-price", "0.15/0.60", "--json")
+    result = capacity("--passages", "1B", "--questions", "5/s", "--token-price", "0.15/0.60", "--json")
     made = json.loads(result.stdout)
     row = ["what", "where", "a_passage", "one_copy", "disk", "memory"]
     assert result.exit_code == 0
@@ -311,7 +335,7 @@ def test_the_document_shows_what_the_command_prints() -> None:
     shown = examples()
     assert [command.split()[1] for command, _ in shown] == ["1M", "100M", "10B"]
     for command, text in shown:
-        assert rag(*shlex.split(command)).stdout.rstrip("\n") == text
+        assert capacity(*shlex.split(command)).stdout.rstrip("\n") == text
 
 
 def test_the_document_names_the_sizes_at_which_something_breaks() -> None:

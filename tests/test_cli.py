@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import WALRUS, rag
 from endpoint import Server, Speaking, serving
 from jsonschema import Draft202012Validator
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from rag import reading
 from rag.assistant import Assistant
-from rag.cli import app
 from rag.embedding import model_folder
 from rag.settings import PACKAGED_EMBEDDER
 from rag.store import Location, Store
@@ -28,7 +28,6 @@ from rag.store import Location, Store
 ANSWERED = "Who is the head of the Counter-Terrorism Service?"
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "answer.schema.json").read_text(encoding="utf-8"))
 
-WALRUS = "The walrus Herbert lives in the harbour of Bergen.\nIts keeper is Ada Lovelace, who feeds it every morning.\n"
 ATTACK = "The \x1b[31mwalrus\x1b[0m Herbert is [bold]kept[/bold] by \x9b31mAda\x1b]0;owned\x07 Love\x7flace today.\n"
 
 
@@ -45,10 +44,6 @@ def folder(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "walrus.txt").write_text(WALRUS, encoding="utf-8")
     return folder
-
-
-def rag(*arguments: object, typed: str | None = None) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=typed, prog_name="rag")
 
 
 def quoting(documents: Path, index: Path | None = None) -> list[object]:
@@ -424,6 +419,37 @@ def test_search_lists_the_best_passages(seed_assistant: Assistant, mode: str) ->
 def test_search_that_finds_nothing_ends_with_1(seed_assistant: Assistant) -> None:
     result = rag(*over(seed_assistant), "search", "--mode", "keyword", "--json", "xylophone")
     assert (result.exit_code, result.stdout) == (1, "[]\n")
+    assert complaint(rag(*over(seed_assistant), "search", "--mode", "keyword", "xylophone")) == (
+        "rag: no passage in the index matches; search for other words"
+    )
+
+
+def test_an_index_without_documents_says_so_and_its_cures_work(folder: Path) -> None:
+    options, text = quoting(folder), folder / "walrus.txt"
+    more = text.rename(folder.parent / "walrus.txt")
+    told = "the index is empty; put documents into the documents folder (RAG_DOCUMENTS), or run 'rag ingest PATH'"
+    asked = rag(*options, "ask", "Who is the keeper of Herbert?")
+    assert (asked.exit_code, asked.stderr) == (1, "")
+    assert f"Why: {told}" in asked.stdout
+    for command, code in ((["documents"], 0), (["search", "keeper"], 1)):
+        result = rag(*options, *command)
+        assert result.exit_code == code
+        assert told in complaint(result)
+    assert rag(*options, "documents", "--json").stdout == "[]\n"
+    assert rag(*options, "ingest", more).exit_code == 0
+    assert "Ada Lovelace" in rag(*options, "ask", "Who is the keeper of Herbert?").stdout
+    assert rag(*options, "remove", "walrus.txt").exit_code == 0
+    assert told in complaint(rag(*options, "documents"))
+    more.rename(text)
+    assert "Ada Lovelace" in rag(*options, "ask", "Who is the keeper of Herbert?").stdout
+
+
+def test_an_index_of_documents_that_cannot_be_read_says_so(folder: Path) -> None:
+    (folder / "walrus.txt").write_bytes(b"\x00\x01\x02" * 100)
+    told = "the index is empty: nothing in the documents folder can be read; 'rag doctor' says why"
+    assert f"Why: {told}" in rag(*quoting(folder), "ask", "Who is the keeper of Herbert?").stdout
+    assert rag(*quoting(folder), "documents").stderr.endswith(f"rag: {told}\n")
+    assert "walrus.txt" in rag(*quoting(folder), "doctor").stdout
 
 
 # -- chat --------------------------------------------------------------------------------------------------------------

@@ -19,14 +19,13 @@ from pathlib import Path
 
 import pytest
 from hardness.crafted import journal_that_names_another
-from store_samples import ids, item, open_store, slow_dense, stored, unit
+from store_samples import QUERY, ids, item, open_store, slow_dense, stored
 
 import rag.database
 from rag.errors import IndexDamaged, IndexLocked, IndexMismatch, RagError
 from rag.schema import SCHEMA, SCHEMA_VERSION
 from rag.store import Store
 
-QUERY = unit("a question")
 HERE = Path(__file__).parent
 
 

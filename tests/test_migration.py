@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 from servers import ENGINES, fresh_schema, location_of
-from store_samples import Item, ids, item, open_store, stored, unit
+from store_samples import QUERY, Item, ids, item, open_store, stored
 
 from rag.errors import IndexDamaged, IndexLocked, IndexMismatch
 from rag.migration import migrate
 from rag.store import Location, Store
 from rag.terms import sound
 from rag.types import Document
-
-QUERY = unit("a question")
 
 
 @pytest.fixture(params=ENGINES[1:])
@@ -60,6 +58,12 @@ def everything(store: Store) -> dict[str, object]:
     }
 
 
+def assert_same(here: Location, there: Location) -> None:
+    with open_store(here) as first, open_store(there) as second:
+        assert everything(second) == everything(first)
+        second.verify()
+
+
 def test_all_that_is_asked_has_the_same_answer_there_and_back(here: Location, there: Location, tmp_path: Path) -> None:
     fill(here)
     back = Location(tmp_path / "back")
@@ -100,9 +104,7 @@ def test_cut_off_it_goes_on_and_follows_what_changed(
         store.rename(1, Document("root", "moved", "Moved", "text/plain", "", ""))
     done = migrate(here, there)
     assert 0 < done.copied < 30
-    with open_store(here) as first, open_store(there) as second:
-        assert everything(second) == everything(first)
-        second.verify()
+    assert_same(here, there)
 
 
 def test_an_index_that_was_emptied_holds_all_of_the_copy(here: Location, there: Location) -> None:
@@ -111,8 +113,7 @@ def test_an_index_that_was_emptied_holds_all_of_the_copy(here: Location, there: 
         store.replace([item("before", "one", "two", "three")])
         store.remove([1])
     migrate(here, there)
-    with open_store(here) as first, open_store(there) as second:
-        assert everything(second) == everything(first)
+    assert_same(here, there)
 
 
 def test_of_two_that_copy_at_once_the_later_does_and_nothing_is_lost(
@@ -131,8 +132,7 @@ def test_of_two_that_copy_at_once_the_later_does_and_nothing_is_lost(
         with pytest.raises(IndexLocked, match="another process copies"):
             migrate(here, there, overtaken)
         assert 0 < later[0] < 30
-        with open_store(here) as first, open_store(there) as second:
-            assert everything(second) == everything(first)
+        assert_same(here, there)
 
 
 def test_a_folder_keeps_its_name_there_and_back(tmp_path: Path) -> None:
@@ -228,8 +228,7 @@ def test_only_the_vectors_go_where_the_catalogue_stays(tmp_path: Path) -> None:
         fill(here)
         for source, target in ((here, milvus), (milvus, here)):
             assert migrate(source, target).copied == 0
-            with open_store(source) as before, open_store(target) as after:
-                assert everything(after) == everything(before)
+            assert_same(source, target)
 
 
 def test_there_has_to_be_an_index(here: Location, there: Location) -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from servers import fresh_schema, location_of
+from servers import ENGINES, fresh_schema, location_of
 from sqlalchemy import text
-from store_samples import DIMENSION, ids, item, open_store, slow_dense, stored, unit, vector_of
+from store_samples import DIMENSION, QUERY, ids, item, open_store, slow_dense, stored, unit, vector_of
 
 import rag.engines
 import rag.postgres
@@ -29,27 +29,22 @@ from rag.remote import RemoteIndex
 from rag.store import Location, Store
 from rag.types import Chunk
 
-QUERY = unit("a question")
-SERVERS = ("postgresql", "milvus", "milvus+postgresql")
 
-
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(params=ENGINES[1:])
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
     with location_of(request.param, tmp_path / "index") as location:
         yield location
 
 
-@pytest.fixture
-def store(location: Location) -> Iterator[Store]:
-    with open_store(location) as store:
-        yield store
+def engine_of(store: Store) -> LlamaIndexEngine:
+    with store._catalogue.reading() as reader:
+        engine: LlamaIndexEngine = store._vectors._engine(reader.state)  # type: ignore[attr-defined]
+    return engine
 
 
 def on_the_server(store: Store) -> list[int]:
     """The ids that the server has, one for each row."""
-    with store._catalogue.reading() as reader:
-        engine = store._vectors._engine(reader.state)  # type: ignore[attr-defined]
-    return sorted(engine.search(QUERY, 1000))
+    return sorted(engine_of(store).search(QUERY, 1000))
 
 
 def test_the_server_has_each_vector_once(store: Store) -> None:
@@ -108,9 +103,7 @@ def test_many_chosen_or_left_out_documents_are_sought_by_the_server(
 def test_a_server_that_lost_its_vectors_is_named_and_filled_again(store: Store, location: Location) -> None:
     store.replace([item(f"s{i}", "owl", "seal") for i in range(5)])
     before = store.dense(QUERY, 5)
-    with store._catalogue.reading() as reader:
-        engine = store._vectors._engine(reader.state)  # type: ignore[attr-defined]
-    engine.delete(on_the_server(store))
+    engine_of(store).delete(on_the_server(store))
     for use in (store.verify, lambda: store.dense(QUERY, 5)):
         with pytest.raises(IndexDamaged, match="rag rebuild --vectors"):
             use()

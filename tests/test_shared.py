@@ -158,6 +158,7 @@ def served(machine: Path, database: str) -> Iterator[tuple[str, subprocess.Popen
             address = re.search(r"http://\S+/", said)
             assert address, said
             wait_until_ready(address[0])
+            assert process.stdout.readline().startswith("The index is in postgresql:///")
             yield address[0], process
         finally:
             process.kill()

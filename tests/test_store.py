@@ -12,15 +12,13 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from store_samples import DIMENSION, ids, item, open_store, slow_dense, stored, unit, vector_of
+from store_samples import DIMENSION, QUERY, ids, item, open_store, slow_dense, stored, unit, vector_of
 
 import rag.store
 import rag.vectors
 from rag.errors import IndexDamaged, RagError
 from rag.store import FloatArray, Location, Store
 from rag.types import Chunk, Document
-
-QUERY = unit("a question")
 
 
 @pytest.fixture

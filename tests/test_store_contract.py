@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from servers import ENGINES, location_of
-from store_samples import DIMENSION, Item, ids, item, open_store, slow_dense, stored, unit, vector_of
+from store_samples import DIMENSION, QUERY, Item, ids, item, open_store, slow_dense, stored, unit, vector_of
 
 import rag.store
 import rag.vectors
@@ -19,19 +19,11 @@ from rag.store import FloatArray, Location, Store
 from rag.terms import sound
 from rag.types import Chunk, Document
 
-QUERY = unit("a question")
-
 
 @pytest.fixture(params=ENGINES)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
     with location_of(request.param, tmp_path / "index") as location:
         yield location
-
-
-@pytest.fixture
-def store(location: Location) -> Iterator[Store]:
-    with open_store(location) as store:
-        yield store
 
 
 def found_text(store: Store, *terms: str) -> list[str]:

@@ -20,6 +20,7 @@ from scripted import Reply, ScriptedLLM
 from spans import ASK, ended, exporter, facts
 
 from rag.assistant import Assistant
+from rag.doctor import variables
 from rag.errors import RagError
 from rag.settings import Settings
 from rag.types import Answer
@@ -284,9 +285,44 @@ def test_where_nobody_takes_them_it_says_so_once_and_answers_and_ends(tmp_path: 
     assert time.monotonic() - began < 60
 
 
-def test_without_the_extra_one_line_names_it(tmp_path: Path) -> None:
-    done = rag(tmp_path, "ask", QUESTION, start="sys.modules['opentelemetry'] = None")
-    assert done.returncode == 3
-    assert done.stderr.splitlines() == [
-        "rag: OpenTelemetry is not installed; run \"pip install 'rag-quoted[otel]'\", or set traces to false"
-    ]
+OPENTELEMETRY = "OpenTelemetry is not installed; run \"pip install 'rag-quoted[otel]'\", or set traces to false"
+CLIENT = "Prometheus' client is not installed; run \"pip install 'rag-quoted[otel]'\", or leave out --metrics"
+
+
+@pytest.mark.parametrize(
+    ("missing", "traces", "arguments", "told"),
+    [
+        ("opentelemetry", "1", ("ask", QUESTION), OPENTELEMETRY),
+        ("opentelemetry.sdk", "1", ("serve", "--port", "0"), OPENTELEMETRY),  # the rest comes with others
+        ("prometheus_client", "0", ("serve", "--port", "0", "--metrics"), CLIENT),
+    ],
+)
+def test_without_the_extra_one_line_names_it_before_anything_is_begun(
+    tmp_path: Path, missing: str, traces: str, arguments: tuple[str, ...], told: str
+) -> None:
+    begun = {"RAG_TRACES": traces, "RAG_LLM": "embedded", "RAG_CACHE_DIR": "cache"}  # there is a model to fetch
+    done = rag(tmp_path, *arguments, start=f"sys.modules['{missing}'] = None", **begun)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", f"rag: {told}\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["docs"]
+
+
+def test_doctor_names_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rag.tracing", None)
+    with pytest.raises(RagError, match="OpenTelemetry is not installed"):
+        variables(Settings(traces=True))
+
+
+def test_a_package_that_is_there_and_broken_is_not_called_missing(tmp_path: Path) -> None:
+    exporter = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+    done = rag(tmp_path, "ask", QUESTION, start=f"sys.modules[{exporter!r}] = sys")
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (3, "")
+    assert line.startswith("rag: OpenTelemetry cannot be loaded (cannot import name 'OTLPSpanExporter' from ")
+    assert line.endswith("; run \"pip install 'rag-quoted[otel]'\", or set traces to false")
+
+
+def test_an_address_is_no_answer_to_whether_there_are_traces(tmp_path: Path) -> None:
+    done = rag(tmp_path, "config", RAG_TRACES="http://127.0.0.1:9")
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "true or false (OTEL_EXPORTER_OTLP_ENDPOINT says where they go); correct the keyword, RAG_TRACES" in line

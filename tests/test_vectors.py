@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store_samples import DIMENSION, ids, item, open_store, slow_dense, stored, unit
+from store_samples import DIMENSION, QUERY, ids, item, open_store, slow_dense, stored
 
 import rag.nearest
 import rag.vectors
@@ -23,8 +23,6 @@ from rag.errors import RagError
 from rag.layout import is_ours
 from rag.schema import State, read_state
 from rag.store import Store
-
-QUERY = unit("a question")
 
 
 @pytest.fixture

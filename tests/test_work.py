@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store_samples import item, open_store, unit
+from store_samples import QUERY, item, open_store
 
 from rag.assistant import Assistant
 from rag.bert import Bert
@@ -20,7 +20,6 @@ from rag.settings import Settings
 from rag.store import Store
 
 SMALL, LARGE = 300, 2400
-QUERY = unit("a question")
 Steps = Callable[[Callable[[], Any]], int]
 
 

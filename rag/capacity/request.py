@@ -10,9 +10,12 @@ DAY = 86_400  # seconds
 MONTH = 30 * DAY
 EMBEDDED_A_CORE = 89.0  # passages a second: docs/speed.md, 178 on two cores
 
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([KMBT]?)", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"(?P<digits>(?:\d+|\d{1,3}(?:,\d{3})+|\d{1,3}(?:_\d{3})+)(?:\.\d+)?)(?:(?P<power>e[+-]?\d+)|\s*(?P<times>[KMBT]?))",
+    re.IGNORECASE | re.ASCII,
+)
 _TIMES = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
-LARGEST = 1e15
+LARGEST = 1e15  # of any number: 1000T
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +80,14 @@ def wanted(
 
 
 def number(text: str, name: str, *, least: float = 1e-9) -> float:
-    """A number with K, M, B or T behind it or none. Raises ValueError, which names it."""
+    """A number with K, M, B or T behind it or none, or a power of ten. Raises ValueError, which names it."""
+    bounds = f"{least:g} to 1000T" if least in (0, 1) else "more than 0, at most 1000T"
     found = _NUMBER.fullmatch(text.strip())
-    value: float = float(found[1]) * _TIMES[found[2].upper()] if found else -1.0
+    if not found:
+        raise ValueError(f"{name} is '{text}'; write a number ({bounds}), for example 20, 1.5K, 1,000,000, 1e6 or 10B")
+    value = float(re.sub("[,_]", "", found["digits"]) + (found["power"] or "")) * _TIMES[(found["times"] or "").upper()]
     if not least <= value <= LARGEST:
-        bound = f"{least:g} or more" if least in (0, 1) else "more than 0"
-        raise ValueError(f"{name} is '{text}'; write a number, {bound}, for example 20, 1.5K, 100M or 10B")
+        raise ValueError(f"{name} is '{text}', which is out of bounds; write {bounds}")
     return value
 
 

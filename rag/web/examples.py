@@ -57,7 +57,7 @@ class MadeExamples:
                 return []
             return self._made[1]
         except RagError as error:  # nobody needs them
-            logger.info("no example questions were made: %s", error)
+            logger.debug("no example questions were made: %s", error)
             return []
 
     def _make(self, assistant: Assistant, stamp: str) -> bool:

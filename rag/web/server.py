@@ -21,7 +21,8 @@ from gradio.http_server import INITIAL_PORT_VALUE, TRY_NUM_PORTS
 
 from ..assistant import Assistant
 from ..errors import RagError
-from ..settings import Settings
+from ..settings import FAISS, Settings
+from ..store import Location
 from ..telemetry import leave
 from ..uploads import MAX_BYTES
 from .api import Api
@@ -113,12 +114,13 @@ def run(
     metrics: bool = False,
     announce: Callable[[str], None],
 ) -> None:
-    """Serve the page over `settings.documents` until Ctrl-C or SIGTERM; `announce` gets the line that says where.
+    """Serve the page over `settings.documents` until Ctrl-C or SIGTERM; `announce` gets the lines that say where.
 
     `users` are those of `users_for`, which asks for them where they are needed. The index opens meanwhile. Raises
-    RagError as `serve` does.
+    RagError as `serve` does, but looks for no extras: `check_extras` does.
     """
-    check_extras(mcp=mcp, metrics=metrics)
+    location = Location.of(settings)
+    where = "" if location.vectors == FAISS else location.name  # of a server, which may be another than was meant
     bound = _bind(host, port)  # what cannot be served need not be opened
     counted = counting() if metrics else None  # what is ingested now, too
     if threading.current_thread() is threading.main_thread():
@@ -128,6 +130,8 @@ def run(
         _served(opening, example_questions(settings.documents), bound, users, mcp, settings.proxy, counted) as server,
     ):
         announce(f"Ask your documents at {server.address} (Ctrl-C stops)")
+        if where:
+            announce(f"The index is in {where}")
         server.wait()
 
 
