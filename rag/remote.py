@@ -12,11 +12,13 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from heapq import nlargest
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from .catalogue import BLOCK as READ_AT_ONCE
 from .catalogue import Catalogue, Reader, Writer
 from .errors import IndexDamaged
 from .nearest import nearest, vectors_after
@@ -117,8 +119,10 @@ class RemoteIndex:
             kept = ids[(ids <= highest) & ~np.isin(ids, without)]
             if only is not None:
                 kept = kept[np.isin(kept, only)]
-            if len(kept) >= k or asked == _MOST or len(given) < asked:
+            if len(kept) >= k or len(given) < asked:
                 return [int(i) for i in kept[:k]]
+            if asked == _MOST:  # the chosen ones are about something else
+                return [int(i) for i in kept] if only is None else _compared(reader, only, vector, k)
             asked *= 4
 
     def _fresh_of(self, reader: Reader) -> _Fresh:
@@ -261,6 +265,15 @@ def _has(reader: Reader, engine: Engine, passage_id: int, vector: FloatArray) ->
         return True
     _, others = reader.vectors(found)
     return len(found) >= _MORE and bool(np.all(others @ vector > vector @ vector - _SAME))
+
+
+def _compared(reader: Reader, ids: IntArray, vector: FloatArray, k: int) -> list[int]:
+    """The `k` nearest of `ids`, each compared: as slow as there are many, but a server knows no documents."""
+    best: list[tuple[float, int]] = []
+    for start in range(0, len(ids), READ_AT_ONCE):
+        there, vectors = reader.vectors(ids[start : start + READ_AT_ONCE].tolist())
+        best = nlargest(k, [*best, *zip((vectors @ vector).tolist(), (-i for i in there), strict=True)])
+    return [-i for _, i in best]
 
 
 def _lags(catalogue: Catalogue) -> bool:

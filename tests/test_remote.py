@@ -100,6 +100,17 @@ def test_many_chosen_or_left_out_documents_are_sought_by_the_server(
         assert ids(store.dense(QUERY, 3, **filters)) == slow_dense(stored(store), QUERY, 3, **filters)
 
 
+def test_chosen_documents_that_are_about_something_else_are_compared(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, most in {"EXACT": 0, "_MORE": 1, "_MOST": 8, "READ_AT_ONCE": 7}.items():
+        monkeypatch.setattr(rag.remote, name, most)
+    store.replace([item(f"s{i}", *(f"word{j}" for j in range(5))) for i in range(20)])
+    nearest = [stored(store)[i][0] for i in ids(store.dense(QUERY, 8))]
+    far = [f"s{i}" for i in range(20) if f"s{i}" not in nearest]
+    assert ids(store.dense(QUERY, 6, documents=far)) == slow_dense(stored(store), QUERY, 6, documents=far)
+
+
 def test_a_server_that_lost_its_vectors_is_named_and_filled_again(store: Store, location: Location) -> None:
     store.replace([item(f"s{i}", "owl", "seal") for i in range(5)])
     before = store.dense(QUERY, 5)
