@@ -100,7 +100,7 @@ def _pgvector(url: str, name: str, dimension: int) -> LlamaIndexEngine:
     from sqlalchemy.exc import SQLAlchemyError
     from sqlalchemy.ext.asyncio import create_async_engine
 
-    from .postgres import connected, engine_at, in_our_words, shown
+    from .postgres_engine import connected, engine_at, in_our_words, shown
 
     kind = _class("llama_index.vector_stores.postgres", "PGVectorStore", "postgres")
     # Beyond ef_search, pgvector looks on where it stopped, rather than to give fewer than were asked for.

@@ -45,7 +45,8 @@ LAYERS = [
     {"sandbox", "sqlite", "vectors", "lexemes", "remote"},
     {"postgres_words"},
     {"postgres_rows"},
-    {"postgres_writes"},
+    {"postgres_writes", "watchdog"},
+    {"postgres_engine"},
     {"postgres"},
     {"engines"},
     {"location"},
@@ -68,7 +69,7 @@ LAYERS = [
 # The rooms behind store.py. Nothing else may know that the passages are in SQLite, or on this machine.
 STORE = {
     *("stored", "catalogue", "sqlite", "schema", "fulltext", "rows", "database", "integrity"),
-    *("lexemes", "postgres_words", "postgres_rows", "postgres_writes", "postgres"),
+    *("lexemes", "postgres_words", "postgres_rows", "postgres_writes", "watchdog", "postgres_engine", "postgres"),
     *("layout", "nearest", "vectors", "remote", "engines", "location", "migration", "store"),
 }
 # Files outside rag/ that may use more of it than the public names.

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from store_samples import DIMENSION, ids, item, open_store, slow_dense, stored, unit, vector_of
 
 import rag.engines
-import rag.postgres
+import rag.postgres_engine
 import rag.remote
 from rag.catalogue import Catalogue
 from rag.engines import LlamaIndexEngine, milvus_address
@@ -219,8 +219,8 @@ def silent() -> Iterator[int]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rag.postgres, "_CONNECT_S", 2)  # PostgreSQL's client takes no less
-    monkeypatch.setattr(rag.postgres, "_BETWEEN_TRIES_S", 0.01)
+    monkeypatch.setattr(rag.postgres_engine, "_CONNECT_S", 2)  # PostgreSQL's client takes no less
+    monkeypatch.setattr(rag.postgres_engine, "_BETWEEN_TRIES_S", 0.01)
     monkeypatch.setattr(rag.engines, "_ANSWER_S", 1.0)
 
 
