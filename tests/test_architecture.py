@@ -49,6 +49,7 @@ LAYERS = [
     {"postgres_engine"},
     {"postgres"},
     {"engines"},
+    {"milvus", "pgvector"},
     {"location"},
     {"store", "migration"},
     {"scan"},
@@ -70,7 +71,7 @@ LAYERS = [
 STORE = {
     *("stored", "catalogue", "sqlite", "schema", "fulltext", "rows", "database", "integrity"),
     *("lexemes", "postgres_words", "postgres_rows", "postgres_writes", "watchdog", "postgres_engine", "postgres"),
-    *("layout", "nearest", "vectors", "remote", "engines", "location", "migration", "store"),
+    *("layout", "nearest", "vectors", "remote", "engines", "milvus", "pgvector", "location", "migration", "store"),
 }
 # Files outside rag/ that may use more of it than the public names.
 INSIDERS = {

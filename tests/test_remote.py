@@ -18,12 +18,13 @@ from servers import fresh_schema, location_of
 from sqlalchemy import text
 from store_samples import DIMENSION, ids, item, open_store, slow_dense, stored, unit, vector_of
 
-import rag.engines
+import rag.milvus
 import rag.postgres_engine
 import rag.remote
 from rag.catalogue import Catalogue
-from rag.engines import LlamaIndexEngine, milvus_address
+from rag.engines import LlamaIndexEngine
 from rag.errors import DocumentUnreadable, IndexDamaged, IndexMismatch, SettingsError, StoreUnavailable
+from rag.milvus import milvus_address
 from rag.postgres import PostgresCatalogue
 from rag.remote import RemoteIndex
 from rag.store import Location, Store
@@ -221,7 +222,7 @@ def silent() -> Iterator[int]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rag.postgres_engine, "_CONNECT_S", 2)  # PostgreSQL's client takes no less
     monkeypatch.setattr(rag.postgres_engine, "_BETWEEN_TRIES_S", 0.01)
-    monkeypatch.setattr(rag.engines, "_ANSWER_S", 1.0)
+    monkeypatch.setattr(rag.milvus, "_ANSWER_S", 3.0)  # gRPC takes up to two off
 
 
 @pytest.mark.usefixtures("impatient")

@@ -93,8 +93,30 @@ def test_an_index_is_not_copied_over_another(folder: Path) -> None:
         ("faiss", "postgresql://h/db", "which cannot be shared; set store (RAG_STORE) to postgresql://"),
         ("milvus://h", "sqlite:///x", "setting 'catalogue' must begin with postgresql://, or be left out"),
         ("milvus:vectors.txt", "", "Milvus Lite keeps its vectors in a file that ends in .db"),
-        ("postgresql://ann:hidden@h:port/db", "", "the address of the database is none; write it as postgresql://"),
+        (
+            "postgresql://ann:hidden@h:port/db",
+            "",
+            "the address of the database is none: no number stands where its port is; write it as postgresql://",
+        ),
         ("postgresql://ann:pass@hidden@h/db", "", "and of the password each @ as %40"),
+        (
+            "postgresql+asyncpg://ann:hidden@h/db",
+            "",
+            "PostgreSQL is asked through psycopg2, not asyncpg; write postgresql",
+        ),
+        ("postgresql+psycopg2://ann:hidden@127.0.0.1:1/db", "", "postgresql://127.0.0.1:1/db does not answer ("),
+        (
+            "postgresql://ann:hidden@nobody.invalid/db",
+            "",
+            "nobody.invalid/db cannot be found: there is no host of this",
+        ),
+        (
+            "postgresql://ann:hidden@127.0.0.1:99999/db",
+            "",
+            "cannot be found: its port is no number from 1 to 65535; corr",
+        ),
+        ("postgresql://ann:hidden@127.0.0.1/db?sslmode=on", "", 'does not understand (invalid sslmode value: "on")'),
+        ("postgresql://ann:hidden@127.0.0.1/db?nothing=1", "", "has an address that PostgreSQL does not understand ("),
         ("milvus://ann:hidden@h:port", "", "the address of Milvus is none; write it as milvus://"),
         (
             "postgresql://one:1/db,postgresql://ann:hidden@two/db",
@@ -117,7 +139,7 @@ def test_what_is_wrong_with_an_address_is_one_line(
         assert "hidden" not in result.stderr
     config = rag("config").stdout
     assert "hidden" not in config + repr(Location(Path(), store, catalogue))
-    assert "127.0.0.1:1/db" in config or "127.0.0.1" not in store
+    assert "127.0.0.1:1/db" in config or "@127.0.0.1:1/" not in store or "127.0.0.1" not in store
 
 
 def test_where_rag_toml_sends_documents_is_told(folder: Path) -> None:
