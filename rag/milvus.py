@@ -163,6 +163,12 @@ class _Quiet(logging.Filter):
         return not getattr(self._here, "inside", False)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Milvus Lite serves from threads of its own, and its client asks it for more than it can."""
+    return "Method not implemented!" not in record.getMessage()
+
+
 _quiet = _Quiet()
+logging.getLogger("grpc._server").addFilter(_is_news)
 for _each in ("pymilvus.decorators", "pymilvus.client.connection_manager", "milvus_lite.server_manager"):
     logging.getLogger(_each).addFilter(_quiet)
