@@ -26,7 +26,8 @@ from .watchdog import patient
 FORMAT = 1
 # Advisory locks, numbers that nobody else takes: of the database, and, with the table's behind it, of an index.
 _MAKING, _ALONE = 7_240_181_552_930_001, 7_240_181_600_000_000
-_LOCK_WAIT = "30s"  # for other writers: a batch takes less than a second, a rebuild longer
+_READS_WAIT = "10s"  # for a lock: readers wait for nobody but for who alters a table
+_WRITES_WAIT = "30s"  # for other writers: a batch takes less than a second, a rebuild longer
 
 _TABLES = """
 CREATE TABLE rag_state (
@@ -127,13 +128,12 @@ class PostgresCatalogue:
     @contextmanager
     def reading(self) -> Iterator[Reader]:
         with self.translated(), self._connected("REPEATABLE READ") as connection, connection.begin():
-            yield PostgresReader(connection, _state(connection, ""))
+            yield PostgresReader(connection, _state(connection, _READS_WAIT))
 
     @contextmanager
     def transaction(self) -> Iterator[Writer]:
         with self.translated(), self._connected() as connection, patient(connection), connection.begin():
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
-            yield PostgresWriter(connection, _state(connection, "FOR UPDATE"))
+            yield PostgresWriter(connection, _state(connection, _WRITES_WAIT, "FOR UPDATE"))
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
@@ -168,8 +168,10 @@ def _has_tables(connection: Connection) -> bool:
     return connection.execute(text(named)).scalar() is not None
 
 
-def _state(connection: Connection, lock: str) -> Any:
-    row = connection.execute(text(f"SELECT * FROM rag_state {lock}")).mappings().first()
+def _state(connection: Connection, wait: str, lock: str = "") -> Any:
+    """The row of `rag_state`; for it, and for all that follows in this transaction, a lock is waited for as long."""
+    both = f"SET LOCAL lock_timeout = '{wait}'; SELECT * FROM rag_state {lock}"
+    row = connection.execute(text(both)).mappings().first()
     if row is None:
         raise IndexDamaged("the index has lost its state; restore the database from a copy")
     if row["format"] != FORMAT:

@@ -7,13 +7,13 @@ import time
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from .errors import IndexDamaged, IndexLocked, RagError, SettingsError, StoreUnavailable
 from .watchdog import REFUSES, Unanswered, Watchdog
 
-_CONNECT_S = 5
+_CONNECT_S = 4
 _TRIES = 3
 _BETWEEN_TRIES_S = 0.5
 _UNANSWERED_MS = 60_000  # a server that is gone without a word
@@ -95,6 +95,8 @@ def in_our_words(error: Exception, name: str) -> RagError:
     if isinstance(error, PoolTimeoutError):
         return StoreUnavailable(f"{name}: all connections of this process are in use; ask again later")
     said = " ".join(str(getattr(error, "orig", error)).split())[:300]
+    if isinstance(error, PendingRollbackError):
+        said = "the connection was lost"
     match _code(error):
         case "55P03" | "40001" | "40P01":
             return IndexLocked(f"another process is writing to {name}; wait until it has finished, then try again")

@@ -29,16 +29,15 @@ READS_S = 2.0  # that a probe may stay unanswered before those who read are sent
 WRITES_S = 60.0  # the same for a transaction that writes: an ingest's batch, or all of a rebuild, is lost with it
 _PROBE_S = 30  # until a probe that waits is replaced by another
 _AGAIN_S = 2.0  # between probes of a server that answers them, while a statement is silent
+_PAUSE_S = 1.0  # between probes of a server that is gone
 _TICK_S = 0.2
 _IDLE_S = 5.0  # without a statement, the thread that watches ends
+_HANGS = "it takes connections and says nothing"
 REFUSES = "FATAL:"  # what a server says that takes no connection: it answers
 
 
 class Unanswered(psycopg2.OperationalError):  # type: ignore[misc]
-    """The server takes connections, and does not answer."""
-
-    def __init__(self) -> None:
-        super().__init__("it takes connections and says nothing")
+    """The server does not answer, and it is known why not."""
 
 
 class Watchdog:
@@ -50,6 +49,7 @@ class Watchdog:
         self._watching = False  # a thread does
         self._last = 0.0  # when there was a statement
         self._asked: float | None = None  # since when a probe has not been answered
+        self._why = _HANGS
         self._next_probe = 0.0
         self._probe: Callable[[], None] = lambda: None
         self._closed = False
@@ -67,7 +67,7 @@ class Watchdog:
                 raise
             with self._lock:
                 self._doubt(began)
-            raise Unanswered from None
+            raise Unanswered(_HANGS) from None
         connection.cursor_factory = _WatchedCursor
         connection.watchdog = self
         return connection
@@ -89,7 +89,7 @@ class Watchdog:
                 yield
             except psycopg2.Error:
                 if statement.is_cut:
-                    raise Unanswered from None
+                    raise Unanswered(self._why) from None
                 raise
             finally:
                 with self._lock:
@@ -98,7 +98,7 @@ class Watchdog:
     def _refuse(self, patience: float) -> None:
         with self._lock:
             if self._unanswered(time.monotonic()) > patience:
-                raise Unanswered
+                raise Unanswered(self._why)
 
     def _enter(self, statement: _Statement) -> None:
         with self._lock:
@@ -132,16 +132,19 @@ class Watchdog:
     def _doubt(self, since: float) -> None:
         """Let the server be asked, unless it is, or was just now. The lock is held."""
         if self._asked is None and since >= self._next_probe:
-            self._asked = since
+            self._asked, self._why = since, _HANGS
             threading.Thread(target=self._ask, name="probe", daemon=True).start()
 
     def _ask(self) -> None:
         while not self._closed:
+            began = time.monotonic()
             try:
                 self._probe()
                 break
-            except psycopg2.Error:
-                time.sleep(_TICK_S)
+            except psycopg2.Error as error:
+                if time.monotonic() - began < SILENCE_S:  # it does not hang: it is gone
+                    self._why = str(error)
+                time.sleep(_PAUSE_S)
         with self._lock:
             self._asked = None
             self._next_probe = time.monotonic() + _AGAIN_S

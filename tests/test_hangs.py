@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,15 @@ import httpx
 import psycopg2
 import pytest
 from servers import fresh_schema, postgres
+from sqlalchemy import text
 from store_samples import item, open_store, unit
 
+import rag.postgres
 import rag.postgres_engine
 import rag.watchdog
 from rag.assistant import Assistant
-from rag.errors import StoreUnavailable
+from rag.errors import IndexLocked, StoreUnavailable
+from rag.postgres import PostgresCatalogue
 from rag.settings import Settings
 from rag.store import Location, Store
 from rag.web import serve
@@ -117,6 +120,18 @@ def test_a_writer_waits_for_another_one_as_long_as_before(store: Store, location
             time.sleep(1.5)
             assert not written.done()
         assert written.result(LONG_S) == [2]
+
+
+def test_a_question_does_not_wait_long_for_who_alters_the_tables(
+    location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rag.postgres, "_READS_WAIT", "200ms")
+    with open_store(location) as store, closing(PostgresCatalogue(location.database)) as other:
+        with other.engine.begin() as connection:
+            connection.execute(text("LOCK TABLE rag_document"))
+            with pytest.raises(IndexLocked, match=r"another process is writing to postgresql://.*; wait"):
+                store.documents()
+        assert store.documents() == []
 
 
 def test_what_is_being_written_outlasts_a_database_that_hangs_for_a_while(store: Store) -> None:
