@@ -40,14 +40,15 @@ class Milvus:
 
     def __init__(self, url: str) -> None:
         self._uri, self._token = milvus_address(url)
-        lite = ("milvus_lite",) if self._uri.endswith(".db") else ()
+        self._is_file = self._uri.endswith(".db")
+        lite = ("milvus_lite",) if self._is_file else ()
         check_packages(_EXTRA, _CLASS[0], "pymilvus", *lite)
         self._where = f"Milvus at {self._uri}"
         self._border = Border(self._told, _quiet.inside)
 
     def check(self) -> None:
         """Raise RagError where no vectors can be kept there."""
-        if self._uri.endswith(".db"):
+        if self._is_file:
             return _check_folder(self._uri)
         _before_it_is_loaded()
         client = class_of(_EXTRA, "pymilvus", "MilvusClient")
@@ -56,7 +57,7 @@ class Milvus:
 
     def open(self, name: str, dimension: int) -> LlamaIndexEngine:
         """A collection, which is made where there is none."""
-        if self._uri.endswith(".db"):
+        if self._is_file:
             _check_folder(self._uri)
         _before_it_is_loaded()
         kind = class_of(_EXTRA, *_CLASS)
@@ -76,7 +77,8 @@ class Milvus:
         return LlamaIndexEngine(store, self._border, store.clear, store.client.close)
 
     def _connection(self) -> dict[str, Any]:
-        options = {"grpc.service_config": json.dumps(_deadlines())}
+        # A file has its server in this process, which loads a large one in its own time.
+        options = {} if self._is_file else {"grpc.service_config": json.dumps(_deadlines())}
         return {"uri": self._uri, "token": self._token, "timeout": _ANSWER_S, "grpc_options": options}
 
     def _told(self, error: Exception) -> RagError:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from .engines import EF_CONSTRUCTION, EF_SEARCH, Border, LlamaIndexEngine, M, check_packages, class_of
 from .errors import RagError, StoreUnavailable
@@ -46,6 +45,8 @@ class Pgvector:
 
     def open(self, name: str, dimension: int) -> LlamaIndexEngine:
         """A collection, which is made where there is none."""
+        from sqlalchemy.ext.asyncio import create_async_engine
+
         engine = self._engine()
         where = shown(engine)
         table = f"data_{name}"

@@ -27,6 +27,10 @@ _UNCONNECTED = {
     "password authentication failed": (
         f"does not take this name and password; correct them in {_IN}: {_FORM}, and of the password each @ is %40"
     ),
+    "pg_hba.conf": (
+        f"does not let this login in from here ({{said}}); allow it in its pg_hba.conf, or correct {_IN}, "
+        "with sslmode=require in it where encryption is wanted"
+    ),
     "does not support SSL": (
         f"offers no encryption, and 'sslmode' in its address wants it; let the server offer it, or correct {_IN}"
     ),
@@ -113,7 +117,7 @@ def in_our_words(error: Exception, name: str) -> RagError:
         case "42P01" | "42703":
             return IndexDamaged(f"{name} has lost tables of the index ({said}); restore it from a copy")
         case "" if meant := _meant(said):
-            return StoreUnavailable(f"{name} {meant.format(said=said)}")
+            return StoreUnavailable(f"{name} {meant.format(said=said.rpartition(REFUSES)[2].strip())}")
         case "" if REFUSES in said:
             why = said.partition(REFUSES)[2].strip()
             return StoreUnavailable(

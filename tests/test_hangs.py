@@ -36,7 +36,7 @@ LONG_S = 60  # never, but for a test that fails
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rag.watchdog, "SILENCE_S", 0.3)
-    monkeypatch.setattr(rag.watchdog, "READS_S", 1.0)
+    monkeypatch.setattr(rag.watchdog, "READS_S", 0.8)
     monkeypatch.setattr(rag.postgres_engine, "_CONNECT_S", 2)  # PostgreSQL's client takes no less
 
 
@@ -110,14 +110,14 @@ def test_an_index_that_is_opened_on_a_database_that_hangs_is_refused(location: L
 
 def test_a_statement_may_take_its_time_while_the_database_answers_others(store: Store) -> None:
     with store._catalogue.reading() as reader:
-        assert reader.all("SELECT 1 FROM pg_sleep(2)") == [(1,)]  # type: ignore[attr-defined]
+        assert reader.all("SELECT 1 FROM pg_sleep(1.5)") == [(1,)]  # type: ignore[attr-defined]
 
 
 def test_a_writer_waits_for_another_one_as_long_as_before(store: Store, location: Location) -> None:
     with open_store(location) as other, ThreadPoolExecutor(1) as pool:
         with store._catalogue.transaction():
             written = pool.submit(other.replace, [item("b", "elk")])
-            time.sleep(1.5)
+            time.sleep(1.2)
             assert not written.done()
         assert written.result(LONG_S) == [2]
 

@@ -14,6 +14,7 @@ import pytest
 from servers import fresh_schema, postgres
 from typer.testing import CliRunner, Result
 
+from rag import postgres_engine
 from rag.cli import app
 from rag.store import Location
 
@@ -119,6 +120,7 @@ def test_an_index_is_not_copied_over_another(folder: Path) -> None:
 def test_what_is_wrong_with_an_address_is_one_line(
     store: str, catalogue: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(postgres_engine, "_BETWEEN_TRIES_S", 0.01)
     monkeypatch.setenv("RAG_STORE", store)
     monkeypatch.setenv("RAG_CATALOGUE", catalogue)
     for command in (["ask", QUESTION], ["documents"]):
@@ -160,7 +162,7 @@ def ann() -> Iterator[str]:
         server.psql(statement)
     rules = Path(server.pgdata, "pg_hba.conf")
     before = rules.read_text()
-    rules.write_text(f"local all ann scram-sha-256\n{before}")
+    rules.write_text(f"local all ann scram-sha-256\nlocal all bob reject\n{before}")
     server.psql("SELECT pg_reload_conf()")
     yield of_server("hers", "ann:right")
     rules.write_text(before)
@@ -186,6 +188,7 @@ def refused(url: str, monkeypatch: pytest.MonkeyPatch, *, of: tuple[str, ...] = 
     [
         ("ann:wrong", "does not take this name and password; correct them in RAG_STORE and RAG_CATALOGUE"),
         ("ann", "wants a password, and none is given; write it into RAG_STORE and RAG_CATALOGUE: postgresql://name:"),
+        ("bob", 'does not let this login in from here (pg_hba.conf rejects connection for host "[local]", user "bob"'),
         ("nobody", 'refuses (role "nobody" does not exist); correct'),
     ],
 )
