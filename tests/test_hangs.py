@@ -146,8 +146,11 @@ def test_what_is_being_written_outlasts_a_database_that_hangs_for_a_while(store:
 
 def test_and_not_for_ever(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rag.watchdog, "WRITES_S", 1.0)
+    was_refused = False
     with suppress(StoreUnavailable), store._catalogue.transaction() as writer, hanging():
         all_refused([lambda: writer.set_meta("kept", "no")])
+        was_refused = True
+    assert was_refused
     assert eventually(lambda: store.meta("kept")) is None
 
 
