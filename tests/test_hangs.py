@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -146,11 +147,21 @@ def test_what_is_being_written_outlasts_a_database_that_hangs_for_a_while(store:
 
 def test_and_not_for_ever(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rag.watchdog, "WRITES_S", 1.0)
-    was_refused = False
-    with suppress(StoreUnavailable), store._catalogue.transaction() as writer, hanging():
-        all_refused([lambda: writer.set_meta("kept", "no")])
-        was_refused = True
-    assert was_refused
+    begun, hangs = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with store._catalogue.transaction() as writer:
+            begun.set()
+            hangs.wait()
+            writer.set_meta("kept", "no")
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        begun.wait()
+        with hanging():
+            hangs.set()
+            with pytest.raises(StoreUnavailable, match=HANGS):
+                writing.result(LONG_S)
     assert eventually(lambda: store.meta("kept")) is None
 
 
