@@ -61,6 +61,7 @@ def reader(settings: Settings) -> str:
 def index(settings: Settings) -> str:
     """Read the whole index, if there is one: a check makes none."""
     location = Location.of(settings)
+    location.check()
     if not Store.exists(location):
         what = "'rag ingest PATH'" if location.is_shared else "the first question"
         return f"there is none in {location.name} yet; {what} makes it"

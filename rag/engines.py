@@ -1,45 +1,66 @@
-"""Vector stores on servers, by URL, through llama-index's own classes: pgvector and Milvus.
+"""Vector stores on servers, through llama-index's own classes; see `pgvector` and `milvus`.
 
 Of a passage they get its id and its vector, no text: what is quoted comes from the catalogue. All that is asked of a
-llama-index vector store is `add`, `query` and `delete_nodes`, so another one is a few lines here.
+llama-index vector store is `add`, `query` and `delete_nodes`, so another one is a few lines.
 """
 
 from __future__ import annotations
 
-import logging
-import os
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import import_module
-from pathlib import Path
+from importlib.util import find_spec
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from .errors import RagError, SettingsError, StoreUnavailable
-from .remote import Engine
+from .errors import RagError, StoreUnavailable
 from .stored import FloatArray
 
-_EF_SEARCH, _EF_CONSTRUCTION, _M = 200, 64, 16  # HNSW (Malkov and Yashunin, 2016); pgvector's own but for the first
-_ANSWER_S = 10.0  # for a connection, and for each request
+EF_SEARCH, EF_CONSTRUCTION, M = 200, 64, 16  # HNSW (Malkov and Yashunin, 2016); pgvector's own but for the first
+_WAITED_S = 0.5  # whoever is refused at once has not waited
+_REST_S = 1.0
 
 
-def engine_opener(url: str) -> Callable[[str, int], Engine]:
-    """What opens collections on the server at `url`; nothing is asked of it before one is opened.
+class Border:
+    """Where errors of a vector store's client become ours. Safe between threads.
 
-    Raises SettingsError for a URL that is none.
+    After somebody has waited in vain for a server, who comes next is told so at once for `_REST_S` seconds: else all
+    would wait, one behind the other.
     """
-    if url.startswith("milvus"):
-        milvus_address(url)
-        return lambda name, dimension: _milvus(url, name, dimension)
-    return lambda name, dimension: _pgvector(url, name, dimension)
+
+    def __init__(
+        self, told: Callable[[Exception], RagError], around: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
+        """`told` says an error in our words; `around` is entered with every `translated`."""
+        self._told = told
+        self._around = around
+        self._resting = (0.0, "")  # until when, and what is said
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn any error into ours."""
+        until, line = self._resting
+        began = time.monotonic()
+        if began < until:
+            raise StoreUnavailable(line)
+        try:
+            with self._around():
+                yield
+        except RagError:
+            raise
+        except Exception as error:
+            told, now = self._told(error), time.monotonic()
+            if isinstance(told, StoreUnavailable) and now - began > _WAITED_S:
+                self._resting = (now + _REST_S, str(told))
+            raise told from None
 
 
 class LlamaIndexEngine:
     """A llama-index vector store as `remote.Engine`."""
 
-    def __init__(self, store: Any, where: str, drop: Callable[[], None], close: Callable[[], None]) -> None:
+    def __init__(self, store: Any, border: Border, drop: Callable[[], None], close: Callable[[], None]) -> None:
         self._store = store
-        self._where = where
+        self._border = border
         self._drop = drop
         self._close = close
 
@@ -49,149 +70,45 @@ class LlamaIndexEngine:
         nodes = [
             TextNode(id_=str(i), text="", embedding=vector.tolist()) for i, vector in zip(ids, vectors, strict=True)
         ]
-        with self._translated():
+        with self._border.translated():
             self._store.add(nodes)
 
     def delete(self, ids: Sequence[int]) -> None:
-        with self._translated():
+        with self._border.translated():
             self._store.delete_nodes([str(i) for i in ids])
 
     def search(self, vector: FloatArray, k: int) -> list[int]:
         from llama_index.core.vector_stores.types import VectorStoreQuery
 
-        with self._translated():
+        with self._border.translated():
             found = self._store.query(VectorStoreQuery(query_embedding=vector.tolist(), similarity_top_k=k))
         return [int(i) for i in found.ids or ()]
 
     def drop(self) -> None:
-        with self._translated():
+        with self._border.translated():
             self._drop()
 
     def close(self) -> None:
-        with self._translated():
+        with suppress(Exception):  # also of a server that is gone: nobody needs it any more
             self._close()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        with translated(self._where):
-            yield
+
+def check_packages(extra: str, *modules: str) -> None:
+    """Raise StoreUnavailable, with the cure, where one of these cannot be imported; nothing is."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise _missing(extra, module)
 
 
-@contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Turn any error of a vector store's client into ours."""
-    try:
-        yield
-    except RagError:
-        raise
-    except Exception as error:
-        said = " ".join(str(getattr(error, "message", error)).split())[:300]
-        if "Open local milvus failed" in said:
-            raise StoreUnavailable(
-                f"{where} is used by another process; end that one, or use a Milvus server"
-            ) from None
-        raise StoreUnavailable(
-            f"{where} does not answer ({type(error).__name__}: {said}); check that it runs, and RAG_STORE"
-        ) from None
-
-
-def _pgvector(url: str, name: str, dimension: int) -> LlamaIndexEngine:
-    from sqlalchemy import text
-    from sqlalchemy.exc import SQLAlchemyError
-    from sqlalchemy.ext.asyncio import create_async_engine
-
-    from .postgres import connected, engine_at, in_our_words, shown
-
-    kind = _class("llama_index.vector_stores.postgres", "PGVectorStore", "postgres")
-    # Beyond ef_search, pgvector looks on where it stopped, rather than to give fewer than were asked for.
-    engine = engine_at(url, options="-c hnsw.iterative_scan=strict_order")
-    where = shown(engine)
-    table = f"data_{name}"
-    try:
-        with connected(engine) as connection:
-            schema = connection.execute(text("SELECT current_schema()")).scalar()
-            connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
-            connection.commit()
-    except SQLAlchemyError as error:
-        raise in_our_words(error, where) from None
-    store = kind(
-        table_name=name,
-        schema_name=schema,
-        embed_dim=dimension,
-        use_halfvec=True,  # as the catalogue keeps them
-        hnsw_kwargs={
-            "hnsw_m": _M,
-            "hnsw_ef_construction": _EF_CONSTRUCTION,
-            "hnsw_ef_search": _EF_SEARCH,
-            "hnsw_dist_method": "halfvec_cosine_ops",
-        },
-        initialization_fail_on_error=True,
-        engine=engine,
-        async_engine=create_async_engine("postgresql+asyncpg://"),  # asked for with the other; nobody connects it
-    )
-    with translated(where):
-        store._initialize()
-        with engine.begin() as connection:  # llama-index makes none, and a deletion would read the whole table
-            connection.execute(text(f'CREATE INDEX IF NOT EXISTS {table}_node ON "{schema}".{table} (node_id)'))
-
-    def drop() -> None:
-        with engine.begin() as connection:
-            connection.execute(text(f'DROP TABLE IF EXISTS "{schema}".{table}'))
-
-    return LlamaIndexEngine(store, where, drop, engine.dispose)
-
-
-def _milvus(url: str, name: str, dimension: int) -> LlamaIndexEngine:
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it writes past Python to the terminal, and only when it is loaded
-    kind = _class("llama_index.vector_stores.milvus", "MilvusVectorStore", "milvus")
-    for quiet in ("pymilvus", "milvus_lite", "grpc"):
-        logging.getLogger(quiet).setLevel(logging.CRITICAL)  # it reports what it raises
-    uri, token = milvus_address(url)
-    where = f"Milvus at {uri}"
-    with translated(where):
-        store = kind(
-            uri=uri,
-            token=token,
-            collection_name=name,
-            dim=dimension,
-            similarity_metric="IP",
-            consistency_level="Strong",  # what a write has told is there for every reader
-            upsert_mode=True,
-            use_async_client=False,
-            index_config={"index_type": "HNSW", "M": _M, "efConstruction": _EF_CONSTRUCTION},
-            search_config={"params": {"ef": _EF_SEARCH}},
-            timeout=_ANSWER_S,
-        )
-        store.client.load_collection(name)  # one that was made before is not in memory yet
-    return LlamaIndexEngine(store, where, store.clear, store.client.close)
-
-
-def milvus_address(url: str) -> tuple[str, str]:
-    """(uri, token) of a URL: milvus://name:password@host:19530, milvus+https://…, or milvus:FILE for Milvus Lite."""
-    parts = urlsplit(url)
-    if parts.netloc:
-        login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if parts.username else ""
-        scheme = "https" if parts.scheme == "milvus+https" else "http"
-        try:
-            return f"{scheme}://{parts.hostname}:{parts.port or 19530}", login
-        except ValueError:
-            raise SettingsError(
-                "the address of Milvus is none; write it as milvus://name:password@host:19530"
-            ) from None
-    file = Path(parts.path).expanduser()
-    if file.suffix != ".db":
-        raise SettingsError(f"Milvus Lite keeps its vectors in a file that ends in .db, which '{parts.path}' does not")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreUnavailable(f"{file.parent} cannot be made ({error.strerror}); correct RAG_STORE") from error
-    return str(file), ""
-
-
-def _class(module: str, name: str, extra: str) -> Any:
+def class_of(extra: str, module: str, name: str) -> Any:
+    """A class of llama-index's. Raises StoreUnavailable where something that it needs is missing."""
     try:
         return getattr(import_module(module), name)
     except ImportError as error:
-        raise StoreUnavailable(
-            f"this store needs a package that is not installed ({error.name}); pip install 'rag-quoted[{extra}]'"
-        ) from None
+        raise _missing(extra, str(error.name)) from None
+
+
+def _missing(extra: str, module: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"this store needs a package that is not installed ({module}); pip install 'rag-quoted[{extra}]'"
+    )

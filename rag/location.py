@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .catalogue import Catalogue, VectorIndex
 from .errors import SettingsError, StoreUnavailable
@@ -12,7 +13,12 @@ from .settings import FAISS, Settings, shown_address
 from .sqlite import SqliteCatalogue
 from .vectors import Vectors
 
-_POSTGRES = ("postgresql://", "postgres://")
+if TYPE_CHECKING:
+    from .milvus import Milvus
+    from .pgvector import Pgvector
+
+_POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg2://")  # the last is how SQLAlchemy's users write it
+_OTHER_DRIVER = re.compile(r"postgres(?:ql)?\+(\w+)://")
 _MILVUS = ("milvus:", "milvus+https://")
 
 
@@ -34,6 +40,12 @@ class Location(NamedTuple):
     def of(cls, settings: Settings) -> Location:
         """Where the settings say. Raises SettingsError for an address that is none."""
         vectors, catalogue = settings.store, settings.catalogue
+        for name, url in (("store", vectors), ("catalogue", catalogue)):
+            if (driver := _OTHER_DRIVER.match(url)) and not url.startswith(_POSTGRES):
+                raise SettingsError(
+                    f"setting '{name}': PostgreSQL is asked through psycopg2, not {driver[1]}; write postgresql://… "
+                    f"(RAG_{name.upper()})"
+                )
         if catalogue and not catalogue.startswith(_POSTGRES):
             raise SettingsError(
                 "setting 'catalogue' must begin with postgresql://, or be left out; correct it (RAG_CATALOGUE)"
@@ -97,21 +109,39 @@ class Location(NamedTuple):
         """The catalogue, which may not have been made yet."""
         if not self.database:
             return SqliteCatalogue(self.index_dir)
-        try:
-            import psycopg2  # noqa: F401 - SQLAlchemy itself comes with llama-index
+        _check_driver()
+        from .postgres import PostgresCatalogue
 
-            from .postgres import PostgresCatalogue
-        except ImportError as error:
-            raise StoreUnavailable(
-                f"PostgreSQL needs a package that is not installed ({error.name}); pip install 'rag-quoted[postgres]'"
-            ) from None
         return PostgresCatalogue(self.database)
 
     def open_vectors(self) -> VectorIndex:
         """The index of vectors."""
         if self.vectors == FAISS:
             return Vectors(self.index_dir.absolute())
-        from .engines import engine_opener  # they bring llama-index
         from .remote import RemoteIndex
 
-        return RemoteIndex(engine_opener(self.vectors))
+        return RemoteIndex(self._server().open)
+
+    def check(self) -> None:
+        """Raise RagError where no vectors can be kept."""
+        if self.vectors != FAISS:
+            self._server().check()
+
+    def _server(self) -> Milvus | Pgvector:
+        if self.vectors.startswith(_MILVUS):
+            from .milvus import Milvus
+
+            return Milvus(self.vectors)
+        _check_driver()
+        from .pgvector import Pgvector
+
+        return Pgvector(self.vectors)
+
+
+def _check_driver() -> None:
+    try:
+        import psycopg2  # noqa: F401 - SQLAlchemy itself comes with llama-index
+    except ImportError as error:
+        raise StoreUnavailable(
+            f"PostgreSQL needs a package that is not installed ({error.name}); pip install 'rag-quoted[postgres]'"
+        ) from None

@@ -9,30 +9,25 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from .catalogue import Reader, Writer
-from .errors import IndexDamaged, IndexLocked, IndexMismatch, RagError, SettingsError, StoreUnavailable
+from .errors import IndexDamaged, IndexMismatch, RagError
+from .postgres_engine import connected, engine_at, in_our_words, shown
 from .postgres_rows import PostgresReader
 from .postgres_writes import PostgresWriter
+from .watchdog import patient
 
 FORMAT = 2
 # Advisory locks, numbers that nobody else takes: of the database, and, with the table's behind it, of an index.
 _MAKING, _ALONE = 7_240_181_552_930_001, 7_240_181_600_000_000
-_LOCK_WAIT = "30s"  # for other writers: a batch takes less than a second, a rebuild longer
-_CONNECT_S = 5
-_TRIES = 3
-_REFUSES = "FATAL:"  # what a server says that takes no connection; it comes without a code
-_BETWEEN_TRIES_S = 0.5
-_UNANSWERED_MS = 60_000  # a server that is gone without a word
-_CONNECTIONS, _MORE_CONNECTIONS, _WAIT_FOR_CONNECTION_S = 8, 24, 30
+_READS_WAIT = "10s"  # for a lock: readers wait for nobody but for who alters a table
+_WRITES_WAIT = "30s"  # for other writers: a batch takes less than a second, a rebuild longer
 
 _TABLES = """
 CREATE TABLE rag_state (
@@ -134,13 +129,12 @@ class PostgresCatalogue:
     @contextmanager
     def reading(self) -> Iterator[Reader]:
         with self.translated(), self._connected("REPEATABLE READ") as connection, connection.begin():
-            yield PostgresReader(connection, _state(connection, ""))
+            yield PostgresReader(connection, _state(connection, _READS_WAIT))
 
     @contextmanager
     def transaction(self) -> Iterator[Writer]:
-        with self.translated(), self._connected() as connection, connection.begin():
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
-            yield PostgresWriter(connection, _state(connection, "FOR UPDATE"))
+        with self.translated(), self._connected() as connection, patient(connection), connection.begin():
+            yield PostgresWriter(connection, _state(connection, _WRITES_WAIT, "FOR UPDATE"))
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
@@ -169,100 +163,16 @@ class PostgresCatalogue:
             yield connection
 
 
-def engine_at(url: str, *, options: str = "") -> Engine:
-    """An engine for what everybody writes as postgresql://…, connected with bounds on every wait."""
-    try:
-        parsed = make_url(url).set(drivername="postgresql+psycopg2")
-        if "@" in f"{parsed.host}{parsed.database}" or url.count("://") > 1:  # a password, which no message may show
-            raise ValueError
-    except (ArgumentError, ValueError):
-        raise SettingsError(
-            "the address of the database is none; write it as postgresql://name:password@host:5432/database, "
-            "one address, and of the password each @ as %40 and each / as %2F"
-        ) from None
-    return create_engine(
-        parsed,
-        pool_pre_ping=True,  # a server that was started again is no error
-        pool_size=_CONNECTIONS,
-        max_overflow=_MORE_CONNECTIONS,
-        pool_timeout=_WAIT_FOR_CONNECTION_S,
-        hide_parameters=True,  # they are texts of documents
-        connect_args={
-            "connect_timeout": _CONNECT_S,
-            "application_name": "rag",
-            "options": f"{parsed.query.get('options', '')} {options}",
-            "keepalives_idle": 30,
-            "tcp_user_timeout": _UNANSWERED_MS,
-        },
-    )
-
-
-def connected(engine: Engine) -> Connection:
-    """A connection; a server that does not answer is tried again, a bounded time."""
-    for _ in range(_TRIES - 1):
-        try:
-            return engine.connect()
-        except OperationalError as error:
-            if _code(error) or _REFUSES in str(error):
-                raise
-        time.sleep(_BETWEEN_TRIES_S)
-    return engine.connect()
-
-
-def shown(engine: Engine) -> str:
-    """Where the database is, without name and password."""
-    url = engine.url
-    host = url.host or url.query.get("host", "")
-    port = f":{url.port}" if url.port else ""
-    return f"postgresql://{host}{port}/{url.database or ''}"
-
-
-def in_our_words(error: Exception, name: str) -> RagError:
-    """What an error of SQLAlchemy's means, in one line with a cure."""
-    if isinstance(error, PoolTimeoutError):
-        return StoreUnavailable(f"{name}: all connections of this process are in use; ask again later")
-    said = " ".join(str(getattr(error, "orig", error)).split())[:300]
-    match _code(error):
-        case "55P03" | "40001" | "40P01":
-            return IndexLocked(f"another process is writing to {name}; wait until it has finished, then try again")
-        case "25P02":
-            return RagError(f"{name}: an earlier statement of this question failed; ask again")
-        case "53100":
-            return RagError(f"the disk of {name} is full; free some space, then try again")
-        case "42501" if 'extension "vector"' in said:
-            return StoreUnavailable(f"{name} has no pgvector; let a superuser run 'CREATE EXTENSION vector' in it")
-        case "42501":
-            return StoreUnavailable(f"{name} does not allow it ({said}); grant it to the user that is named there")
-        case "3F000":
-            return StoreUnavailable(f"{name} has no schema to keep the index in; create it, or correct the search_path")
-        case "42P01" | "42703":
-            return IndexDamaged(f"{name} has lost tables of the index ({said}); restore it from a copy")
-        case "" if _REFUSES in said:
-            why = said.partition(_REFUSES)[2].strip()
-            return StoreUnavailable(
-                f"{name} refuses ({why}); correct RAG_STORE or RAG_CATALOGUE, or create what it misses"
-            )
-        case "":
-            return StoreUnavailable(
-                f"{name} does not answer ({said}); check that it runs, and RAG_STORE and RAG_CATALOGUE"
-            )
-    return RagError(f"{name}: {said}; run 'rag doctor', and report it if that finds nothing")
-
-
-def _code(error: Any) -> str:
-    """SQLSTATE; "" where no server said anything, or ended the connection."""
-    code = getattr(getattr(error, "orig", None), "pgcode", None) or ""
-    return "" if code.startswith(("08", "57P")) else code
-
-
 def _has_tables(connection: Connection) -> bool:
     # A table of tables, read like any other: what to_regclass says can be older than a lock that was waited for.
     named = "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'rag_state'"
     return connection.execute(text(named)).scalar() is not None
 
 
-def _state(connection: Connection, lock: str) -> Any:
-    row = connection.execute(text(f"SELECT * FROM rag_state {lock}")).mappings().first()
+def _state(connection: Connection, wait: str, lock: str = "") -> Any:
+    """The row of `rag_state`; for it, and for all that follows in this transaction, a lock is waited for as long."""
+    both = f"SET LOCAL lock_timeout = '{wait}'; SELECT * FROM rag_state {lock}"
+    row = connection.execute(text(both)).mappings().first()
     if row is None:
         raise IndexDamaged("the index has lost its state; restore the database from a copy")
     if row["format"] != FORMAT:

@@ -52,6 +52,7 @@ class Store:
         self._dimension = dimension
         self._vectors = vectors
         self._local = threading.local()
+        self._behind = ""  # why the index of vectors is, as it was said
         # What is kept of the state with this stamp; the centre also belongs to some sources.
         self._count = (("", 0), (0, 0))
         self._quotable = Kept[tuple[tuple[str, int], int], None](_MOST_QUOTABLE)
@@ -215,7 +216,11 @@ class Store:
         try:
             self._vectors.refresh(self._catalogue, verify=False)
         except RagError as error:  # what was asked for is stored; the index of vectors only saves time
-            logger.warning("the index of vectors was not brought up to date: %s", error)
+            if str(error) != self._behind:  # each write tries again, and would say it again
+                logger.warning("the index of vectors was not brought up to date: %s", error)
+            self._behind = str(error)
+        else:
+            self._behind = ""
 
     # -- reading ---------------------------------------------------------------------------------------------------
 

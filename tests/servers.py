@@ -52,4 +52,5 @@ def location_of(engine: str, folder: Path) -> Iterator[Location]:
         yield Location(folder, database)
         return
     pytest.importorskip("milvus_lite", reason="Milvus Lite cannot be installed here")
+    folder.mkdir(parents=True, exist_ok=True)
     yield Location(folder, f"milvus:{folder / 'vectors.db'}", database)

@@ -45,9 +45,11 @@ LAYERS = [
     {"sandbox", "sqlite", "vectors", "lexemes", "remote"},
     {"postgres_words"},
     {"postgres_rows"},
-    {"postgres_writes"},
+    {"postgres_writes", "watchdog"},
+    {"postgres_engine"},
     {"postgres"},
     {"engines"},
+    {"milvus", "pgvector"},
     {"location"},
     {"store", "migration"},
     {"scan"},
@@ -68,8 +70,8 @@ LAYERS = [
 # The rooms behind store.py. Nothing else may know that the passages are in SQLite, or on this machine.
 STORE = {
     *("stored", "catalogue", "sqlite", "schema", "fulltext", "rows", "database", "integrity"),
-    *("lexemes", "postgres_words", "postgres_rows", "postgres_writes", "postgres"),
-    *("layout", "nearest", "vectors", "remote", "engines", "location", "migration", "store"),
+    *("lexemes", "postgres_words", "postgres_rows", "postgres_writes", "watchdog", "postgres_engine", "postgres"),
+    *("layout", "nearest", "vectors", "remote", "engines", "milvus", "pgvector", "location", "migration", "store"),
 }
 # Files outside rag/ that may use more of it than the public names.
 INSIDERS = {

@@ -100,7 +100,7 @@ def test_bytes_of_a_real_index_in_a_folder(tmp_path: Path, passages: int) -> Non
 def test_bytes_of_a_real_index_in_postgresql(tmp_path: Path) -> None:
     from sqlalchemy import text
 
-    from rag.postgres import engine_at
+    from rag.postgres_engine import engine_at
 
     with location_of("postgresql", tmp_path) as location:
         passages = 1_000

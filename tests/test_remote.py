@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +21,13 @@ from servers import ENGINES, fresh_schema, location_of
 from sqlalchemy import text
 from store_samples import DIMENSION, QUERY, ids, item, open_store, slow_dense, stored, unit, vector_of
 
-import rag.engines
-import rag.postgres
+import rag.milvus
+import rag.postgres_engine
 import rag.remote
 from rag.catalogue import Catalogue
-from rag.engines import LlamaIndexEngine, milvus_address
+from rag.engines import LlamaIndexEngine
 from rag.errors import DocumentUnreadable, IndexDamaged, IndexMismatch, SettingsError, StoreUnavailable
+from rag.milvus import milvus_address
 from rag.postgres import PostgresCatalogue
 from rag.remote import RemoteIndex
 from rag.store import Location, Store
@@ -223,9 +227,9 @@ def silent() -> Iterator[int]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rag.postgres, "_CONNECT_S", 2)  # PostgreSQL's client takes no less
-    monkeypatch.setattr(rag.postgres, "_BETWEEN_TRIES_S", 0.01)
-    monkeypatch.setattr(rag.engines, "_ANSWER_S", 1.0)
+    monkeypatch.setattr(rag.postgres_engine, "_CONNECT_S", 2)  # PostgreSQL's client takes no less
+    monkeypatch.setattr(rag.postgres_engine, "_BETWEEN_TRIES_S", 0.01)
+    monkeypatch.setattr(rag.milvus, "_ANSWER_S", 3.0)  # gRPC takes up to two off
 
 
 @pytest.mark.usefixtures("impatient")
@@ -263,6 +267,67 @@ def test_without_the_vector_server_documents_are_stored_and_it_is_said(
             assert f"Milvus at http://127.0.0.1:{port} does not answer" in caplog.text
             assert "hidden" not in caplog.text
             assert len(store.dense(QUERY, 5)) == 2  # what no server was sent yet, is searched here
+
+
+@contextmanager
+def milvus_server(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A Milvus of a process of its own: where it is, and what can be stopped."""
+    pytest.importorskip("milvus_lite", reason="Milvus Lite cannot be installed here")
+    code = (
+        "import sys; from milvus_lite.server_manager import server_manager_instance as servers\n"
+        "print(servers.start_and_get_uri(sys.argv[1]), flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(folder / "vectors.db")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        try:
+            yield server.stdout.readline().strip().removeprefix("http://"), server
+        finally:
+            server.kill()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be stopped here")
+def test_a_milvus_that_hangs_is_named_and_asked_again(tmp_path: Path) -> None:
+    with milvus_server(tmp_path) as (at, server), open_store(Location(tmp_path, f"milvus://{at}")) as store:
+        store.replace([item("a", "owl", "seal")])
+        server.send_signal(signal.SIGSTOP)
+        pool = ThreadPoolExecutor(8)
+        for asked in [pool.submit(store.dense, QUERY, 5) for _ in range(8)]:
+            with pytest.raises(
+                StoreUnavailable, match=rf"Milvus at http://{at} does not answer \(it says nothing\); check"
+            ):
+                asked.result(60)
+        pool.shutdown()
+        server.send_signal(signal.SIGCONT)
+        until, found = time.monotonic() + 60, 0
+        while not found and time.monotonic() < until:
+            with suppress(StoreUnavailable):
+                found = len(store.dense(QUERY, 5))
+        assert found == 2
+
+
+def test_milvus_is_kept_from_logging_in_our_calls_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("milvus_lite", reason="Milvus Lite cannot be installed here")
+    import pymilvus
+
+    location = Location(tmp_path, f"milvus:{tmp_path / 'vectors.db'}")
+    theirs = logging.getLogger("pymilvus")
+    theirs.addHandler(caplog.handler)  # it prints by itself, and passes nothing on
+    try:
+        with open_store(location) as store:
+            store.replace([item("a", "owl")])
+            client = pymilvus.MilvusClient(str(tmp_path / "vectors.db"))
+            for name in client.list_collections():
+                client.drop_collection(name)
+            with pytest.raises(StoreUnavailable, match="not"):
+                store.dense(QUERY, 5)
+            assert [record.getMessage() for record in caplog.records] == []
+            with pytest.raises(pymilvus.MilvusException):
+                client.search("nothing", [[0.0]])
+            assert caplog.records != []
+    finally:
+        theirs.removeHandler(caplog.handler)
 
 
 def cut_connections() -> None:

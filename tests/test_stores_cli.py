@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 from commands import WALRUS, rag
-from servers import fresh_schema
+from servers import fresh_schema, postgres
 
+from rag import postgres_engine
 from rag.store import Location
 
 QUESTION = "Who is the keeper of the walrus Herbert?"
@@ -101,20 +108,27 @@ def test_an_index_is_not_copied_over_another(folder: Path) -> None:
         ("faiss", "postgresql://h/db", "which cannot be shared; set store (RAG_STORE) to postgresql://"),
         ("milvus://h", "sqlite:///x", "setting 'catalogue' must begin with postgresql://, or be left out"),
         ("milvus:vectors.txt", "", "Milvus Lite keeps its vectors in a file that ends in .db"),
-        ("postgresql://ann:hidden@h:port/db", "", "the address of the database is none; write it as postgresql://"),
+        ("postgresql://ann:hidden@h:port/db", "", "the database is none: no number stands where its port is; write"),
         ("postgresql://ann:pass@hidden@h/db", "", "and of the password each @ as %40"),
-        ("milvus://ann:hidden@h:port", "", "the address of Milvus is none; write it as milvus://"),
+        ("postgresql+asyncpg://ann:hidden@h/db", "", "PostgreSQL is asked through psycopg2, not asyncpg; write"),
         (
-            "postgresql://one:1/db,postgresql://ann:hidden@two/db",
-            "",
-            "the address of the database is none",
+            "milvus://h",
+            "postgresql+psycopg://h/db",
+            "setting 'catalogue': PostgreSQL is asked through psycopg2",
         ),
-        ("postgresql://ann:hidden@127.0.0.1:1/db", "", "postgresql://127.0.0.1:1/db does not answer ("),
+        ("postgresql+psycopg2://ann:hidden@127.0.0.1:1/db", "", "postgresql://127.0.0.1:1/db does not answer ("),
+        ("postgresql://ann:hidden@no..where/db", "", "//no..where/db cannot be found: there is no host of this name"),
+        ("postgresql://ann:hidden@127.0.0.1:99999/db", "", "cannot be found: its port is no number from 1 to 65535"),
+        ("postgresql://ann:hidden@127.0.0.1/db?sslmode=on", "", 'does not understand (invalid sslmode value: "on")'),
+        ("postgresql://ann:hidden@127.0.0.1/db?nothing=1", "", "has an address that PostgreSQL does not understand ("),
+        ("milvus://ann:hidden@h:port", "", "the address of Milvus is none; write it as milvus://"),
+        ("postgresql://one:1/db,postgresql://ann:hidden@two/db", "", "the address of the database is none"),
     ],
 )
 def test_what_is_wrong_with_an_address_is_one_line(
     store: str, catalogue: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(postgres_engine, "_BETWEEN_TRIES_S", 0.01)
     monkeypatch.setenv("RAG_STORE", store)
     monkeypatch.setenv("RAG_CATALOGUE", catalogue)
     for command in (["ask", QUESTION], ["documents"]):
@@ -125,7 +139,7 @@ def test_what_is_wrong_with_an_address_is_one_line(
         assert "hidden" not in result.stderr
     config = rag("config").stdout
     assert "hidden" not in config + repr(Location(Path(), store, catalogue))
-    assert "127.0.0.1:1/db" in config or "127.0.0.1" not in store
+    assert "127.0.0.1:1/db" in config or "127.0.0.1:1/" not in store
 
 
 def test_where_rag_toml_sends_documents_is_told(folder: Path) -> None:
@@ -135,3 +149,145 @@ def test_where_rag_toml_sends_documents_is_told(folder: Path) -> None:
     (line,) = result.stderr.splitlines()
     assert line.startswith("rag: warning: rag.toml: texts and questions go to postgresql://")
     assert line.endswith("if you did not write that, remove store and catalogue there")
+
+
+# -- what a server refuses ---------------------------------------------------------------------------------------------
+
+
+def of_server(database: str = "postgres", user: str = "postgres:") -> str:
+    """The URL of a database of the tests' server."""
+    return postgres().get_uri().replace("/postgres?", f"/{database}?").replace("postgres:@", f"{user}@")
+
+
+@pytest.fixture(scope="module")
+def ann() -> Iterator[str]:
+    """Somebody who may make tables in a database of her own, "hers", with a password."""
+    server = postgres()
+    for statement in (
+        "CREATE ROLE ann LOGIN PASSWORD 'right'",
+        "CREATE DATABASE hers OWNER ann",
+    ):
+        server.psql(statement)
+    rules = Path(server.pgdata, "pg_hba.conf")
+    before = rules.read_text()
+    rules.write_text(f"local all ann scram-sha-256\nlocal all bob reject\n{before}")
+    server.psql("SELECT pg_reload_conf()")
+    yield of_server("hers", "ann:right")
+    rules.write_text(before)
+    server.psql("SELECT pg_reload_conf()")
+
+
+def refused(url: str, monkeypatch: pytest.MonkeyPatch, *, of: tuple[str, ...] = ("documents", "doctor")) -> str:
+    """The one line that is said of it, by both."""
+    monkeypatch.setenv("RAG_STORE", url)
+    lines = set()
+    for command in of:
+        result = rag(command)
+        assert result.exit_code == 3
+        (line,) = [line for line in (result.stdout + result.stderr).splitlines() if "postgresql://" in line]
+        lines.add(line[line.index("postgresql://") :])
+        assert "right" not in line
+    (line,) = lines
+    return line
+
+
+@pytest.mark.parametrize(
+    ("login", "told"),
+    [
+        ("ann:wrong", "does not take this name and password; correct them in RAG_STORE and RAG_CATALOGUE"),
+        ("ann", "wants a password, and none is given; write it into RAG_STORE and RAG_CATALOGUE: postgresql://name:"),
+        ("bob", 'does not let this login in from here (pg_hba.conf rejects connection for host "[local]", user "bob"'),
+        ("nobody", 'refuses (role "nobody" does not exist); correct'),
+    ],
+)
+def test_a_login_that_is_refused_is_said_to_be(
+    ann: str, login: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert told in refused(ann.replace("ann:right", login), monkeypatch)
+
+
+def test_a_server_without_encryption_is_said_to_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server, ThreadPoolExecutor(1) as pool:
+
+        def refuse_encryption() -> None:
+            with server.accept()[0] as asked:
+                asked.recv(8)
+                asked.sendall(b"N")
+
+        pool.submit(refuse_encryption)
+        url = f"postgresql://127.0.0.1:{server.getsockname()[1]}/db?sslmode=require"
+        told = refused(url, monkeypatch, of=("documents",))
+    assert "offers no encryption, and 'sslmode' in its address wants it; let the server offer it, or correct" in told
+
+
+# -- what the vectors need there ---------------------------------------------------------------------------------------
+
+
+def test_pgvector_in_a_schema_that_is_not_searched_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    postgres().psql("CREATE DATABASE apart")
+    url = of_server("apart")
+    for statement in ("CREATE SCHEMA tools", "CREATE SCHEMA app", "CREATE EXTENSION vector SCHEMA tools"):
+        run_in(url, statement)
+    told = refused(f"{url}&options=-csearch_path%3Dapp", monkeypatch, of=("doctor",))
+    assert "has pgvector in its schema 'tools', which is not in the search_path; add it behind the first" in told
+    assert told in rag("ingest", folder).stderr
+    monkeypatch.setenv("RAG_STORE", f"{url}&options=-csearch_path%3Dapp,tools")
+    assert rag("--documents", folder, "ask", QUESTION).exit_code == 0
+    assert "1 documents and 1 passages" in rag("doctor").stdout
+
+
+def test_pgvector_that_is_missing_or_too_old_is_said_by_the_doctor(ann: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = refused(ann, monkeypatch, of=("doctor",))
+    assert "has no pgvector; let a superuser run 'CREATE EXTENSION vector' in it" in told
+    run_in(of_server("hers"), "CREATE EXTENSION vector")
+    monkeypatch.setenv("RAG_STORE", ann)
+    assert "there is none in postgresql:///" in rag("doctor").stdout
+    run_in(of_server("hers"), "UPDATE pg_extension SET extversion = '0.6.2' WHERE extname = 'vector'")
+    assert "has pgvector 0.6.2, and 0.7 is needed; install a later one there" in refused(
+        ann, monkeypatch, of=("doctor",)
+    )
+
+
+def run_in(url: str, statement: str) -> None:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        connection.commit()
+
+
+@pytest.mark.parametrize(
+    ("store", "missing", "extra"),
+    [
+        ("milvus:vectors.db", "pymilvus", "milvus"),
+        ("milvus:vectors.db", "milvus_lite", "milvus"),
+        ("milvus://127.0.0.1:1", "pymilvus", "milvus"),
+        ("postgresql://127.0.0.1:1/db", "psycopg2", "postgres"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_named_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, store: str, missing: str, extra: str
+) -> None:
+    rag("--documents", folder, "ask", QUESTION)  # an index of which no vectors were sent anywhere yet
+    monkeypatch.setenv("RAG_STORE", store)
+    monkeypatch.setitem(sys.modules, missing, None)
+    for command in (["--documents", folder, "ask", "hello?"], ["documents"], ["doctor"]):
+        result = rag(*command)
+        assert result.exit_code == 3
+        said = result.stdout + result.stderr
+        assert f"a package that is not installed ({missing}); pip install 'rag-quoted[{extra}]'" in said
+
+
+def test_no_folder_is_made_for_a_file_of_milvus_lite(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_STORE", f"milvus:{folder.parent / 'nowhere' / 'vectors.db'}")
+    assert "is no folder" in rag("ingest", folder).stderr
+    assert "is no folder" in rag("doctor").stdout
+    assert not (folder.parent / "nowhere").exists()
+
+
+def test_what_keeps_vectors_from_being_sent_is_said_once_for_a_command(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "second.txt").write_text("The heron is called Edda.")
+    monkeypatch.setenv("RAG_STORE", "milvus://127.0.0.1:1")
+    result = rag("ingest", folder)
+    assert result.stdout.startswith("2 added")
+    assert result.stderr.count("the index of vectors was not brought up to date: Milvus at http://127.0.0.1:1") == 1

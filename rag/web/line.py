@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from typing import Protocol, TypeVar
 
 from ..errors import RagError
@@ -53,8 +53,15 @@ class Line:
     work by coming and leaving.
     """
 
-    def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
+    def __init__(
+        self,
+        at_once: int = AT_ONCE,
+        waiting: int = WAITING,
+        translated: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """`translated` makes of errors what those who ask may read."""
         self.watch: Watch | None = None
+        self._translated = translated
         self._lock = threading.Lock()
         self._places = at_once
         self._free = at_once
@@ -167,4 +174,8 @@ class Line:
             turn.set_result(None)
 
     async def _in_thread(self, do: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, do)
+        def translated() -> T:
+            with self._translated():
+                return do()
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, translated)

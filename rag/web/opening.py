@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import RagError
+from ..errors import RagError, StoreUnavailable
 from .line import ASIDE_AT_ONCE, ASIDE_WAITING, AT_ONCE, WAITING, Line
+from .outages import Outages
 
 if TYPE_CHECKING:
     from ..assistant import Assistant
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 Status = Literal["starting", "ready", "failed"]
 Opener = Callable[["Report"], "Assistant"]
 
+_UNOPENED = "the index could not be opened; the terminal says why"
 _STOP_SECONDS = 30  # that an ingest may take to store the batch at hand
 
 
@@ -33,9 +35,11 @@ class _State:
     assistant: Assistant | None = None
 
 
-def _lines() -> tuple[Line, Line, Line]:
+def _lines(outages: Outages) -> tuple[Line, Line, Line]:
     """`queue`, `aside` and `asking` of an Opening. Each question needs one place in the last, also who is refused."""
-    return Line(), Line(ASIDE_AT_ONCE, ASIDE_WAITING), Line(ASIDE_AT_ONCE, 2 * (AT_ONCE + WAITING))
+    places = ((AT_ONCE, WAITING), (ASIDE_AT_ONCE, ASIDE_WAITING), (ASIDE_AT_ONCE, 2 * (AT_ONCE + WAITING)))
+    queue, aside, asking = (Line(*each, outages.translated) for each in places)
+    return queue, aside, asking
 
 
 class Opening:
@@ -43,7 +47,8 @@ class Opening:
 
     `queue` is the line in which all wait who want something of it; `aside` one for what a page does beside answers:
     drawing, exporting and judging. That takes moments, and waits for no LLM. `asking` is one for what a question needs
-    of that: whoever has a place in `queue`, or waits for one, is refused nothing there.
+    of that: whoever has a place in `queue`, or waits for one, is refused nothing there. `outages` are for what does not
+    go through a line.
 
     >>> with Opening(lambda report: Assistant.open(settings, report=report)) as opening:
     ...     opening.wait()
@@ -51,7 +56,8 @@ class Opening:
     """
 
     def __init__(self, opener: Opener) -> None:
-        self.queue, self.aside, self.asking = _lines()
+        self.outages = Outages()
+        self.queue, self.aside, self.asking = _lines(self.outages)
         self._state = _State("starting", "the index is being opened")
         self._lock = threading.Lock()
         self._closing = False
@@ -66,7 +72,8 @@ class Opening:
         if isinstance(assistant, cls):
             return assistant
         opening = cls.__new__(cls)
-        opening.queue, opening.aside, opening.asking = _lines()
+        opening.outages = Outages()
+        opening.queue, opening.aside, opening.asking = _lines(opening.outages)
         opening._state = _State("ready", assistant=assistant)  # type: ignore[arg-type]
         opening._thread = None
         return opening
@@ -118,11 +125,14 @@ class Opening:
             assistant = opener(self._report)
         except KeyboardInterrupt:  # from _report
             self._state = _State("failed", "the server is stopping; start it again")
+        except StoreUnavailable as error:
+            self._state = _State("failed", _UNOPENED)
+            logger.error("%s", error)
         except RagError as error:
-            self._state = _State("failed", str(error))
+            self._state = _State("failed", str(self.outages.told(error)))
             logger.error("%s", error)
         except Exception:  # in a thread of its own nobody would hear of it, and the page would wait for ever
-            self._state = _State("failed", "the index could not be opened; the terminal says why")
+            self._state = _State("failed", _UNOPENED)
             logger.exception("opening the index broke")
         else:
             self._settle(assistant)

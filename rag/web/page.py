@@ -122,8 +122,9 @@ def _top(opening: Opening, bench: models.Bench, llm: str = "") -> str:
         top = render.opening(opening.line)
     else:
         try:
-            top = render.header(opening.assistant.count()[0], bench.answering(llm).model)
-        except models.Closed as error:
+            with opening.outages.translated():
+                top = render.header(opening.assistant.count()[0], bench.answering(llm).model)
+        except RagError as error:
             top = render.opening(str(error))
     return f'<div data-llm="{escape(llm)}">{top}</div>'
 

@@ -227,12 +227,20 @@ def _app(opening: Opening, page: gr.Blocks, *, mcp: bool, metrics: Metrics | Non
 def _add_health(app: FastAPI, opening: Opening) -> None:
     @app.get("/health")
     async def health() -> Response:
-        """How far the index is: 200 when it is ready, else 503."""
+        """How far the index is: 200 when it is ready, else 503. It may be ready, and become unavailable for a while."""
         status = opening.status
         if status != "ready":
-            return JSONResponse({"status": status, "documents": 0, "passages": 0, "reason": opening.line}, 503)
-        documents, passages = await asyncio.to_thread(opening.assistant.count)
+            return _unready(status, opening.line)
+        try:
+            with opening.outages.translated():
+                documents, passages = await asyncio.to_thread(opening.assistant.count)
+        except RagError as error:
+            return _unready("unavailable", str(error))
         return JSONResponse({"status": status, "documents": documents, "passages": passages})
+
+
+def _unready(status: str, reason: str) -> Response:
+    return JSONResponse({"status": status, "documents": 0, "passages": 0, "reason": reason}, 503)
 
 
 def _mount(app: FastAPI, page: gr.Blocks) -> FastAPI:

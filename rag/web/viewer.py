@@ -93,8 +93,9 @@ class Reader:
 
     def _read(self, document_id: int) -> Blocks:
         assistant = self._opening.assistant
-        stamp = assistant.stamp()  # before it is read: what changes meanwhile has another key
-        (blocks,) = self._kept.get([(document_id, stamp)], lambda _: [Blocks.of(assistant.document(document_id))])
+        with self._opening.outages.translated():
+            stamp = assistant.stamp()  # before it is read: what changes meanwhile has another key
+            (blocks,) = self._kept.get([(document_id, stamp)], lambda _: [Blocks.of(assistant.document(document_id))])
         return blocks
 
 

@@ -1,0 +1,176 @@
+"""Milvus: the vectors in a cluster, or in a file of Milvus Lite."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from .engines import EF_CONSTRUCTION, EF_SEARCH, Border, LlamaIndexEngine, M, check_packages, class_of
+from .errors import RagError, SettingsError, StoreUnavailable
+
+_EXTRA = "milvus"
+_CLASS = ("llama_index.vector_stores.milvus", "MilvusVectorStore")
+_ANSWER_S = 10.0  # for a connection, and for each request that reads
+_WRITE_S = 60.0  # for one that writes, and for one that brings a collection into memory
+_SERVICE = "milvus.proto.milvus.MilvusService"
+_HOW = "correct RAG_STORE: milvus://name:password@host:19530"
+_UNREACHED = "does not answer ({said}); check that it runs, and RAG_STORE"
+_MEANINGS = {  # a pattern of what the client says → what it means, with the cure
+    "Open local milvus failed": "is used by another process; end that one, or use a Milvus server",
+    "Deadline Exceeded": "does not answer (it says nothing); check that it runs, and RAG_STORE",
+    "errors resolving|DNS resolution failed": f"cannot be found: there is no host of this name; {_HOW}",
+    "(?i)unauthenticated|auth check failure": f"does not take this name and password; {_HOW}",
+}
+_WRITES = ("Upsert", "Delete", "CreateCollection", "DropCollection", "CreateIndex", "LoadCollection")
+
+
+class Milvus:
+    """The server, or the file, at `url`; nothing is asked of it yet.
+
+    Raises SettingsError for a URL that is none, and StoreUnavailable where a package is missing.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._uri, self._token = milvus_address(url)
+        self._is_file = self._uri.endswith(".db")
+        lite = ("milvus_lite",) if self._is_file else ()
+        check_packages(_EXTRA, _CLASS[0], "pymilvus", *lite)
+        self._where = f"Milvus at {self._uri}"
+        self._border = Border(self._told, _quiet.inside)
+
+    def check(self) -> None:
+        """Raise RagError where no vectors can be kept there."""
+        if self._is_file:
+            return _check_folder(self._uri)
+        _before_it_is_loaded()
+        client = class_of(_EXTRA, "pymilvus", "MilvusClient")
+        with self._border.translated(), closing(client(**self._connection())) as opened:
+            opened.list_collections()
+
+    def open(self, name: str, dimension: int) -> LlamaIndexEngine:
+        """A collection, which is made where there is none."""
+        if self._is_file:
+            _check_folder(self._uri)
+        _before_it_is_loaded()
+        kind = class_of(_EXTRA, *_CLASS)
+        with self._border.translated():
+            store = kind(
+                collection_name=name,
+                dim=dimension,
+                similarity_metric="IP",
+                consistency_level="Strong",  # what a write has told is there for every reader
+                upsert_mode=True,
+                use_async_client=False,
+                index_config={"index_type": "HNSW", "M": M, "efConstruction": EF_CONSTRUCTION},
+                search_config={"params": {"ef": EF_SEARCH}},
+                **self._connection(),
+            )
+            store.client.load_collection(name)  # one that was made before is not in memory yet
+        return LlamaIndexEngine(store, self._border, store.clear, store.client.close)
+
+    def _connection(self) -> dict[str, Any]:
+        # A file has its server in this process, which loads a large one in its own time.
+        options = {} if self._is_file else {"grpc.service_config": json.dumps(_deadlines())}
+        return {"uri": self._uri, "token": self._token, "timeout": _ANSWER_S, "grpc_options": options}
+
+    def _told(self, error: Exception) -> RagError:
+        said = " ".join(_said(error).split())[:300]
+        meant = next((meant for pattern, meant in _MEANINGS.items() if re.search(pattern, said)), _UNREACHED)
+        return StoreUnavailable(f"{self._where} {meant.format(said=said)}")
+
+
+def milvus_address(url: str) -> tuple[str, str]:
+    """(uri, token) of a URL: milvus://name:password@host:19530, milvus+https://…, or milvus:FILE for Milvus Lite."""
+    parts = urlsplit(url)
+    if parts.netloc:
+        login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if parts.username else ""
+        scheme = "https" if parts.scheme == "milvus+https" else "http"
+        try:
+            return f"{scheme}://{parts.hostname}:{parts.port or 19530}", login
+        except ValueError:
+            raise SettingsError(
+                "the address of Milvus is none; write it as milvus://name:password@host:19530"
+            ) from None
+    file = Path(parts.path).expanduser()
+    if file.suffix != ".db":
+        raise SettingsError(f"Milvus Lite keeps its vectors in a file that ends in .db, which '{parts.path}' does not")
+    return str(file), ""
+
+
+def _check_folder(file: str) -> None:
+    folder = Path(file).parent
+    if not folder.is_dir():
+        raise StoreUnavailable(
+            f"{folder} is no folder, so Milvus Lite cannot keep {file}; create it, or correct RAG_STORE"
+        )
+    if not os.access(folder, os.W_OK):
+        raise StoreUnavailable(
+            f"{folder} cannot be written to, so Milvus Lite cannot keep {file}; allow it, or correct RAG_STORE"
+        )
+
+
+def _deadlines() -> dict[str, Any]:
+    """A service config of gRPC's: without it a request waits for ever, as llama-index gives it no deadline.
+
+    gRPC takes up to two seconds off.
+    """
+    writes = [{"service": _SERVICE, "method": method} for method in _WRITES]
+    return {
+        "methodConfig": [
+            {"name": [{"service": _SERVICE}], "timeout": f"{_ANSWER_S}s"},
+            {"name": writes, "timeout": f"{_WRITE_S}s"},
+        ]
+    }
+
+
+def _before_it_is_loaded() -> None:
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it writes past Python to the terminal, and only when it is loaded
+
+
+def _said(error: BaseException) -> str:
+    """What gRPC said, if it did: of most of that the client says "illegal connection params or server unavailable"."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if callable(details := getattr(behind, "details", None)):
+            return str(details())
+        behind = behind.__context__
+    return str(getattr(error, "message", error))
+
+
+class _Quiet(logging.Filter):
+    """Keeps the client from logging what it raises as well, in our calls: not in those of the program around us."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._here = threading.local()
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """A call of ours, in this thread."""
+        self._here.inside = True
+        try:
+            yield
+        finally:
+            self._here.inside = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not getattr(self._here, "inside", False)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Milvus Lite serves from threads of its own, and its client asks it for more than it can."""
+    return "Method not implemented!" not in record.getMessage()
+
+
+_quiet = _Quiet()
+logging.getLogger("grpc._server").addFilter(_is_news)
+for _each in ("pymilvus.decorators", "pymilvus.client.connection_manager", "milvus_lite.server_manager"):
+    logging.getLogger(_each).addFilter(_quiet)

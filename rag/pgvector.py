@@ -1,0 +1,132 @@
+"""pgvector: the vectors beside the documents in PostgreSQL, or in a database of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from .engines import EF_CONSTRUCTION, EF_SEARCH, Border, LlamaIndexEngine, M, check_packages, class_of
+from .errors import RagError, StoreUnavailable
+from .postgres_engine import connected, engine_at, in_our_words, shown
+
+_EXTRA = "postgres"
+_CLASS = ("llama_index.vector_stores.postgres", "PGVectorStore")
+_OLDEST = (0, 7)  # with halfvec: vectors of half precision, as the catalogue keeps them
+
+# Whether its types can be named; the version that is there, and its schema; the one that can be had, and by whom.
+_EXTENSION = """
+    SELECT to_regtype('halfvec') IS NOT NULL, extension.extversion, nspname, available.default_version,
+        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+            OR coalesce(trusted AND has_database_privilege(current_database(), 'CREATE'), FALSE)
+    FROM (SELECT 'vector' AS wanted) AS one
+    LEFT JOIN pg_extension AS extension ON extname = wanted
+    LEFT JOIN pg_namespace AS namespace ON namespace.oid = extnamespace
+    LEFT JOIN pg_available_extensions AS available ON available.name = wanted
+    LEFT JOIN pg_available_extension_versions AS version
+        ON version.name = wanted AND version.version = available.default_version
+"""
+
+
+class Pgvector:
+    """The server at `url`. Raises StoreUnavailable where a package is missing; nothing is asked of it yet."""
+
+    def __init__(self, url: str) -> None:
+        check_packages(_EXTRA, _CLASS[0], "pgvector", "asyncpg")
+        self._url = url
+
+    def check(self) -> None:
+        """Raise RagError where no vectors can be kept there; nothing is changed."""
+        engine = self._engine()
+        with _disposed(engine), _translated(engine), connected(engine) as connection:
+            _check(connection, shown(engine))
+
+    def open(self, name: str, dimension: int) -> LlamaIndexEngine:
+        """A collection, which is made where there is none."""
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        engine = self._engine()
+        where = shown(engine)
+        table = f"data_{name}"
+        with _translated(engine), connected(engine) as connection:
+            schema = connection.execute(text("SELECT current_schema()")).scalar()
+            _check(connection, where)
+            connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
+            connection.commit()
+        store = class_of(_EXTRA, *_CLASS)(
+            table_name=name,
+            schema_name=schema,
+            embed_dim=dimension,
+            use_halfvec=True,
+            hnsw_kwargs={
+                "hnsw_m": M,
+                "hnsw_ef_construction": EF_CONSTRUCTION,
+                "hnsw_ef_search": EF_SEARCH,
+                "hnsw_dist_method": "halfvec_cosine_ops",
+            },
+            initialization_fail_on_error=True,
+            engine=engine,
+            async_engine=create_async_engine("postgresql+asyncpg://"),  # asked for with the other; nobody connects it
+        )
+        border = Border(lambda error: _told(error, where))
+        with border.translated():
+            store._initialize()
+            with engine.begin() as connection:  # llama-index makes none, and a deletion would read the whole table
+                connection.execute(text(f'CREATE INDEX IF NOT EXISTS {table}_node ON "{schema}".{table} (node_id)'))
+
+        def drop() -> None:
+            with engine.begin() as connection:
+                connection.execute(text(f'DROP TABLE IF EXISTS "{schema}".{table}'))
+
+        return LlamaIndexEngine(store, border, drop, engine.dispose)
+
+    def _engine(self) -> Engine:
+        # Beyond ef_search, pgvector looks on where it stopped, rather than to give fewer than were asked for.
+        return engine_at(self._url, options="-c hnsw.iterative_scan=strict_order")
+
+
+def _check(connection: Connection, where: str) -> None:
+    named, version, schema, available, may_create = connection.execute(text(_EXTENSION)).one()
+    oldest = ".".join(map(str, _OLDEST))
+    if not version and not available:
+        raise StoreUnavailable(f"{where} has no pgvector; install it there, version {oldest} or later")
+    if not version and not may_create:
+        raise StoreUnavailable(f"{where} has no pgvector; let a superuser run 'CREATE EXTENSION vector' in it")
+    if _numbers(version or available) < _OLDEST:
+        raise StoreUnavailable(
+            f"{where} has pgvector {version or available}, and {oldest} is needed; install a later one there, and let "
+            "its owner run 'ALTER EXTENSION vector UPDATE' in it"
+        )
+    if version and not named:
+        raise StoreUnavailable(
+            f"{where} has pgvector in its schema '{schema}', which is not in the search_path; add it behind the first: "
+            f"options=-csearch_path%3D…,{schema} in the address"
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+
+
+@contextmanager
+def _disposed(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _translated(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise in_our_words(error, shown(engine)) from None
+
+
+def _told(error: Exception, where: str) -> RagError:
+    if isinstance(error, SQLAlchemyError):
+        return in_our_words(error, where)
+    return StoreUnavailable(f"{where} keeps no vectors ({type(error).__name__}: {error}); run 'rag doctor'")
