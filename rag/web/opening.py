@@ -23,6 +23,8 @@ Status = Literal["starting", "ready", "failed"]
 Opener = Callable[["Report"], "Assistant"]
 
 _UNOPENED = "the index could not be opened; the terminal says why"
+_UNREACHED = "the index cannot be reached (the server's log says why); it is tried again and again"
+_AGAIN_S = 5.0  # until then; a database may be started after this server
 _STOP_SECONDS = 30  # that an ingest may take to store the batch at hand
 
 
@@ -60,7 +62,7 @@ class Opening:
         self.queue, self.aside, self.asking = _lines(self.outages)
         self._state = _State("starting", "the index is being opened")
         self._lock = threading.Lock()
-        self._closing = False
+        self._closing = threading.Event()
         self._thread: threading.Thread | None = threading.Thread(
             target=self._run, args=(opener,), name="opening", daemon=True
         )
@@ -106,7 +108,7 @@ class Opening:
         if self._thread is None:
             return
         with self._lock:
-            self._closing = True
+            self._closing.set()
         self._thread.join(_STOP_SECONDS)
         if assistant := self._state.assistant:
             self._state = _State("failed", "the server is stopping; start it again")
@@ -121,13 +123,18 @@ class Opening:
     # -- in the thread ---------------------------------------------------------------------------------------------
 
     def _run(self, opener: Opener) -> None:
+        self._open(opener)
+        while self._state.status == "starting" and not self._closing.wait(_AGAIN_S):
+            self._open(opener)
+
+    def _open(self, opener: Opener) -> None:
         try:
             assistant = opener(self._report)
         except KeyboardInterrupt:  # from _report
             self._state = _State("failed", "the server is stopping; start it again")
         except StoreUnavailable as error:
-            self._state = _State("failed", _UNOPENED)
-            logger.error("%s", error)
+            self.outages.told(error)
+            self._state = _State("starting", _UNREACHED)
         except RagError as error:
             self._state = _State("failed", str(self.outages.told(error)))
             logger.error("%s", error)
@@ -140,12 +147,12 @@ class Opening:
     def _settle(self, assistant: Assistant) -> None:
         with self._lock:
             self._state = _State("ready", assistant=assistant)
-            closing = self._closing
+            closing = self._closing.is_set()
         if not closing:
             with suppress(RagError):  # the first question tells
                 assistant.warm_up()
 
     def _report(self, now: Progress) -> None:
-        if self._closing:
+        if self._closing.is_set():
             raise KeyboardInterrupt  # as Ctrl-C does: an ingest stops between two batches
         self._state = _State("starting", f"the index is being made: {now.documents:,} of {now.total:,} documents read")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 from doubles import Double
 
+import rag.web.opening
 from rag.errors import IndexLocked, RagError, StoreUnavailable
 from rag.types import Answer, Document
-from rag.web import serve
+from rag.web import Opening, serve
 
 WHERE = "postgresql://db.internal:5432/secret"
 REFUSED = StoreUnavailable(f"{WHERE} does not take this name and password; correct them in RAG_STORE")
@@ -64,3 +68,28 @@ def test_nobody_is_told_where_it_is_and_the_log_says_it_once(caplog: pytest.LogC
 def test_an_address_in_what_else_is_said_is_left_out() -> None:
     _, *answers = asked_everywhere(IndexLocked(f"another process is writing to {WHERE}; wait until it has finished"))
     assert all("another process is writing to the database; wait until it has" in answer.text for answer in answers)
+
+
+def test_a_database_that_is_started_after_the_server_is_found(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rag.web.opening, "_AGAIN_S", 0.05)
+    started, tried = threading.Event(), []
+
+    def opener(_: object) -> Any:
+        tried.append(1)
+        if not started.is_set():
+            raise REFUSED
+        return Double()
+
+    with Opening(opener) as opening, serve(opening, port=0) as server, httpx.Client(base_url=server.address) as client:
+        while len(tried) < 3:
+            time.sleep(0.01)
+        health = client.get("/health")
+        assert (health.status_code, health.json()["status"]) == (503, "starting")
+        assert health.json()["reason"].startswith("the index cannot be reached")
+        started.set()
+        opening.wait(30)
+        assert client.get("/health").json()["status"] == "ready"
+    logged = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert logged == [str(REFUSED)]
