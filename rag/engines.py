@@ -56,13 +56,21 @@ class Border:
 
 
 class LlamaIndexEngine:
-    """A llama-index vector store as `remote.Engine`."""
+    """A llama-index vector store as `remote.Engine`; what it has no method for is given."""
 
-    def __init__(self, store: Any, border: Border, drop: Callable[[], None], close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Any,
+        border: Border,
+        drop: Callable[[], None],
+        close: Callable[[], None],
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._border = border
         self._drop = drop
         self._close = close
+        self._settle = settle
 
     def add(self, ids: Sequence[int], vectors: FloatArray) -> None:
         from llama_index.core.schema import TextNode
@@ -83,6 +91,10 @@ class LlamaIndexEngine:
         with self._border.translated():
             found = self._store.query(VectorStoreQuery(query_embedding=vector.tolist(), similarity_top_k=k))
         return [int(i) for i in found.ids or ()]
+
+    def settle(self) -> None:
+        with suppress(RagError), self._border.translated():  # without it, searches are only slower
+            self._settle()
 
     def drop(self) -> None:
         with self._border.translated():

@@ -29,7 +29,7 @@ _MEANINGS = {  # a pattern of what the client says → what it means, with the c
     "errors resolving|DNS resolution failed": f"cannot be found: there is no host of this name; {_HOW}",
     "(?i)unauthenticated|auth check failure": f"does not take this name and password; {_HOW}",
 }
-_WRITES = ("Upsert", "Delete", "CreateCollection", "DropCollection", "CreateIndex", "LoadCollection")
+_WRITES = ("Upsert", "Delete", "CreateCollection", "DropCollection", "CreateIndex", "LoadCollection", "Flush")
 
 
 class Milvus:
@@ -74,7 +74,12 @@ class Milvus:
                 **self._connection(),
             )
             store.client.load_collection(name)  # one that was made before is not in memory yet
-        return LlamaIndexEngine(store, self._border, store.clear, store.client.close)
+
+        def settle() -> None:
+            # What was added last is compared one by one, until Milvus finds the time to index it.
+            store.client.flush(name, timeout=_WRITE_S)
+
+        return LlamaIndexEngine(store, self._border, store.clear, store.client.close, settle)
 
     def _connection(self) -> dict[str, Any]:
         # A file has its server in this process, which loads a large one in its own time.

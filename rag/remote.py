@@ -49,6 +49,9 @@ class Engine(Protocol):
     def search(self, vector: FloatArray, k: int) -> list[int]:
         """The ids of about the `k` nearest by inner product, best first, perhaps one twice."""
 
+    def settle(self) -> None:
+        """Prepare what was added, which is much, for searches."""
+
     def drop(self) -> None:
         """Delete the collection."""
 
@@ -158,8 +161,12 @@ class RemoteIndex:
                     self.forget(writer)
             with catalogue.reading() as reader:
                 highest = reader.highest()
+            many = False
             while self._send_block(catalogue, highest):
-                pass
+                many = True
+            if many:
+                with catalogue.reading() as reader:
+                    self._engine(reader.state).settle()
             self._delete_doomed(catalogue)
         return True
 

@@ -126,6 +126,25 @@ def test_a_server_that_lost_its_vectors_is_named_and_filled_again(store: Store, 
     assert store.dense(QUERY, 5) == before
 
 
+def test_after_many_were_sent_the_server_prepares_for_searches_and_may_fail(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rag.remote, "BLOCK", 4)
+    tried: list[list[int]] = []
+
+    def settle() -> None:
+        tried.append(on_the_server(store))
+        raise ConnectionError
+
+    store.replace([item("first", "owl")])
+    monkeypatch.setattr(engine_of(store), "_settle", settle)
+    store.replace([item("few", "seal", "heron")])
+    assert tried == []
+    store.replace([item(f"s{i}", "walrus", "stork") for i in range(5)])
+    assert tried == [sorted(stored(store))]
+    assert ids(store.dense(QUERY, 20)) == slow_dense(stored(store), QUERY, 20)
+
+
 def test_passages_that_are_all_the_same_are_not_lost(store: Store) -> None:
     store.replace([(*item(f"s{i}", "the foot of every page")[:2], unit("foot")[None, :]) for i in range(150)])
     store.replace([(*item("nothing", "…")[:2], np.zeros((1, 16), np.float32))])
