@@ -38,6 +38,7 @@ from .table import Row
 TALKS = 2  # that a person may have of each place
 LEAST_TALKS = 0.8  # of them are answered rightly while nobody else asks
 INSISTS_S = 600.0
+SLOW = 4.0  # times as long somebody waits where nobody heard anything in time
 COME_AGAIN_S = 2.0  # after they were told that the line is full
 GROWTH = 0.05
 SETTLED_S = 60.0  # after which memory may not grow
@@ -225,6 +226,8 @@ class Load:
             watching = asyncio.ensure_future(self._watch(pid, began))
             people = [self._person(open_doors.some(n), n, until) for n in range(self._size.users)]
             await asyncio.gather(*people, *(self._rush(open_doors, at) for at in self._size.rushes))
+            if not self._full.tried:  # where all is slow, those who leave leave before they hear anything
+                await self._rush(open_doors, 0, patience=SLOW)
             watching.cancel()
 
     async def _watch(self, pid: int, began: float) -> None:
@@ -277,18 +280,20 @@ class Load:
         self._answers.check(said, *problems)
         return problems
 
-    async def _rush(self, open_doors: Doors, at: float) -> None:
+    async def _rush(self, open_doors: Doors, at: float, patience: float = 1) -> None:
         """More come at once than the line holds. Who is let in waits for some seconds only; some others insist."""
         await asyncio.sleep(at)
         first = 2 * self._size.users
-        visitors = (self._visitor(open_doors.some(n), self._places[first + n], n) for n in range(self._size.rush))
+        everybody = range(self._size.rush)
+        visitors = (self._visitor(open_doors.some(n), self._places[first + n], n, patience) for n in everybody)
         await asyncio.gather(*visitors)
 
-    async def _visitor(self, door: Door, place: Place, number: int) -> None:
+    async def _visitor(self, door: Door, place: Place, number: int, patience: float) -> None:
         badge, topic = self._badge(), self._chance.choice(TOPICS)
         said = f"My badge is {badge}. {place.question(topic)}"
         try:
-            heard = await asyncio.wait_for(_asked(door, said), self._chance.uniform(*self._size.patience_s))
+            waits = patience * self._chance.uniform(*self._size.patience_s)
+            heard = await asyncio.wait_for(_asked(door, said), waits)
         except TimeoutError:
             self._left += 1
             return
