@@ -202,8 +202,10 @@ class Load:
 
     def run(self) -> list[Row]:
         talks = [talk for number in range(self._size.users) for talk in self._talks_of(number)]
+        visits = [Talk(place, self._badge(), (self._chance.choice(TOPICS),)) for place in self._places_of_visitors()]
         self._talks = answered_alone(self._documents, self._index, talks, self._texts)
-        self._answers.check("the questions", _too_few_talks(self._talks, talks))
+        self._visits = answered_alone(self._documents, self._index, visits, self._texts)
+        self._answers.check("the questions", _too_few_talks(self._talks + self._visits, talks + visits))
         first_token_s = self._size.first_token_s
         deadlines = {"RAG_FIRST_TOKEN_S": str(first_token_s), "RAG_TOTAL_S": str(3 * first_token_s)}
         with served(self._documents, self._index, "embedded", **deadlines) as (pid, url):
@@ -252,6 +254,10 @@ class Load:
     def _places_of(self, number: int) -> Sequence[Place]:
         return self._places[2 * number : 2 * number + 2]
 
+    def _places_of_visitors(self) -> Sequence[Place]:
+        first = 2 * self._size.users
+        return self._places[first : first + self._size.rush]
+
     def _talks_of(self, number: int) -> list[Talk]:
         badge = self._badge()
         orders = [self._chance.sample(TOPICS, len(TOPICS)) for _ in range(TALKS)]
@@ -283,14 +289,11 @@ class Load:
     async def _rush(self, open_doors: Doors, at: float, patience: float = 1) -> None:
         """More come at once than the line holds. Who is let in waits for some seconds only; some others insist."""
         await asyncio.sleep(at)
-        first = 2 * self._size.users
-        everybody = range(self._size.rush)
-        visitors = (self._visitor(open_doors.some(n), self._places[first + n], n, patience) for n in everybody)
-        await asyncio.gather(*visitors)
+        who = (self._visits[n % len(self._visits)] for n in range(self._size.rush))
+        await asyncio.gather(*(self._visitor(open_doors.some(n), visit, n, patience) for n, visit in enumerate(who)))
 
-    async def _visitor(self, door: Door, place: Place, number: int, patience: float) -> None:
-        badge, topic = self._badge(), self._chance.choice(TOPICS)
-        said = f"My badge is {badge}. {place.question(topic)}"
+    async def _visitor(self, door: Door, visit: Talk, number: int, patience: float) -> None:
+        place, badge, (topic,), (said,) = *visit, visit.asked()
         try:
             waits = patience * self._chance.uniform(*self._size.patience_s)
             heard = await asyncio.wait_for(_asked(door, said), waits)
