@@ -14,7 +14,7 @@ from .postgres_engine import connected, engine_at, in_our_words, shown
 
 _EXTRA = "postgres"
 _CLASS = ("llama_index.vector_stores.postgres", "PGVectorStore")
-_OLDEST = (0, 7)  # with halfvec: vectors of half precision, as the catalogue keeps them
+_OLDEST = (0, 8)  # looks on where its index stopped; before, a search found `EF_SEARCH` passages at most
 
 # Whether its types can be named; the version that is there, and its schema; the one that can be had, and by whom.
 _EXTENSION = """

@@ -243,7 +243,7 @@ def test_pgvector_that_is_missing_or_too_old_is_said_by_the_doctor(ann: str, mon
     monkeypatch.setenv("RAG_STORE", ann)
     assert "there is none in postgresql:///" in rag("doctor").stdout
     run_in(of_server("hers"), "UPDATE pg_extension SET extversion = '0.6.2' WHERE extname = 'vector'")
-    assert "has pgvector 0.6.2, and 0.7 is needed; install a later one there" in refused(
+    assert "has pgvector 0.6.2, and 0.8 is needed; install a later one there" in refused(
         ann, monkeypatch, of=("doctor",)
     )
 
