@@ -71,7 +71,7 @@ def test_an_empty_index_finds_nothing(tmp_path: Path) -> None:
         assert empty.search("owls") == []
         answer = empty.ask("When do owls hunt?")
     assert answer.refused
-    assert "add documents" in answer.reason
+    assert "the index is empty; put documents" in answer.reason
 
 
 # -- questions and topics ----------------------------------------------------------------------------------------------
