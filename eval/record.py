@@ -30,7 +30,7 @@ from .run import Asked, Row
 
 FORMAT = 1
 _PACKAGES = (
-    "rag-quoted", "faiss-cpu", "llama-index-core", "numpy", "openvino", "rapidfuzz", "sentence-transformers",
+    "rag-quoted", "faiss-cpu", "llama-index-core", "numpy", "openvino", "sentence-transformers",
     "snowballstemmer", "tokenizers", "torch", "transformers", "xllamacpp",
 )  # fmt: skip
 _NOT_SHOWN = {"index_dir", "cache_dir"}  # folders of this machine

@@ -13,15 +13,15 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from .errors import RagError, StoreUnavailable
+from .errors import RagError, StoreUnavailable, StoreUnreachable
 from .stored import FloatArray
 
-EF_SEARCH, EF_CONSTRUCTION, M = 200, 64, 16  # HNSW (Malkov and Yashunin, 2016); pgvector's own but for the first
+EF_CONSTRUCTION, M = 64, 16  # HNSW (Malkov and Yashunin, 2016)
 _WAITED_S = 0.5  # whoever is refused at once has not waited
 _REST_S = 1.0
 
 
-class Border:
+class Translator:
     """Where errors of a vector store's client become ours. Safe between threads.
 
     After somebody has waited in vain for a server, who comes next is told so at once for `_REST_S` seconds: else all
@@ -42,7 +42,7 @@ class Border:
         until, line = self._resting
         began = time.monotonic()
         if began < until:
-            raise StoreUnavailable(line)
+            raise StoreUnreachable(line)
         try:
             with self._around():
                 yield
@@ -50,7 +50,7 @@ class Border:
             raise
         except Exception as error:
             told, now = self._told(error), time.monotonic()
-            if isinstance(told, StoreUnavailable) and now - began > _WAITED_S:
+            if isinstance(told, StoreUnreachable) and now - began > _WAITED_S:
                 self._resting = (now + _REST_S, str(told))
             raise told from None
 
@@ -61,16 +61,19 @@ class LlamaIndexEngine:
     def __init__(
         self,
         store: Any,
-        border: Border,
+        translator: Translator,
         drop: Callable[[], None],
         close: Callable[[], None],
         settle: Callable[[], None] = lambda: None,
+        asking: Callable[[int], dict[str, Any]] = lambda k: {},
     ) -> None:
+        """`asking(k)` is what a query for `k` needs besides."""
         self._store = store
-        self._border = border
+        self._translator = translator
         self._drop = drop
         self._close = close
         self._settle = settle
+        self._asking = asking
 
     def add(self, ids: Sequence[int], vectors: FloatArray) -> None:
         from llama_index.core.schema import TextNode
@@ -78,26 +81,27 @@ class LlamaIndexEngine:
         nodes = [
             TextNode(id_=str(i), text="", embedding=vector.tolist()) for i, vector in zip(ids, vectors, strict=True)
         ]
-        with self._border.translated():
+        with self._translator.translated():
             self._store.add(nodes)
 
     def delete(self, ids: Sequence[int]) -> None:
-        with self._border.translated():
+        with self._translator.translated():
             self._store.delete_nodes([str(i) for i in ids])
 
     def search(self, vector: FloatArray, k: int) -> list[int]:
         from llama_index.core.vector_stores.types import VectorStoreQuery
 
-        with self._border.translated():
-            found = self._store.query(VectorStoreQuery(query_embedding=vector.tolist(), similarity_top_k=k))
+        with self._translator.translated():
+            asked = VectorStoreQuery(query_embedding=vector.tolist(), similarity_top_k=k)
+            found = self._store.query(asked, **self._asking(k))
         return [int(i) for i in found.ids or ()]
 
     def settle(self) -> None:
-        with suppress(RagError), self._border.translated():  # without it, searches are only slower
+        with suppress(RagError), self._translator.translated():  # without it, searches are only slower
             self._settle()
 
     def drop(self) -> None:
-        with self._border.translated():
+        with self._translator.translated():
             self._drop()
 
     def close(self) -> None:

@@ -58,6 +58,10 @@ class StoreUnavailable(RagError):
     """The database or vector server of the index does not answer, or refuses."""
 
 
+class StoreUnreachable(StoreUnavailable):
+    """It says nothing, or is starting: it may answer later."""
+
+
 class EmbeddingUnavailable(RagError):
     """The embedding model cannot be loaded."""
 

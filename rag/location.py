@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .milvus import Milvus
     from .pgvector import Pgvector
 
-_POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg2://")  # the last is how SQLAlchemy's users write it
+_POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg2://", "postgres+psycopg2://")  # as SQLAlchemy has it
 _OTHER_DRIVER = re.compile(r"postgres(?:ql)?\+(\w+)://")
 _MILVUS = ("milvus:", "milvus+https://")
 
@@ -120,12 +120,13 @@ class Location(NamedTuple):
             return Vectors(self.index_dir.absolute())
         from .remote import RemoteIndex
 
-        return RemoteIndex(self._server().open)
+        return RemoteIndex(self._server())
 
     def check(self) -> None:
         """Raise RagError where no vectors can be kept."""
         if self.vectors != FAISS:
-            self._server().check()
+            with closing(self._server()) as server:
+                server.check()
 
     def _server(self) -> Milvus | Pgvector:
         if self.vectors.startswith(_MILVUS):

@@ -7,14 +7,14 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from .engines import EF_CONSTRUCTION, EF_SEARCH, Border, LlamaIndexEngine, M, check_packages, class_of
-from .errors import RagError, SettingsError, StoreUnavailable
+from .engines import EF_CONSTRUCTION, LlamaIndexEngine, M, Translator, check_packages, class_of
+from .errors import RagError, SettingsError, StoreUnavailable, StoreUnreachable
 
 _EXTRA = "milvus"
 _CLASS = ("llama_index.vector_stores.milvus", "MilvusVectorStore")
@@ -22,10 +22,15 @@ _ANSWER_S = 10.0  # for a connection, and for each request that reads
 _WRITE_S = 60.0  # for one that writes, and for one that brings a collection into memory
 _SERVICE = "milvus.proto.milvus.MilvusService"
 _HOW = "correct RAG_STORE: milvus://name:password@host:19530"
-_UNREACHED = "does not answer ({said}); check that it runs, and RAG_STORE"
-_MEANINGS = {  # a pattern of what the client says → what it means, with the cure
-    "Open local milvus failed": "is used by another process; end that one, or use a Milvus server",
+_EF_SEARCH = 400
+_SILENT = "does not answer ({said}); check that it runs, and RAG_STORE"
+_UNREACHED = {  # a pattern of what the client says → what it means, with the cure; it may answer later
     "Deadline Exceeded": "does not answer (it says nothing); check that it runs, and RAG_STORE",
+    "(?i)failed to connect|connection refused|unavailable|socket closed|goaway": _SILENT,
+}
+_REFUSED = "does not do it ({said}); run 'rag doctor', and see its log"
+_MEANINGS = {
+    "Open local milvus failed": "is used by another process; end that one, or use a Milvus server",
     "errors resolving|DNS resolution failed": f"cannot be found: there is no host of this name; {_HOW}",
     "(?i)unauthenticated|auth check failure": f"does not take this name and password; {_HOW}",
 }
@@ -44,7 +49,7 @@ class Milvus:
         lite = ("milvus_lite",) if self._is_file else ()
         check_packages(_EXTRA, _CLASS[0], "pymilvus", *lite)
         self._where = f"Milvus at {self._uri}"
-        self._border = Border(self._told, _quiet.inside)
+        self._translator = Translator(self._told, _quiet.inside)
 
     def check(self) -> None:
         """Raise RagError where no vectors can be kept there."""
@@ -52,7 +57,7 @@ class Milvus:
             return _check_folder(self._uri)
         _before_it_is_loaded()
         client = class_of(_EXTRA, "pymilvus", "MilvusClient")
-        with self._border.translated(), closing(client(**self._connection())) as opened:
+        with self._translator.translated(), closing(client(**self._connection())) as opened:
             opened.list_collections()
 
     def open(self, name: str, dimension: int) -> LlamaIndexEngine:
@@ -61,7 +66,7 @@ class Milvus:
             _check_folder(self._uri)
         _before_it_is_loaded()
         kind = class_of(_EXTRA, *_CLASS)
-        with self._border.translated():
+        with self._translator.translated():
             store = kind(
                 collection_name=name,
                 dim=dimension,
@@ -70,7 +75,6 @@ class Milvus:
                 upsert_mode=True,
                 use_async_client=False,
                 index_config={"index_type": "HNSW", "M": M, "efConstruction": EF_CONSTRUCTION},
-                search_config={"params": {"ef": EF_SEARCH}},
                 **self._connection(),
             )
             store.client.load_collection(name)  # one that was made before is not in memory yet
@@ -79,7 +83,13 @@ class Milvus:
             # What was added last is compared one by one, until Milvus finds the time to index it.
             store.client.flush(name, timeout=_WRITE_S)
 
-        return LlamaIndexEngine(store, self._border, store.clear, store.client.close, settle)
+        def asking(k: int) -> dict[str, Any]:
+            return {"milvus_search_config": {"params": {"ef": max(_EF_SEARCH, k)}}}  # it refuses to give more
+
+        return LlamaIndexEngine(store, self._translator, store.clear, store.client.close, settle, asking)
+
+    def close(self) -> None:
+        """Nothing: each collection has a connection of its own."""
 
     def _connection(self) -> dict[str, Any]:
         # A file has its server in this process, which loads a large one in its own time.
@@ -88,8 +98,11 @@ class Milvus:
 
     def _told(self, error: Exception) -> RagError:
         said = " ".join(_said(error).split())[:300]
-        meant = next((meant for pattern, meant in _MEANINGS.items() if re.search(pattern, said)), _UNREACHED)
-        return StoreUnavailable(f"{self._where} {meant.format(said=said)}")
+        if meant := _meant(_MEANINGS, said):
+            return StoreUnavailable(f"{self._where} {meant.format(said=said)}")
+        if meant := _meant(_UNREACHED, said):
+            return StoreUnreachable(f"{self._where} {meant.format(said=said)}")
+        return StoreUnavailable(f"{self._where} {_REFUSED.format(said=said)}")
 
 
 def milvus_address(url: str) -> tuple[str, str]:
@@ -99,7 +112,8 @@ def milvus_address(url: str) -> tuple[str, str]:
         login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if parts.username else ""
         scheme = "https" if parts.scheme == "milvus+https" else "http"
         try:
-            return f"{scheme}://{parts.hostname}:{parts.port or 19530}", login
+            host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+            return f"{scheme}://{host}:{parts.port or 19530}", login
         except ValueError:
             raise SettingsError(
                 "the address of Milvus is none; write it as milvus://name:password@host:19530"
@@ -108,6 +122,10 @@ def milvus_address(url: str) -> tuple[str, str]:
     if file.suffix != ".db":
         raise SettingsError(f"Milvus Lite keeps its vectors in a file that ends in .db, which '{parts.path}' does not")
     return str(file), ""
+
+
+def _meant(meanings: Mapping[str, str], said: str) -> str:
+    return next((meant for pattern, meant in meanings.items() if re.search(pattern, said)), "")
 
 
 def _check_folder(file: str) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from .engines import EF_CONSTRUCTION, EF_SEARCH, Border, LlamaIndexEngine, M, check_packages, class_of
+from .engines import EF_CONSTRUCTION, LlamaIndexEngine, M, Translator, check_packages, class_of
 from .errors import RagError, StoreUnavailable
 from .postgres_engine import connected, engine_at, in_our_words, shown
 
 _EXTRA = "postgres"
 _CLASS = ("llama_index.vector_stores.postgres", "PGVectorStore")
-_OLDEST = (0, 8)  # looks on where its index stopped; before, a search found `EF_SEARCH` passages at most
+_EF_SEARCH = 200
+_OLDEST = (0, 8)  # looks on where its index stopped; before, a search found `_EF_SEARCH` passages at most
 
 # Whether its types can be named; the version that is there, and its schema; the one that can be had, and by whom.
 _EXTENSION = """
@@ -35,24 +33,25 @@ class Pgvector:
 
     def __init__(self, url: str) -> None:
         check_packages(_EXTRA, _CLASS[0], "pgvector", "asyncpg")
-        self._url = url
+        # Beyond ef_search, pgvector looks on where it stopped, rather than to give fewer than were asked for.
+        self._engine = engine_at(url, options="-c hnsw.iterative_scan=strict_order")
+        self._where = shown(self._engine)
+        self._translator = Translator(self._told)
 
     def check(self) -> None:
         """Raise RagError where no vectors can be kept there; nothing is changed."""
-        engine = self._engine()
-        with _disposed(engine), _translated(engine), connected(engine) as connection:
-            _check(connection, shown(engine))
+        with self._translator.translated(), connected(self._engine) as connection:
+            _check(connection, self._where)
 
     def open(self, name: str, dimension: int) -> LlamaIndexEngine:
         """A collection, which is made where there is none."""
         from sqlalchemy.ext.asyncio import create_async_engine
 
-        engine = self._engine()
-        where = shown(engine)
+        engine = self._engine
         table = f"data_{name}"
-        with _translated(engine), connected(engine) as connection:
+        with self._translator.translated(), connected(engine) as connection:
             schema = connection.execute(text("SELECT current_schema()")).scalar()
-            _check(connection, where)
+            _check(connection, self._where)
             connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
             connection.commit()
         store = class_of(_EXTRA, *_CLASS)(
@@ -63,15 +62,14 @@ class Pgvector:
             hnsw_kwargs={
                 "hnsw_m": M,
                 "hnsw_ef_construction": EF_CONSTRUCTION,
-                "hnsw_ef_search": EF_SEARCH,
+                "hnsw_ef_search": _EF_SEARCH,
                 "hnsw_dist_method": "halfvec_cosine_ops",
             },
             initialization_fail_on_error=True,
             engine=engine,
             async_engine=create_async_engine("postgresql+asyncpg://"),  # asked for with the other; nobody connects it
         )
-        border = Border(lambda error: _told(error, where))
-        with border.translated():
+        with self._translator.translated():
             store._initialize()
             with engine.begin() as connection:  # llama-index makes none, and a deletion would read the whole table
                 connection.execute(text(f'CREATE INDEX IF NOT EXISTS {table}_node ON "{schema}".{table} (node_id)'))
@@ -80,11 +78,16 @@ class Pgvector:
             with engine.begin() as connection:
                 connection.execute(text(f'DROP TABLE IF EXISTS "{schema}".{table}'))
 
-        return LlamaIndexEngine(store, border, drop, engine.dispose)
+        return LlamaIndexEngine(store, self._translator, drop, lambda: None)
 
-    def _engine(self) -> Engine:
-        # Beyond ef_search, pgvector looks on where it stopped, rather than to give fewer than were asked for.
-        return engine_at(self._url, options="-c hnsw.iterative_scan=strict_order")
+    def close(self) -> None:
+        """Close its connections."""
+        self._engine.dispose()
+
+    def _told(self, error: Exception) -> RagError:
+        if isinstance(error, SQLAlchemyError):
+            return in_our_words(error, self._where)
+        return StoreUnavailable(f"{self._where} keeps no vectors ({type(error).__name__}: {error}); run 'rag doctor'")
 
 
 def _check(connection: Connection, where: str) -> None:
@@ -108,25 +111,3 @@ def _check(connection: Connection, where: str) -> None:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-
-
-@contextmanager
-def _disposed(engine: Engine) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def _translated(engine: Engine) -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise in_our_words(error, shown(engine)) from None
-
-
-def _told(error: Exception, where: str) -> RagError:
-    if isinstance(error, SQLAlchemyError):
-        return in_our_words(error, where)
-    return StoreUnavailable(f"{where} keeps no vectors ({type(error).__name__}: {error}); run 'rag doctor'")

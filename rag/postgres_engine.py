@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from .errors import IndexDamaged, IndexLocked, RagError, SettingsError, StoreUnavailable
+from .errors import IndexDamaged, IndexLocked, RagError, SettingsError, StoreUnavailable, StoreUnreachable
 from .watchdog import REFUSES, Unanswered, Watchdog
 
 _CONNECT_S = 4
@@ -20,6 +20,8 @@ _UNANSWERED_MS = 60_000  # a server that is gone without a word
 _CONNECTIONS, _MORE_CONNECTIONS, _WAIT_FOR_CONNECTION_S = 8, 24, 30
 _IN = "RAG_STORE and RAG_CATALOGUE"
 _FORM = "postgresql://name:password@host:5432/database"
+
+_LATER = "starting up|shutting down|too many clients|remaining connection slots|recovery"
 
 # What libpq says where there is no connection has no code: a pattern of it → what it means, with the cure.
 _UNCONNECTED = {
@@ -89,7 +91,8 @@ def connected(engine: Engine) -> Connection:
 def shown(engine: Engine) -> str:
     """Where the database is, without name and password."""
     url = engine.url
-    host = url.host or url.query.get("host", "")
+    hosts = url.query.get("host", "")
+    host = url.host or (hosts if isinstance(hosts, str) else ",".join(hosts))
     port = f":{url.port}" if url.port else ""
     return f"postgresql://{host}{port}/{url.database or ''}"
 
@@ -118,13 +121,15 @@ def in_our_words(error: Exception, name: str) -> RagError:
             return IndexDamaged(f"{name} has lost tables of the index ({said}); restore it from a copy")
         case "" if meant := _meant(said):
             return StoreUnavailable(f"{name} {meant.format(said=said.rpartition(REFUSES)[2].strip())}")
+        case "" if REFUSES in said and re.search(_LATER, said):
+            return StoreUnreachable(f"{name} is not ready ({said.partition(REFUSES)[2].strip()}); try again later")
         case "" if REFUSES in said:
             why = said.partition(REFUSES)[2].strip()
             return StoreUnavailable(
                 f"{name} refuses ({why}); correct RAG_STORE or RAG_CATALOGUE, or create what it misses"
             )
         case "":
-            return StoreUnavailable(
+            return StoreUnreachable(
                 f"{name} does not answer ({said}); check that it runs, and RAG_STORE and RAG_CATALOGUE"
             )
     return RagError(f"{name}: {said}; run 'rag doctor', and report it if that finds nothing")

@@ -56,7 +56,17 @@ class Engine(Protocol):
         """Delete the collection."""
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, if it has one of its own."""
+
+
+class Server(Protocol):
+    """Where collections are. Its errors are `RagError`s."""
+
+    def open(self, name: str, dimension: int) -> Engine:
+        """A collection, which is made where there is none."""
+
+    def close(self) -> None:
+        """Close what its collections share."""
 
 
 class _Doomed(NamedTuple):
@@ -76,11 +86,12 @@ class _Fresh(NamedTuple):
 
 
 class RemoteIndex:
-    """`catalogue.VectorIndex` over a server. `open_engine` gets the name and the dimension of a collection."""
+    """`catalogue.VectorIndex` over a server."""
 
-    def __init__(self, open_engine: Callable[[str, int], Engine]) -> None:
-        self._open_engine = open_engine
-        self._lock = threading.Lock()
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._lock = threading.Lock()  # of `_fresh`
+        self._opening = threading.Lock()  # of a collection, which may take long
         self._engines: dict[str, Engine] = {}
         self._known: set[str] = set()  # collections on which something of the index was found
         self._fresh: _Fresh | None = None
@@ -124,8 +135,11 @@ class RemoteIndex:
                 kept = kept[np.isin(kept, only)]
             if len(kept) >= k or len(given) < asked:
                 return [int(i) for i in kept[:k]]
-            if asked == _MOST:  # the chosen ones are about something else
-                return [int(i) for i in kept] if only is None else _compared(reader, only, vector, k)
+            if asked == _MOST:  # what may be found is about something else
+                if only is None:
+                    every = reader.ids()
+                    only = np.setdiff1d(every[every <= highest], without)
+                return _compared(reader, only, vector, k)
             asked *= 4
 
     def _fresh_of(self, reader: Reader) -> _Fresh:
@@ -166,7 +180,8 @@ class RemoteIndex:
                 many = True
             if many:
                 with catalogue.reading() as reader:
-                    self._engine(reader.state).settle()
+                    state = reader.state
+                self._engine(state).settle()  # no transaction is open for as long as it takes
             self._delete_doomed(catalogue)
         return True
 
@@ -244,23 +259,25 @@ class RemoteIndex:
         return not known or enough(_has(reader, engine, *each) for each in known.items())
 
     def _engine(self, state: State) -> Engine:
-        with self._lock:
-            if state.snapshot not in self._engines:
-                self._engines[state.snapshot] = self._open_engine(state.snapshot, state.dimension)
+        if engine := self._engines.get(state.snapshot):
+            return engine
+        with self._opening:
+            if state.snapshot not in self._engines:  # nobody was faster
+                self._engines[state.snapshot] = self._server.open(state.snapshot, state.dimension)
             return self._engines[state.snapshot]
 
     def _drop(self, name: str, dimension: int) -> None:
-        with self._lock:
-            engine = self._engines.pop(name, None) or self._open_engine(name, dimension)
+        engine = self._engines.pop(name, None) or self._server.open(name, dimension)
         engine.drop()
         engine.close()
 
     def close(self) -> None:
         """Close the connections."""
-        with self._lock:
+        with self._opening:
             for engine in self._engines.values():
                 engine.close()
             self._engines.clear()
+        self._server.close()
 
 
 def _has(reader: Reader, engine: Engine, passage_id: int, vector: FloatArray) -> bool:

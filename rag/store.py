@@ -77,8 +77,12 @@ class Store:
     @classmethod
     def _at(cls, location: Location, fingerprint: str, dimension: int) -> Store:
         catalogue = location.open_catalogue()
-        catalogue.create_if_absent(fingerprint, dimension)
-        return cls(catalogue, location.open_vectors(), fingerprint, dimension)
+        try:
+            catalogue.create_if_absent(fingerprint, dimension)
+            return cls(catalogue, location.open_vectors(), fingerprint, dimension)
+        except BaseException:
+            catalogue.close()
+            raise
 
     @staticmethod
     def exists(location: Location) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,15 +105,14 @@ def test_many_chosen_or_left_out_documents_are_sought_by_the_server(
         assert ids(store.dense(QUERY, 3, **filters)) == slow_dense(stored(store), QUERY, 3, **filters)
 
 
-def test_chosen_documents_that_are_about_something_else_are_compared(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_documents_that_are_about_something_else_are_compared(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, most in {"EXACT": 0, "_MORE": 1, "_MOST": 8, "READ_AT_ONCE": 7}.items():
         monkeypatch.setattr(rag.remote, name, most)
     store.replace([item(f"s{i}", *(f"word{j}" for j in range(5))) for i in range(20)])
     nearest = [stored(store)[i][0] for i in ids(store.dense(QUERY, 8))]
     far = [f"s{i}" for i in range(20) if f"s{i}" not in nearest]
-    assert ids(store.dense(QUERY, 6, documents=far)) == slow_dense(stored(store), QUERY, 6, documents=far)
+    for filters in ({"documents": far}, {"exclude": sorted(set(nearest))}):
+        assert ids(store.dense(QUERY, 6, **filters)) == slow_dense(stored(store), QUERY, 6, **filters)
 
 
 def test_a_server_that_lost_its_vectors_is_named_and_filled_again(store: Store, location: Location) -> None:
@@ -466,8 +466,27 @@ def test_how_often_a_passage_holds_a_word_is_told_from_its_rank(tmp_path: Path) 
 # -- addresses ---------------------------------------------------------------------------------------------------------
 
 
+def test_milvus_is_never_asked_for_more_than_it_looks_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server refuses that; Milvus Lite does not."""
+    with location_of("milvus", tmp_path) as location, open_store(location) as store:
+        store.replace([item("a", "owl", "seal")])
+        client, asked = engine_of(store)._store.client, []
+        search = client.search
+
+        def seen(*given: Any, **named: Any) -> Any:
+            asked.append((named["limit"], named["search_params"]["params"]["ef"]))
+            return search(*given, **named)
+
+        monkeypatch.setattr(client, "search", seen)
+        for k in (1, 500, 10_000):
+            engine_of(store).search(QUERY, k)
+    assert [limit for limit, _ in asked] == [1, 500, 10_000]
+    assert all(ef >= limit for limit, ef in asked)
+
+
 def test_addresses_of_milvus(tmp_path: Path) -> None:
     assert milvus_address("milvus://vectors.example") == ("http://vectors.example:19530", "")
+    assert milvus_address("milvus://[::1]:7") == ("http://[::1]:7", "")
     assert milvus_address("milvus://ann:p%40ss@h:7") == ("http://h:7", "ann:p@ss")
     assert milvus_address("milvus+https://h:443") == ("https://h:443", "")
     assert milvus_address(f"milvus:{tmp_path / 'deep' / 'v.db'}") == (str(tmp_path / "deep" / "v.db"), "")

@@ -18,15 +18,16 @@ logger = logging.getLogger(__name__)
 
 _SAYS = "the index cannot be reached just now; ask again later (the server's log says why)"
 _QUIET_S = 60.0  # without a failure: then it is another outage
-_ADDRESS = re.compile(r"\b(?:Milvus at \S+|postgres\w*://[^\s;,]*)")
+_ADDRESS = re.compile(r"\b(?:Milvus at \S+|postgres\w*://[^\s;]*)")
 
 
 class Outages:
-    """Turns errors of the index into those for others, and logs each outage once. Safe between threads."""
+    """Turns errors of the index into those for others, and logs each once in an outage. Safe between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._last = ("", 0.0)  # what was wrong, and when that was last seen
+        self._said: set[str] = set()  # of this outage
+        self._last = 0.0  # when something was wrong
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -50,7 +51,10 @@ class Outages:
     def _log(self, line: str) -> None:
         now = time.monotonic()
         with self._lock:
-            before, seen = self._last
-            self._last = (line, now)
-        if line != before or now - seen > _QUIET_S:
+            if now - self._last > _QUIET_S:
+                self._said.clear()
+            self._last = now
+            is_new = line not in self._said
+            self._said.add(line)
+        if is_new:
             logger.error("%s", line)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-from ..errors import RagError
+from ..errors import DocumentsNotFound, RagError
 from ..types import Answer, Citation, Document
 from .turns import Turn, Turns
 
@@ -15,16 +16,20 @@ Read = Callable[[int], Document]
 def lines(read: Read, answer: Answer, known: Mapping[int, int]) -> dict[int, int]:
     """The line (from 1) at which each quote starts, where its document has no pages and is still there."""
     found = dict(known)
-    for citation in answer.citations:
-        if citation.marker not in found and not citation.passage.page:
-            document = _read(read, citation.passage.document_id)
-            if document and _stands(document, citation):
-                found[citation.marker] = document.text.count("\n", 0, citation.start) + 1
+    with suppress(RagError):  # an answer is worth more than its lines
+        for citation in answer.citations:
+            if citation.marker not in found and not citation.passage.page:
+                document = _read(read, citation.passage.document_id)
+                if document and _stands(document, citation):
+                    found[citation.marker] = document.text.count("\n", 0, citation.start) + 1
     return found
 
 
 def checked(read: Read, turns: Sequence[Turn]) -> Turns:
-    """The turns, each with the markers whose words do not stand in the index any more, at their place."""
+    """The turns, each with the markers whose words do not stand in the index any more, at their place.
+
+    Raises RagError where that cannot be known: the index cannot be read.
+    """
     documents: dict[int, Document | None] = {}
 
     def gone(citation: Citation) -> bool:
@@ -43,7 +48,7 @@ def checked(read: Read, turns: Sequence[Turn]) -> Turns:
 def _read(read: Read, document_id: int) -> Document | None:
     try:
         return read(document_id)
-    except RagError:
+    except DocumentsNotFound:
         return None
 
 

@@ -10,15 +10,16 @@ from typing import Any
 
 import httpx
 import pytest
-from doubles import Double
+from doubles import FIRST, Double, written
 
 import rag.web.opening
-from rag.errors import IndexLocked, RagError, StoreUnavailable
+from rag.errors import DocumentsNotFound, IndexLocked, RagError, StoreUnavailable, StoreUnreachable
 from rag.types import Answer, Document
-from rag.web import Opening, serve
+from rag.web import Opening, serve, standing
+from rag.web.turns import Turn
 
 WHERE = "postgresql://db.internal:5432/secret"
-REFUSED = StoreUnavailable(f"{WHERE} does not take this name and password; correct them in RAG_STORE")
+REFUSED = StoreUnreachable(f"{WHERE} does not answer (Connection refused); check that it runs")
 SAYS = "the index cannot be reached just now; ask again later (the server's log says why)"
 
 
@@ -93,3 +94,30 @@ def test_a_database_that_is_started_after_the_server_is_found(
         assert client.get("/health").json()["status"] == "ready"
     logged = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert logged == [str(REFUSED)]
+
+
+def test_what_no_waiting_mends_is_not_tried_again() -> None:
+    wrong = StoreUnavailable(f"{WHERE} does not take this name and password; correct them in RAG_STORE")
+
+    def opener(_: object) -> Any:
+        raise wrong
+
+    with Opening(opener) as opening:
+        opening.wait(30)
+        assert opening.status == "failed"
+        assert "db.internal" not in opening.line
+
+
+def test_while_the_index_cannot_be_read_no_quote_is_said_to_be_gone() -> None:
+    turns = (Turn("q", written(FIRST)),)
+
+    def unreachable(_: int) -> Document:
+        raise REFUSED
+
+    def removed(_: int) -> Document:
+        raise DocumentsNotFound("it is gone")
+
+    with pytest.raises(StoreUnreachable):
+        standing.checked(unreachable, turns)
+    assert standing.lines(unreachable, written(FIRST), {}) == {}
+    assert standing.checked(removed, turns)[0].outdated
