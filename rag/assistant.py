@@ -143,6 +143,8 @@ class Assistant:
             if cluster:
                 opened.callback(cluster.close)
             assistant = cls(settings, store, encoder, writer, note, cluster)
+            if half := store.half_copied():
+                logger.warning("%s; what it lacks is not found", half)
             try:
                 if _keeps_documents(settings):
                     assistant.failed = assistant._ingester.ingest_default(report).failed

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from .errors import ModelDownloadFailed, QuestionInvalid, RagError
+from .errors import ModelDownloadFailed, QuestionInvalid, RagError, SettingsError
 from .progress import progress
 from .rayaddress import LOCAL, is_meant
 from .shell import ENVIRONMENT, NOT_FOUND, OK, USAGE, Border, leave, open_closed_streams
@@ -334,16 +334,23 @@ def migrate(
     """
     from .ingest import Progress
     from .migration import migrate as migrated
+    from .settings import FAISS
     from .store import Location
 
     settings = _settings(context)
     source = Location.of(settings)
-    target = Location.of(settings.model_copy(update={"store": to, "catalogue": to_catalogue}))
+    try:
+        target = Location.of(settings.model_copy(update={"store": to, "catalogue": to_catalogue}))
+    except SettingsError as error:
+        complain(f"--to or --to-catalogue: {error}")
+        raise typer.Exit(USAGE) from error
     with progress("copying") as show:
         done = migrated(source, target, lambda *now: show(Progress(*now)))
     there = f"{done.documents:,} documents and {done.passages:,} passages are in {target.name}"
-    variables = "RAG_STORE and RAG_CATALOGUE" if to_catalogue else "RAG_STORE"
-    Screen().line(f"{there} ({done.copied:,} copied now); set {variables} to use them")
+    use = "set RAG_STORE and RAG_CATALOGUE" if to_catalogue else "set RAG_STORE"
+    if not target.is_shared and target.vectors == FAISS:
+        use = f"set RAG_STORE=faiss and RAG_INDEX_DIR={target.index_dir}"
+    Screen().line(f"{there} ({done.copied:,} copied now); {use} to use them")
 
 
 # -- feedback ----------------------------------------------------------------------------------------------------------

@@ -112,7 +112,11 @@ class LlamaIndexEngine:
 def check_packages(extra: str, *modules: str) -> None:
     """Raise StoreUnavailable, with the cure, where one of these cannot be imported; nothing is."""
     for module in modules:
-        if find_spec(module) is None:
+        try:
+            found = find_spec(module)
+        except ModuleNotFoundError:  # of the package that it would be in
+            found = None
+        if found is None:
             raise _missing(extra, module)
 
 

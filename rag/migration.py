@@ -53,7 +53,9 @@ def migrate(source: Location, target: Location, report: Report = lambda *_: None
         with old.writing(), closing(target.open_vectors()) as vectors:
             if source.catalogue_key == target.catalogue_key:  # only the vectors go elsewhere
                 vectors.refresh(old, verify=True)
-            elif not _is_done(old, new, partial(source.root_there, there=target)):
+            elif _is_done(old, new, partial(source.root_there, there=target)):
+                vectors.refresh(new, verify=True)  # they may be elsewhere than after the earlier one
+            else:
                 mark, named = _begin(old, new), partial(source.root_there, there=target)
                 while more := _pass(old, new, mark, vectors, named, report):
                     copied += more

@@ -448,8 +448,13 @@ class Store:
         with self._read() as reader:
             reader.verify()
             self._vectors.verify(reader)
-            if MIGRATING in (reader.meta(MIGRATED_FROM) or ""):
-                raise IndexDamaged(f"{self._catalogue.name} is half a copy; let 'rag migrate' finish it")
+        if half := self.half_copied():
+            raise IndexDamaged(half)
+
+    def half_copied(self) -> str:
+        """A line that says so, with the cure, where a migration to here was begun and has not finished; else ""."""
+        half = MIGRATING in (self.meta(MIGRATED_FROM) or "")
+        return f"{self._catalogue.name} is half a copy; let 'rag migrate' finish it" if half else ""
 
     def meta(self, key: str) -> str | None:
         """The string kept with `set_meta`, or None."""

@@ -83,11 +83,25 @@ def test_there_and_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert moved.stdout.startswith("1 documents and 1 passages are in postgresql:///")
     assert moved.stdout.endswith("(1 copied now); set RAG_STORE to use them\n")
     assert "(0 copied now)" in rag("migrate", "--to", database).stdout
+    elsewhere = rag("migrate", "--to", f"milvus:{folder.parent}/v.db", "--to-catalogue", database)
+    assert "with vectors in milvus" in elsewhere.stdout
+    with monkeypatch.context() as there:
+        there.setenv("RAG_STORE", f"milvus:{folder.parent}/v.db")
+        there.setenv("RAG_CATALOGUE", database)
+        assert rag("ask", QUESTION).stdout == answered.stdout
+    assert rag("migrate", "--to", database).exit_code == 0
     monkeypatch.setenv("RAG_STORE", database)
     assert rag("ask", QUESTION).stdout == answered.stdout
-    assert rag("--index-dir", "back", "migrate", "--to", "faiss").exit_code == 0
+    assert "set RAG_STORE=faiss and RAG_INDEX_DIR=back" in rag("--index-dir", "back", "migrate", "--to", "faiss").stdout
     monkeypatch.delenv("RAG_STORE")
     assert rag("--documents", folder, "--index-dir", "back", "ask", QUESTION).stdout == answered.stdout
+
+
+def test_a_target_that_is_no_address_is_wrong_usage(folder: Path) -> None:
+    rag("--documents", folder, "ask", QUESTION)
+    refused = rag("migrate", "--to", "elsewhere")
+    assert refused.exit_code == 2
+    assert "--to or --to-catalogue: setting 'store' must be faiss, or begin with" in refused.stderr
 
 
 def test_an_index_is_not_copied_over_another(folder: Path) -> None:
