@@ -52,7 +52,8 @@ class Watchdog:
         self._last = 0.0  # when somebody wanted an answer
         self._silent: float | None = None  # since when the server has been probed, and was silent
         self._is_doubted = False  # somebody waited in vain for a connection
-        self._why = self._within = ""
+        self._is_accepted = False  # the probe that is silent: there is a connection
+        self._within = ""
         self._login: Callable[[], Any] = lambda: None
         self._is_closed = False
         event.listen(engine, "do_connect", self._connect)
@@ -70,7 +71,7 @@ class Watchdog:
                 raise
             with self._lock:
                 self._is_doubted = True
-                raise Unanswered(self._why if self._silent is not None else self._within) from None
+                raise Unanswered(self._why()) from None
         connection.cursor_factory = _WatchedCursor
         connection.watchdog = self
         return connection
@@ -81,7 +82,7 @@ class Watchdog:
         statement = _Statement(connection.patience or READS_S, connection.line)
         try:
             with self._lock:
-                self._admit(statement.patience)
+                self._admit(self._patience(statement))
                 self._statements.add(statement)
         except Unanswered:
             connection.close()  # so that nobody tries to roll it back either
@@ -90,7 +91,7 @@ class Watchdog:
             yield
         except psycopg2.Error:
             if statement.is_cut:
-                raise Unanswered(self._why) from None
+                raise Unanswered(self._why()) from None
             raise
         finally:
             with self._lock:
@@ -106,10 +107,17 @@ class Watchdog:
                 thread.start()
                 self._thread = thread
         if self._silence(self._last) > patience:
-            raise Unanswered(self._why)
+            raise Unanswered(self._why())
 
     def _silence(self, now: float) -> float:
         return 0.0 if self._silent is None else now - self._silent
+
+    def _patience(self, statement: _Statement) -> float:
+        """Seconds. Where nobody new gets a connection, TCP has time to tell those who have one."""
+        return statement.patience if self._is_accepted else WRITES_S
+
+    def _why(self) -> str:
+        return _HANGS if self._silent is not None and self._is_accepted else self._within
 
     def _close(self, _: Engine) -> None:
         self._is_closed = True  # nobody but who waits needs to know any more whether it answers
@@ -151,15 +159,14 @@ class Watchdog:
             return doubts or any(now - statement.began > SILENCE_S for statement in self._statements)
 
     def _cut(self, probe: _Probe) -> None:
-        """Those for whom the server has been silent too long. Without a connection, TCP has time to tell them first."""
+        """Those for whom the server has been silent too long."""
         now = time.monotonic()
         with self._lock:
             if self._silent is None:
                 self._silent = probe.began
-            self._why = _HANGS if probe.is_accepted else self._within
+            self._is_accepted = probe.is_accepted
             for statement in self._statements:
-                patience = statement.patience if probe.is_accepted else WRITES_S
-                if min(self._silence(now), now - statement.began) > patience:
+                if min(self._silence(now), now - statement.began) > self._patience(statement):
                     statement.cut()
 
 

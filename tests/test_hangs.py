@@ -36,7 +36,7 @@ from rag.web import serve
 HANGS = r"does not answer \(it takes connections and says nothing\); check that it runs"
 LONG_S = 60  # never, but for a test that fails
 SCALE = 0.15  # of the time that passes here
-LOGIN_S = 3 * SCALE  # a slow one
+LOGIN_S = 2.5 * SCALE  # a slow one
 LONGER_S = 8 * SCALE  # than a server that hangs is waited for
 
 
@@ -91,14 +91,17 @@ class Proxy:
         self.login_s = 0.0
         self.says = b""  # to newcomers, instead of the server
         self.loses_queries = False
-        self._start(self._accept)
+        self._takes = True
+        self._accepting = self._start(self._accept)
 
-    def _start(self, run: Callable[..., None], *arguments: object) -> None:
-        threading.Thread(target=run, args=arguments, daemon=True).start()
+    def _start(self, run: Callable[..., None], *arguments: object) -> threading.Thread:
+        thread = threading.Thread(target=run, args=arguments, daemon=True)
+        thread.start()
+        return thread
 
     def _accept(self) -> None:
         with suppress(OSError):  # closed
-            while True:
+            while self._takes:
                 self._start(self._serve, self._server.accept()[0])
 
     def _serve(self, client: socket.socket) -> None:
@@ -127,6 +130,17 @@ class Proxy:
         """Nobody new gets a connection."""
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
+
+    def fill(self) -> None:
+        """Nobody new gets a connection, or learns that there is none."""
+        self._takes = False
+        self._open.append(socket.create_connection(("127.0.0.1", self.port)))  # the last that is taken
+        self._accepting.join()
+        self._server.listen(0)
+        for _ in range(4):
+            self._open.append(socket.socket())
+            self._open[-1].setblocking(False)
+            self._open[-1].connect_ex(("127.0.0.1", self.port))
 
     def close(self) -> None:
         with suppress(OSError):
@@ -199,18 +213,10 @@ def test_an_index_that_is_opened_on_a_database_that_hangs_is_refused(location: L
     open_store(location).close()
 
 
-def test_a_port_that_takes_no_connection_is_not_said_to_take_some(tmp_path: Path) -> None:
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        waiting = [socket.socket() for _ in range(4)]
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
-        with pytest.raises(StoreUnavailable, match=r"does not answer \(within 2 s\); check that it runs"):
-            open_store(Location(tmp_path, f"postgresql://ann:hidden@127.0.0.1:{full.getsockname()[1]}/db"))
-        for one in waiting:
-            one.close()
+def test_a_port_that_takes_no_connection_is_not_said_to_take_some(tmp_path: Path, proxy: Proxy) -> None:
+    proxy.fill()
+    with pytest.raises(StoreUnavailable, match=r"does not answer \(within 2 s\); check that it runs"):
+        open_store(Location(tmp_path, proxy.url))
 
 
 def test_a_database_that_is_named_after_certificates_is_no_matter_of_trust(location: Location) -> None:
@@ -231,10 +237,15 @@ def test_a_statement_may_take_its_time_where_logins_are_slow(proxy: Proxy, throu
     sleep(through, LONGER_S)
 
 
-def test_a_statement_may_take_its_time_where_nobody_else_gets_a_connection(proxy: Proxy, through: Store) -> None:
+def test_who_has_a_connection_is_served_where_nobody_else_gets_one(proxy: Proxy, through: Store) -> None:
     proxy.refuse()
     sleep(through, LONGER_S)
     assert len(through.documents()) == 1
+
+
+def test_a_statement_may_take_its_time_behind_a_port_that_is_full(proxy: Proxy, through: Store) -> None:
+    proxy.fill()
+    sleep(through, LONGER_S)
 
 
 def test_what_is_said_in_no_known_encoding_is_an_answer(proxy: Proxy, through: Store) -> None:
