@@ -35,7 +35,7 @@ from rag.web import serve
 
 HANGS = r"does not answer \(it takes connections and says nothing\); check that it runs"
 LONG_S = 60  # never, but for a test that fails
-SCALE = 0.15  # of the time that passes here
+SCALE = 0.12  # of the time that passes here
 LOGIN_S = 2.5 * SCALE  # a slow one
 LONGER_S = 8 * SCALE  # than a server that hangs is waited for
 
@@ -246,13 +246,6 @@ def test_who_has_a_connection_is_served_where_nobody_else_gets_one(proxy: Proxy,
 def test_a_statement_may_take_its_time_behind_a_port_that_is_full(proxy: Proxy, through: Store) -> None:
     proxy.fill()
     sleep(through, LONGER_S)
-
-
-def test_what_is_said_in_no_known_encoding_is_an_answer(proxy: Proxy, through: Store) -> None:
-    said = b"SFATAL\0C28000\0Mzur\xfcckgewiesen\0\0"
-    proxy.says = b"E" + (len(said) + 4).to_bytes(4, "big") + said
-    sleep(through, LONGER_S)
-    assert len(through.documents()) == 1
 
 
 def test_what_gets_lost_on_the_way_is_asked_again(proxy: Proxy, through: Store) -> None:
