@@ -36,7 +36,9 @@ _UNCONNECTED = {
     "does not support SSL": (
         f"offers no encryption, and 'sslmode' in its address wants it; let the server offer it, or correct {_IN}"
     ),
-    "certificate": f"is not trusted ({{said}}); correct sslmode and sslrootcert in {_IN}, or the server's certificate",
+    "certificate verify failed|root certificate": (
+        f"is not trusted ({{said}}); correct sslmode and sslrootcert in {_IN}, or the server's certificate"
+    ),
     "could not translate host name|could not parse network address": (
         f"cannot be found: there is no host of this name; correct {_IN}"
     ),
