@@ -6,6 +6,7 @@ llama-index vector store is `add`, `query` and `delete_nodes`, so another one is
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -15,6 +16,8 @@ from typing import Any
 
 from .errors import RagError, StoreUnavailable, StoreUnreachable
 from .stored import FloatArray
+
+logger = logging.getLogger(__name__)
 
 EF_CONSTRUCTION, M = 64, 16  # HNSW (Malkov and Yashunin, 2016)
 _WAITED_S = 0.5  # whoever is refused at once has not waited
@@ -97,8 +100,11 @@ class LlamaIndexEngine:
         return [int(i) for i in found.ids or ()]
 
     def settle(self) -> None:
-        with suppress(RagError), self._translator.translated():  # without it, searches are only slower
-            self._settle()
+        try:
+            with self._translator.translated():
+                self._settle()
+        except RagError as error:  # without it, searches are only slower
+            logger.debug("vectors were sent, and not prepared for searches: %s", error)
 
     def drop(self) -> None:
         with self._translator.translated():

@@ -127,8 +127,9 @@ def test_a_server_that_lost_its_vectors_is_named_and_filled_again(store: Store, 
 
 
 def test_after_many_were_sent_the_server_prepares_for_searches_and_may_fail(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, "rag")
     monkeypatch.setattr(rag.remote, "BLOCK", 4)
     tried: list[list[int]] = []
 
@@ -142,6 +143,7 @@ def test_after_many_were_sent_the_server_prepares_for_searches_and_may_fail(
     assert tried == []
     store.replace([item(f"s{i}", "walrus", "stork") for i in range(5)])
     assert tried == [sorted(stored(store))]
+    assert "not prepared for searches" in caplog.text
     assert ids(store.dense(QUERY, 20)) == slow_dense(stored(store), QUERY, 20)
 
 

@@ -290,6 +290,28 @@ def test_a_package_that_is_not_installed_is_named_at_once(
         assert f"a package that is not installed ({missing}); pip install 'rag-quoted[{extra}]'" in said
 
 
+@pytest.mark.usefixtures("folder")
+def test_a_package_without_which_the_other_is_not_even_looked_for_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_STORE", "milvus:vectors.db")
+    monkeypatch.setitem(sys.modules, "llama_index.vector_stores", None)
+    monkeypatch.delitem(sys.modules, "llama_index.vector_stores.milvus", raising=False)
+    result = rag("ask", QUESTION)
+    assert result.exit_code == 3
+    assert "(llama_index.vector_stores.milvus); pip install 'rag-quoted[milvus]'" in result.stderr
+
+
+def test_who_asks_half_a_copy_is_warned(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rag("--documents", folder, "ask", QUESTION)
+    database = fresh_schema()
+    rag("migrate", "--to", database)
+    monkeypatch.setenv("RAG_STORE", database)
+    assert "half" not in rag("ask", QUESTION).stderr
+    run_in(database, "UPDATE rag_meta SET value = replace(value, 'done', 'begun x') WHERE key = 'migrated from'")
+    asked = rag("ask", QUESTION)
+    assert asked.exit_code == 0
+    assert "is half a copy; let 'rag migrate' finish it; what it lacks is not found" in asked.stderr
+
+
 def test_no_folder_is_made_for_a_file_of_milvus_lite(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAG_STORE", f"milvus:{folder.parent / 'nowhere' / 'vectors.db'}")
     assert "is no folder" in rag("ingest", folder).stderr
