@@ -138,9 +138,10 @@ class Proxy:
         self._accepting.join()
         self._server.listen(0)
         for _ in range(4):
-            self._open.append(socket.socket())
-            self._open[-1].setblocking(False)
-            self._open[-1].connect_ex(("127.0.0.1", self.port))
+            one = socket.socket()
+            self._open.append(one)  # not the last of them for long: others serve at the same time
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", self.port))
 
     def close(self) -> None:
         with suppress(OSError):
