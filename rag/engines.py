@@ -64,7 +64,7 @@ class LlamaIndexEngine:
         translator: Translator,
         drop: Callable[[], None],
         close: Callable[[], None],
-        settle: Callable[[], None] = lambda: None,
+        settle: Callable[[int], None] = lambda added: None,
         asking: Callable[[int], dict[str, Any]] = lambda k: {},
     ) -> None:
         """`asking(k)` is what a query for `k` needs besides."""
@@ -96,9 +96,9 @@ class LlamaIndexEngine:
             found = self._store.query(asked, **self._asking(k))
         return [int(i) for i in found.ids or ()]
 
-    def settle(self) -> None:
+    def settle(self, added: int) -> None:
         with suppress(RagError), self._translator.translated():  # without it, searches are only slower
-            self._settle()
+            self._settle(added)
 
     def drop(self) -> None:
         with self._translator.translated():

@@ -12,6 +12,7 @@ from .postgres_engine import connected, engine_at, in_our_words, shown
 _EXTRA = "postgres"
 _CLASS = ("llama_index.vector_stores.postgres", "PGVectorStore")
 _EF_SEARCH = 200
+_EXACT = 20_000  # vectors that are compared one by one: HNSW can lose sight of some where many are nearly the same
 _OLDEST = (0, 8)  # looks on where its index stopped; before, a search found `_EF_SEARCH` passages at most
 
 # Whether its types can be named; the version that is there, and its schema; the one that can be had, and by whom.
@@ -27,6 +28,8 @@ _EXTENSION = """
         ON version.name = wanted AND version.version = available.default_version
 """
 
+_IS_LARGE = "SELECT count(*) > {most} FROM (SELECT FROM {table} LIMIT {most} + 1) AS first_ones"
+
 
 class Pgvector:
     """The server at `url`. Raises StoreUnavailable where a package is missing; nothing is asked of it yet."""
@@ -34,7 +37,8 @@ class Pgvector:
     def __init__(self, url: str) -> None:
         check_packages(_EXTRA, _CLASS[0], "pgvector", "asyncpg")
         # Beyond ef_search, pgvector looks on where it stopped, rather than to give fewer than were asked for.
-        self._engine = engine_at(url, options="-c hnsw.iterative_scan=strict_order")
+        searching = f"-c hnsw.ef_search={_EF_SEARCH} -c hnsw.iterative_scan=strict_order"
+        self._engine = engine_at(url, options=searching)
         self._where = shown(self._engine)
         self._translator = Translator(self._told)
 
@@ -59,12 +63,6 @@ class Pgvector:
             schema_name=schema,
             embed_dim=dimension,
             use_halfvec=True,
-            hnsw_kwargs={
-                "hnsw_m": M,
-                "hnsw_ef_construction": EF_CONSTRUCTION,
-                "hnsw_ef_search": _EF_SEARCH,
-                "hnsw_dist_method": "halfvec_cosine_ops",
-            },
             initialization_fail_on_error=True,
             engine=engine,
             async_engine=create_async_engine("postgresql+asyncpg://"),  # asked for with the other; nobody connects it
@@ -78,7 +76,17 @@ class Pgvector:
             with engine.begin() as connection:
                 connection.execute(text(f'DROP TABLE IF EXISTS "{schema}".{table}'))
 
-        return LlamaIndexEngine(store, self._translator, drop, lambda: None)
+        def settle(_: int) -> None:
+            with engine.begin() as connection:
+                if connection.execute(text(_IS_LARGE.format(table=f'"{schema}".{table}', most=_EXACT))).scalar():
+                    connection.execute(
+                        text(
+                            f'CREATE INDEX IF NOT EXISTS {table}_embedding_idx ON "{schema}".{table} USING hnsw '
+                            f"(embedding halfvec_cosine_ops) WITH (m = {M}, ef_construction = {EF_CONSTRUCTION})"
+                        )
+                    )
+
+        return LlamaIndexEngine(store, self._translator, drop, lambda: None, settle)
 
     def close(self) -> None:
         """Close its connections."""
