@@ -67,7 +67,7 @@ class LlamaIndexEngine:
         translator: Translator,
         drop: Callable[[], None],
         close: Callable[[], None],
-        settle: Callable[[], None] = lambda: None,
+        settle: Callable[[int], None] = lambda added: None,
         asking: Callable[[int], dict[str, Any]] = lambda k: {},
     ) -> None:
         """`asking(k)` is what a query for `k` needs besides."""
@@ -99,10 +99,10 @@ class LlamaIndexEngine:
             found = self._store.query(asked, **self._asking(k))
         return [int(i) for i in found.ids or ()]
 
-    def settle(self) -> None:
+    def settle(self, added: int) -> None:
         try:
             with self._translator.translated():
-                self._settle()
+                self._settle(added)
         except RagError as error:  # without it, searches are only slower
             logger.debug("vectors were sent, and not prepared for searches: %s", error)
 

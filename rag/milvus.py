@@ -23,6 +23,7 @@ _WRITE_S = 60.0  # for one that writes, and for one that brings a collection int
 _SERVICE = "milvus.proto.milvus.MilvusService"
 _HOW = "correct RAG_STORE: milvus://name:password@host:19530"
 _EF_SEARCH = 400
+_MANY = 512  # vectors that are worth a segment of their own
 _SILENT = "does not answer ({said}); check that it runs, and RAG_STORE"
 _UNREACHED = {  # a pattern of what the client says → what it means, with the cure; it may answer later
     "Deadline Exceeded": "does not answer (it says nothing); check that it runs, and RAG_STORE",
@@ -79,9 +80,10 @@ class Milvus:
             )
             store.client.load_collection(name)  # one that was made before is not in memory yet
 
-        def settle() -> None:
+        def settle(added: int) -> None:
             # What was added last is compared one by one, until Milvus finds the time to index it.
-            store.client.flush(name, timeout=_WRITE_S)
+            if added >= _MANY:
+                store.client.flush(name, timeout=_WRITE_S)
 
         def asking(k: int) -> dict[str, Any]:
             return {"milvus_search_config": {"params": {"ef": max(_EF_SEARCH, k)}}}  # it refuses to give more

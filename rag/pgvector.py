@@ -12,6 +12,7 @@ from .postgres_engine import connected, engine_at, in_our_words, shown
 _EXTRA = "postgres"
 _CLASS = ("llama_index.vector_stores.postgres", "PGVectorStore")
 _EF_SEARCH = 200
+_EXACT = 20_000  # vectors that are compared one by one: HNSW can lose sight of some where many are nearly the same
 _OLDEST = (0, 8)  # looks on where its index stopped; before, a search found `_EF_SEARCH` passages at most
 
 # Whether its types can be named; the version that is there, and its schema; the one that can be had, and by whom.
@@ -27,6 +28,14 @@ _EXTENSION = """
         ON version.name = wanted AND version.version = available.default_version
 """
 
+_WANTS_INDEX = """
+    SELECT to_regclass(:index) IS NULL AND count(*) > {most} FROM (SELECT FROM {table} LIMIT {most} + 1) AS first_ones
+"""
+_INDEX = """
+    CREATE INDEX IF NOT EXISTS {name} ON {table} USING hnsw (embedding halfvec_cosine_ops)
+        WITH (m = {links}, ef_construction = {tried})
+"""
+
 
 class Pgvector:
     """The server at `url`. Raises StoreUnavailable where a package is missing; nothing is asked of it yet."""
@@ -34,7 +43,8 @@ class Pgvector:
     def __init__(self, url: str) -> None:
         check_packages(_EXTRA, _CLASS[0], "pgvector", "asyncpg")
         # Beyond ef_search, pgvector looks on where it stopped, rather than to give fewer than were asked for.
-        self._engine = engine_at(url, options="-c hnsw.iterative_scan=strict_order")
+        searching = f"-c hnsw.ef_search={_EF_SEARCH} -c hnsw.iterative_scan=strict_order"
+        self._engine = engine_at(url, options=searching)
         self._where = shown(self._engine)
         self._translator = Translator(self._told)
 
@@ -51,6 +61,7 @@ class Pgvector:
         table = f"data_{name}"
         with self._translator.translated(), connected(engine) as connection:
             schema = connection.execute(text("SELECT current_schema()")).scalar()
+            where = f'"{schema}".{table}'
             _check(connection, self._where)
             connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
             connection.commit()
@@ -59,12 +70,6 @@ class Pgvector:
             schema_name=schema,
             embed_dim=dimension,
             use_halfvec=True,
-            hnsw_kwargs={
-                "hnsw_m": M,
-                "hnsw_ef_construction": EF_CONSTRUCTION,
-                "hnsw_ef_search": _EF_SEARCH,
-                "hnsw_dist_method": "halfvec_cosine_ops",
-            },
             initialization_fail_on_error=True,
             engine=engine,
             async_engine=create_async_engine("postgresql+asyncpg://"),  # asked for with the other; nobody connects it
@@ -72,13 +77,20 @@ class Pgvector:
         with self._translator.translated():
             store._initialize()
             with engine.begin() as connection:  # llama-index makes none, and a deletion would read the whole table
-                connection.execute(text(f'CREATE INDEX IF NOT EXISTS {table}_node ON "{schema}".{table} (node_id)'))
+                connection.execute(text(f"CREATE INDEX IF NOT EXISTS {table}_node ON {where} (node_id)"))
 
         def drop() -> None:
             with engine.begin() as connection:
-                connection.execute(text(f'DROP TABLE IF EXISTS "{schema}".{table}'))
+                connection.execute(text(f"DROP TABLE IF EXISTS {where}"))
 
-        return LlamaIndexEngine(store, self._translator, drop, lambda: None)
+        def settle(_: int) -> None:
+            with engine.begin() as connection:
+                wants = text(_WANTS_INDEX.format(table=where, most=_EXACT))
+                if connection.execute(wants, {"index": f'"{schema}".{table}_hnsw'}).scalar():
+                    index = _INDEX.format(name=f"{table}_hnsw", table=where, links=M, tried=EF_CONSTRUCTION)
+                    connection.execute(text(index))
+
+        return LlamaIndexEngine(store, self._translator, drop, lambda: None, settle)
 
     def close(self) -> None:
         """Close its connections."""

@@ -49,8 +49,8 @@ class Engine(Protocol):
     def search(self, vector: FloatArray, k: int) -> list[int]:
         """The ids of about the `k` nearest by inner product, best first, perhaps one twice."""
 
-    def settle(self) -> None:
-        """Prepare what was added, which is much, for searches."""
+    def settle(self, added: int) -> None:
+        """Prepare for searches, after so many vectors were added; if that fails, searches are only slower."""
 
     def drop(self) -> None:
         """Delete the collection."""
@@ -174,14 +174,13 @@ class RemoteIndex:
                 with catalogue.transaction() as writer:
                     self.forget(writer)
             with catalogue.reading() as reader:
-                highest = reader.highest()
-            many = False
+                before, highest = reader.state, reader.highest()
             while self._send_block(catalogue, highest):
-                many = True
-            if many:
-                with catalogue.reading() as reader:
-                    state = reader.state
-                self._engine(state).settle()  # no transaction is open for as long as it takes
+                pass
+            with catalogue.reading() as reader:
+                after = reader.state
+            if added := after.snapshot_count - before.snapshot_count:
+                self._engine(after).settle(added)  # no transaction is open for as long as it takes
             self._delete_doomed(catalogue)
         return True
 

@@ -23,6 +23,7 @@ from sqlalchemy import text
 from store_samples import DIMENSION, QUERY, ids, item, open_store, slow_dense, stored, unit, vector_of
 
 import rag.milvus
+import rag.pgvector
 import rag.postgres_engine
 import rag.remote
 from rag.catalogue import Catalogue
@@ -30,8 +31,9 @@ from rag.engines import LlamaIndexEngine
 from rag.errors import DocumentUnreadable, IndexDamaged, IndexMismatch, SettingsError, StoreUnavailable
 from rag.milvus import milvus_address
 from rag.postgres import PostgresCatalogue
+from rag.postgres_engine import engine_at
 from rag.remote import RemoteIndex
-from rag.store import Location, Store
+from rag.store import FloatArray, Location, Store
 from rag.types import Chunk
 
 
@@ -126,25 +128,53 @@ def test_a_server_that_lost_its_vectors_is_named_and_filled_again(store: Store, 
     assert store.dense(QUERY, 5) == before
 
 
-def test_after_many_were_sent_the_server_prepares_for_searches_and_may_fail(
+def test_after_something_was_sent_the_server_prepares_for_searches_and_may_fail(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "rag")
     monkeypatch.setattr(rag.remote, "BLOCK", 4)
-    tried: list[list[int]] = []
+    tried: list[int] = []
 
-    def settle() -> None:
-        tried.append(on_the_server(store))
+    def settle(added: int) -> None:
+        tried.append(added)
         raise ConnectionError
 
     store.replace([item("first", "owl")])
     monkeypatch.setattr(engine_of(store), "_settle", settle)
-    store.replace([item("few", "seal", "heron")])
-    assert tried == []
     store.replace([item(f"s{i}", "walrus", "stork") for i in range(5)])
-    assert tried == [sorted(stored(store))]
+    store.set_meta("any", "write")
+    assert tried == [10]
     assert "not prepared for searches" in caplog.text
     assert ids(store.dense(QUERY, 20)) == slow_dense(stored(store), QUERY, 20)
+
+
+def test_thousands_that_are_nearly_the_same_hide_nothing(tmp_path: Path) -> None:
+    """HNSW loses sight of most of the first ones, if it is what is searched."""
+    rng = np.random.default_rng(1)
+
+    def near(count: int, spread: float) -> FloatArray:
+        vectors = rng.standard_normal(64) / 8 + spread * rng.standard_normal((count, 64))
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    with location_of("postgresql", tmp_path) as location, closing(location._server()) as server:
+        engine = server.open("rag_near", 64)
+        few, many = near(40, 0.05), near(3000, 0.01)
+        engine.add(range(40), few)
+        for start in range(0, 3000, 50):
+            engine.add(range(1000 + start, 1050 + start), many[start : start + 50])
+            engine.settle(50)
+        assert [i for i in range(40) if i not in engine.search(few[i], 40)] == []
+
+
+def test_a_large_collection_gets_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rag.pgvector, "_EXACT", 10)
+    indexes = "SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema() AND indexdef LIKE '%hnsw%'"
+    with location_of("postgresql", tmp_path) as location, open_store(location) as store:
+        for documents, made in ((2, 0), (3, 1), (2, 1)):
+            store.replace([item(f"{documents} {i}", "owl", "seal", "heron") for i in range(documents)])
+            with engine_at(location.database).connect() as connection:
+                assert connection.execute(text(indexes)).scalar() == made
+        assert ids(store.dense(QUERY, 20)) == slow_dense(stored(store), QUERY, 20)
 
 
 def test_passages_that_are_all_the_same_are_not_lost(store: Store) -> None:

@@ -14,7 +14,8 @@ from .request import FAISS, STORES, Wanted
 
 _WORDS, _WORDS_AT, _HEAPS = 56_700, 5.44e6, 0.67  # distinct words in so many characters, and how they grow
 _LEXEMES = 0.79  # of words: what is left of them without endings
-_EXACT, _LINKS = 100_000, 16  # vectors that FAISS searches one by one; links of a vector in HNSW
+_EXACT, _COMPARED = 100_000, 20_000  # vectors that FAISS, and pgvector, search one by one
+_LINKS = 16  # of a vector in HNSW
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,11 @@ def in_postgresql(asked: Wanted) -> list[_Part]:
 
 def in_pgvector(asked: Wanted) -> list[_Part]:
     n, vector = asked.passages, 2 * asked.dimension  # half precision
+    table = n * (vector + 680)
+    if n <= _COMPARED:
+        return [_Part("search of vectors", "pgvector, exact", table, table)]
     links = n * (vector + 403)  # HNSW keeps the vectors, too
-    return [_Part("search of vectors", "pgvector: table, HNSW", links + n * (vector + 680), links)]
+    return [_Part("search of vectors", "pgvector: table, HNSW", links + table, links)]
 
 
 def in_milvus(asked: Wanted) -> list[_Part]:
