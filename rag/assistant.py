@@ -126,12 +126,6 @@ class Assistant:
         if ray is not None:
             _check_cluster(ray, embed_model)
         location = Location.of(settings)
-        if settings.chosen_by_file("store") or settings.chosen_by_file("catalogue"):
-            logger.warning(
-                "%s: texts and questions go to %s; if you did not write that, remove store and catalogue there",
-                SETTINGS_FILE,
-                shown_address(location.catalogue or location.vectors),
-            )
         encoder = open_encoder(settings, embed_model)
         writer, note = _open_writer(settings, llm)
         with ExitStack() as opened:  # closes what is open when a later step fails
@@ -139,6 +133,12 @@ class Assistant:
                 opened.callback(writer.close)
             fingerprint = index_fingerprint(settings, encoder)
             store = opened.enter_context(Store.open(location, fingerprint=fingerprint, dimension=encoder.dimension))
+            if settings.chosen_by_file("store") or settings.chosen_by_file("catalogue"):
+                logger.warning(
+                    "%s: texts and questions go to %s; if you did not write that, remove store and catalogue there",
+                    SETTINGS_FILE,
+                    shown_address(location.catalogue or location.vectors),
+                )
             cluster = _cluster(settings, encoder, ray)
             if cluster:
                 opened.callback(cluster.close)

@@ -245,7 +245,11 @@ def ingest(
     PATH is a file, a folder or a .jsonl collection. What cannot be read is a warning, and its older version stays;
     exit code 3 only when nothing could be read.
     """
-    with _opened(_settings(context, llm="none"), ray=ray) as assistant:
+    from .ingest import check_paths
+
+    settings = _settings(context, llm="none")
+    check_paths(paths)  # before a cluster is started for what is not there
+    with _opened(settings, ray=ray) as assistant:
         with progress("reading") as report:
             done = assistant.ingest(paths, prune=prune, report=report)  # each failure is logged: a warning line
         if json:

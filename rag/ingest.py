@@ -99,9 +99,7 @@ class Ingester:
         Raises DocumentsNotFound before anything is written when a path does not exist, and
         IndexLocked when another process is writing.
         """
-        for path in paths:
-            if not _exists(path):
-                raise DocumentsNotFound(f"'{path}' does not exist or cannot be entered; check the path")
+        check_paths(paths)
         ledger = _Ledger()
         with self._store.writing(), self._workers:
             for path in paths:
@@ -245,6 +243,13 @@ class Ingester:
 
     def _root(self, path: Path) -> str:
         return self._location.root_of(path)
+
+
+def check_paths(paths: Sequence[Path]) -> None:
+    """Raise DocumentsNotFound for the first one that does not exist."""
+    for path in paths:
+        if not _exists(path):
+            raise DocumentsNotFound(f"'{path}' does not exist or cannot be entered; check the path")
 
 
 def _exists(path: Path) -> bool:

@@ -8,7 +8,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -110,16 +110,13 @@ class Milvus:
 def milvus_address(url: str) -> tuple[str, str]:
     """(uri, token) of a URL: milvus://name:password@host:19530, milvus+https://…, or milvus:FILE for Milvus Lite."""
     parts = urlsplit(url)
-    if parts.netloc:
+    if parts.netloc or not parts.path:
         login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if parts.username else ""
         scheme = "https" if parts.scheme == "milvus+https" else "http"
-        try:
-            host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
-            return f"{scheme}://{host}:{parts.port or 19530}", login
-        except ValueError:
-            raise SettingsError(
-                "the address of Milvus is none; write it as milvus://name:password@host:19530"
-            ) from None
+        with suppress(ValueError):  # its port is none
+            if host := parts.hostname:
+                return f"{scheme}://{f'[{host}]' if ':' in host else host}:{parts.port or 19530}", login
+        raise SettingsError("the address of Milvus is none; write it as milvus://name:password@host:19530")
     file = Path(parts.path).expanduser()
     if file.suffix != ".db":
         raise SettingsError(f"Milvus Lite keeps its vectors in a file that ends in .db, which '{parts.path}' does not")
@@ -131,6 +128,10 @@ def _meant(meanings: Mapping[str, str], said: str) -> str:
 
 
 def _check_folder(file: str) -> None:
+    if Path(file).is_file():
+        raise StoreUnavailable(
+            f"{file} is a file, and Milvus Lite needs a folder for itself; name another in RAG_STORE"
+        )
     folder = Path(file).parent
     if not folder.is_dir():
         raise StoreUnavailable(

@@ -33,6 +33,9 @@ _SAMPLE = 8  # vectors that show whether a server still has what it was sent
 _ROUNDS = 8  # of sending, while others write without a pause
 _SAME = 1e-3  # cosine that servers cannot tell apart
 _PREFIX = "rag_"
+_LOST_SOME = (
+    "the server has lost some vectors of the index, or a search no longer leads to them; run 'rag rebuild --vectors'"
+)
 _LOST = "the server has lost vectors of the index, or is another one; correct RAG_STORE, or run 'rag rebuild --vectors'"
 _DOOMED, _SENDING = "vectors doomed", "vectors sending"  # keys in the catalogue's meta
 
@@ -227,7 +230,7 @@ class RemoteIndex:
     def verify(self, reader: Reader) -> None:
         """See `VectorIndex.verify`: some vectors are looked for, spread over all."""
         if not self._has_a_sample(reader, all):
-            raise IndexDamaged(_LOST)
+            raise IndexDamaged(_LOST_SOME if self._has_a_sample(reader, any) else _LOST)
 
     def forget(self, writer: Writer) -> None:
         """See `VectorIndex.forget`: a collection of another name from now on; the old one is deleted later."""

@@ -152,6 +152,11 @@ def test_what_is_no_address_is_one_line_before_anything_is_begun(address: str, t
     assert not (tmp_path / "index").exists()
 
 
+def test_no_cluster_is_looked_for_when_a_path_does_not_exist(tmp_path: Path) -> None:
+    (line,) = complaints("--index-dir", tmp_path / "index", "ingest", "--ray", "127.0.0.1:1", tmp_path / "missing")
+    assert line.startswith(f"'{tmp_path / 'missing'}' does not exist")
+
+
 @pytest.fixture
 def silent() -> Iterator[socket.socket]:
     """A server that takes connections and is no Ray."""

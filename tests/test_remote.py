@@ -117,6 +117,13 @@ def test_documents_that_are_about_something_else_are_compared(store: Store, monk
         assert ids(store.dense(QUERY, 6, **filters)) == slow_dense(stored(store), QUERY, 6, **filters)
 
 
+def test_a_server_that_lost_some_of_its_vectors_is_not_taken_for_another_one(store: Store) -> None:
+    store.replace([item(f"s{i}", "owl", "seal", "heron") for i in range(5)])
+    engine_of(store).delete(on_the_server(store)[:10])
+    with pytest.raises(IndexDamaged, match=r"has lost some .* run 'rag rebuild --vectors'"):
+        store.verify()
+
+
 def test_a_server_that_lost_its_vectors_is_named_and_filled_again(store: Store, location: Location) -> None:
     store.replace([item(f"s{i}", "owl", "seal") for i in range(5)])
     before = store.dense(QUERY, 5)

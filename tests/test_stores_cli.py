@@ -121,6 +121,9 @@ def test_an_index_is_not_copied_over_another(folder: Path) -> None:
         ("mysql://h/db", "", "setting 'store' must be faiss, or begin with postgresql:// or milvus:; correct it"),
         ("faiss", "postgresql://h/db", "which cannot be shared; set store (RAG_STORE) to postgresql://"),
         ("milvus://h", "sqlite:///x", "setting 'catalogue' must begin with postgresql://, or be left out"),
+        ("milvus://", "", "the address of Milvus is none; write it as milvus://"),
+        ("milvus://:19530", "", "the address of Milvus is none; write it as milvus://"),
+        ("milvus:", "", "the address of Milvus is none; write it as milvus://"),
         ("milvus:vectors.txt", "", "Milvus Lite keeps its vectors in a file that ends in .db"),
         ("postgresql://ann:hidden@h:port/db", "", "the database is none: no number stands where its port is; write"),
         ("postgresql://ann:pass@hidden@h/db", "", "and of the password each @ as %40"),
@@ -317,6 +320,15 @@ def test_no_folder_is_made_for_a_file_of_milvus_lite(folder: Path, monkeypatch: 
     assert "is no folder" in rag("ingest", folder).stderr
     assert "is no folder" in rag("doctor").stdout
     assert not (folder.parent / "nowhere").exists()
+
+
+def test_a_file_of_somebody_elses_is_not_taken_for_milvus_lite(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = folder.parent / "taken.db"
+    file.write_text("my own")
+    monkeypatch.setenv("RAG_STORE", f"milvus:{file}")
+    for said in (rag("ingest", folder).stderr, rag("doctor").stdout):
+        assert "taken.db is a file, and Milvus Lite needs a folder for itself; name another in RAG_STORE" in said
+    assert file.read_text() == "my own"
 
 
 def test_what_keeps_vectors_from_being_sent_is_said_once_for_a_command(
