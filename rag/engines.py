@@ -76,6 +76,7 @@ class LlamaIndexEngine:
         self._drop = drop
         self._close = close
         self._settle = settle
+        self._is_unsettled = False  # it failed
         self._asking = asking
 
     def add(self, ids: Sequence[int], vectors: FloatArray) -> None:
@@ -99,12 +100,19 @@ class LlamaIndexEngine:
             found = self._store.query(asked, **self._asking(k))
         return [int(i) for i in found.ids or ()]
 
+    def holds(self, ids: Sequence[int]) -> set[int]:
+        with self._translator.translated():
+            return {int(node.node_id) for node in self._store.get_nodes([str(i) for i in ids])}
+
     def settle(self, added: int) -> None:
+        if self._is_unsettled:  # with each write it would fail again, and may take long each time
+            return
         try:
             with self._translator.translated():
                 self._settle(added)
-        except RagError as error:  # without it, searches are only slower
-            logger.debug("vectors were sent, and not prepared for searches: %s", error)
+        except RagError as error:
+            self._is_unsettled = True
+            logger.warning("searches are slower than they could be, as vectors were sent but not indexed: %s", error)
 
     def drop(self) -> None:
         with self._translator.translated():

@@ -8,7 +8,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -23,7 +23,7 @@ _WRITE_S = 60.0  # for one that writes, and for one that brings a collection int
 _SERVICE = "milvus.proto.milvus.MilvusService"
 _HOW = "correct RAG_STORE: milvus://name:password@host:19530"
 _EF_SEARCH = 400
-_MANY = 512  # vectors that are worth a segment of their own
+_MANY = 512  # vectors that Milvus Lite had better index at once
 _SILENT = "does not answer ({said}); check that it runs, and RAG_STORE"
 _UNREACHED = {  # a pattern of what the client says → what it means, with the cure; it may answer later
     "Deadline Exceeded": "does not answer (it says nothing); check that it runs, and RAG_STORE",
@@ -81,8 +81,9 @@ class Milvus:
             store.client.load_collection(name)  # one that was made before is not in memory yet
 
         def settle(added: int) -> None:
-            # What was added last is compared one by one, until Milvus finds the time to index it.
-            if added >= _MANY:
+            # Milvus Lite compares what was added last one by one, until this. A server has its own time for it, and
+            # lets itself be told at most every ten seconds.
+            if self._is_file and added >= _MANY:
                 store.client.flush(name, timeout=_WRITE_S)
 
         def asking(k: int) -> dict[str, Any]:
@@ -109,14 +110,20 @@ class Milvus:
 
 def milvus_address(url: str) -> tuple[str, str]:
     """(uri, token) of a URL: milvus://name:password@host:19530, milvus+https://…, or milvus:FILE for Milvus Lite."""
-    parts = urlsplit(url)
-    if parts.netloc or not parts.path:
-        login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if parts.username else ""
+    try:
+        parts = urlsplit(url)
+        is_file, host = not parts.netloc and parts.path, parts.hostname
+        port = 19530 if parts.port is None else parts.port
+    except ValueError:  # no port is a word, and [ begins an IPv6 address
+        is_file, host = False, None
+    if not is_file:
+        if not host or parts.path.strip("/"):  # of its databases the default one is used
+            raise SettingsError("the address of Milvus is none; write it as milvus://name:password@host:19530")
+        login = unquote(parts.username or "")  # by itself it is a key
+        if parts.password is not None:
+            login += f":{unquote(parts.password)}"
         scheme = "https" if parts.scheme == "milvus+https" else "http"
-        with suppress(ValueError):  # its port is none
-            if host := parts.hostname:
-                return f"{scheme}://{f'[{host}]' if ':' in host else host}:{parts.port or 19530}", login
-        raise SettingsError("the address of Milvus is none; write it as milvus://name:password@host:19530")
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}", login
     file = Path(parts.path).expanduser()
     if file.suffix != ".db":
         raise SettingsError(f"Milvus Lite keeps its vectors in a file that ends in .db, which '{parts.path}' does not")

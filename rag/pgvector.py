@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .engines import EF_CONSTRUCTION, LlamaIndexEngine, M, Translator, check_packages, class_of
 from .errors import RagError, StoreUnavailable
 from .postgres_engine import connected, engine_at, in_our_words, shown
+from .watchdog import patient
+
+logger = logging.getLogger(__name__)
 
 _EXTRA = "postgres"
 _CLASS = ("llama_index.vector_stores.postgres", "PGVectorStore")
@@ -15,9 +23,11 @@ _EF_SEARCH = 200
 _EXACT = 20_000  # vectors that are compared one by one: HNSW can lose sight of some where many are nearly the same
 _OLDEST = (0, 8)  # looks on where its index stopped; before, a search found `_EF_SEARCH` passages at most
 
-# Whether its types can be named; the version that is there, and its schema; the one that can be had, and by whom.
+# The schema of new tables. Whether pgvector's types can be named; the version that is there, and its schema; the one
+# that can be had, and by whom.
 _EXTENSION = """
-    SELECT to_regtype('halfvec') IS NOT NULL, extension.extversion, nspname, available.default_version,
+    SELECT current_schema(),
+        to_regtype('halfvec') IS NOT NULL, extension.extversion, nspname, available.default_version,
         (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
             OR coalesce(trusted AND has_database_privilege(current_database(), 'CREATE'), FALSE)
     FROM (SELECT 'vector' AS wanted) AS one
@@ -31,10 +41,19 @@ _EXTENSION = """
 _WANTS_INDEX = """
     SELECT to_regclass(:index) IS NULL AND count(*) > {most} FROM (SELECT FROM {table} LIMIT {most} + 1) AS first_ones
 """
+# As they came, thousands that are nearly the same would hide others from a search; mixed, they do not.
+_MIX = """
+    SET LOCAL statement_timeout = 0;
+    CREATE INDEX {name}_mixed ON {table} (md5(node_id));
+    CLUSTER {table} USING {name}_mixed;
+    DROP INDEX {schema}.{name}_mixed
+"""
 _INDEX = """
+    SET LOCAL statement_timeout = 0;
     CREATE INDEX IF NOT EXISTS {name} ON {table} USING hnsw (embedding halfvec_cosine_ops)
         WITH (m = {links}, ef_construction = {tried})
 """
+_NOTICE_GONE = "SET LOCAL client_connection_check_interval = 2000"
 
 
 class Pgvector:
@@ -60,9 +79,8 @@ class Pgvector:
         engine = self._engine
         table = f"data_{name}"
         with self._translator.translated(), connected(engine) as connection:
-            schema = connection.execute(text("SELECT current_schema()")).scalar()
+            schema = _check(connection, self._where)
             where = f'"{schema}".{table}'
-            _check(connection, self._where)
             connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
             connection.commit()
         store = class_of(_EXTRA, *_CLASS)(
@@ -83,13 +101,7 @@ class Pgvector:
             with engine.begin() as connection:
                 connection.execute(text(f"DROP TABLE IF EXISTS {where}"))
 
-        def settle(_: int) -> None:
-            with engine.begin() as connection:
-                wants = text(_WANTS_INDEX.format(table=where, most=_EXACT))
-                if connection.execute(wants, {"index": f'"{schema}".{table}_hnsw'}).scalar():
-                    index = _INDEX.format(name=f"{table}_hnsw", table=where, links=M, tried=EF_CONSTRUCTION)
-                    connection.execute(text(index))
-
+        settle = partial(_settle, engine, schema, table)
         return LlamaIndexEngine(store, self._translator, drop, lambda: None, settle)
 
     def close(self) -> None:
@@ -102,8 +114,36 @@ class Pgvector:
         return StoreUnavailable(f"{self._where} keeps no vectors ({type(error).__name__}: {error}); run 'rag doctor'")
 
 
-def _check(connection: Connection, where: str) -> None:
-    named, version, schema, available, may_create = connection.execute(text(_EXTENSION)).one()
+def _settle(engine: Engine, schema: str, table: str, _: int) -> None:
+    """Index all vectors, if they are many and have no index."""
+    named = {"schema": f'"{schema}"', "table": f'"{schema}".{table}', "name": f"{table}_hnsw"}
+    with engine.connect() as connection, patient(connection):
+        wants = text(_WANTS_INDEX.format(**named, most=_EXACT))
+        if not connection.execute(wants, {"index": f"{named['schema']}.{named['name']}"}).scalar():
+            return
+        logger.info("the vectors in PostgreSQL are being indexed: once, and it may take minutes")
+        for statements in (_MIX.format(**named), _INDEX.format(**named, links=M, tried=EF_CONSTRUCTION)):
+            connection.rollback()
+            with suppress(DBAPIError), connection.begin_nested():  # of PostgreSQL 14 and later, not everywhere
+                connection.execute(text(_NOTICE_GONE))  # else it would go on for nobody after a kill
+            _run(connection, statements)
+            connection.commit()
+
+
+def _run(connection: Connection, statements: str) -> None:
+    """Execute them so that Ctrl-C ends them: psycopg2 hears of it only when the server has answered."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(connection.execute, text(statements))
+        try:
+            running.result()
+        except KeyboardInterrupt:
+            connection.connection.driver_connection.cancel()  # type: ignore[union-attr]
+            raise
+
+
+def _check(connection: Connection, where: str) -> str:
+    """The schema in which vectors can be kept. Raises StoreUnavailable where there is none."""
+    ours, named, version, schema, available, may_create = connection.execute(text(_EXTENSION)).one()
     oldest = ".".join(map(str, _OLDEST))
     if not version and not available:
         raise StoreUnavailable(f"{where} has no pgvector; install it there, version {oldest} or later")
@@ -119,6 +159,11 @@ def _check(connection: Connection, where: str) -> None:
             f"{where} has pgvector in its schema '{schema}', which is not in the search_path; add it behind the first: "
             f"options=-csearch_path%3D…,{schema} in the address"
         )
+    if ours != ours.lower():  # llama-index writes it so
+        raise StoreUnavailable(
+            f"{where} has the schema '{ours}' first, and only one without capitals can be used; rename it"
+        )
+    return str(ours)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -31,11 +31,7 @@ _MORE = 64  # that are asked for besides, as some may be no longer there
 _MOST = 10_000  # that a server is asked for at once; Milvus gives 16,384
 _SAMPLE = 8  # vectors that show whether a server still has what it was sent
 _ROUNDS = 8  # of sending, while others write without a pause
-_SAME = 1e-3  # cosine that servers cannot tell apart
 _PREFIX = "rag_"
-_LOST_SOME = (
-    "the server has lost some vectors of the index, or a search no longer leads to them; run 'rag rebuild --vectors'"
-)
 _LOST = "the server has lost vectors of the index, or is another one; correct RAG_STORE, or run 'rag rebuild --vectors'"
 _DOOMED, _SENDING = "vectors doomed", "vectors sending"  # keys in the catalogue's meta
 
@@ -51,6 +47,9 @@ class Engine(Protocol):
 
     def search(self, vector: FloatArray, k: int) -> list[int]:
         """The ids of about the `k` nearest by inner product, best first, perhaps one twice."""
+
+    def holds(self, ids: Sequence[int]) -> set[int]:
+        """Which of these are there, whether a search leads to them or not."""
 
     def settle(self, added: int) -> None:
         """Prepare for searches, after so many vectors were added; if that fails, searches are only slower."""
@@ -182,7 +181,8 @@ class RemoteIndex:
                 pass
             with catalogue.reading() as reader:
                 after = reader.state
-            if added := after.snapshot_count - before.snapshot_count:
+            if after.snapshot_count:  # also when nothing was added: whoever did may have been killed before this
+                added = after.snapshot_count - before.snapshot_count
                 self._engine(after).settle(added)  # no transaction is open for as long as it takes
             self._delete_doomed(catalogue)
         return True
@@ -230,7 +230,7 @@ class RemoteIndex:
     def verify(self, reader: Reader) -> None:
         """See `VectorIndex.verify`: some vectors are looked for, spread over all."""
         if not self._has_a_sample(reader, all):
-            raise IndexDamaged(_LOST_SOME if self._has_a_sample(reader, any) else _LOST)
+            raise IndexDamaged(_LOST)
 
     def forget(self, writer: Writer) -> None:
         """See `VectorIndex.forget`: a collection of another name from now on; the old one is deleted later."""
@@ -249,16 +249,16 @@ class RemoteIndex:
             self._known.add(name)
 
     def _has_a_sample(self, reader: Reader, enough: Callable[[Iterable[bool]], bool]) -> bool:
-        """Whether the server finds some of the vectors that it was sent, by themselves: `all` or `any` of them."""
-        if not (highest := _highest(reader.state)):
+        """Whether the server has some of the vectors that it was sent: `all` or `any` of them."""
+        highest = _highest(reader.state)
+        sample: list[int] = []  # one here and there: an index may have more ids than memory
+        for number in range(_SAMPLE if highest else 0):
+            for ids, _ in islice(reader.vectors_after(highest * number // _SAMPLE, 1), 1):
+                sample += [int(i) for i in ids if i <= highest]
+        if not sample:
             return True
-        sample: dict[int, FloatArray] = {}  # one here and there: an index may have more ids than memory
-        for number in range(_SAMPLE):
-            for ids, vectors in islice(reader.vectors_after(highest * number // _SAMPLE, 1), 1):
-                sample[int(ids[0])] = vectors[0]
-        known = {i: vector for i, vector in sample.items() if i <= highest}
-        engine = self._engine(reader.state)
-        return not known or enough(_has(reader, engine, *each) for each in known.items())
+        held = self._engine(reader.state).holds(sample)
+        return enough(i in held for i in sample)
 
     def _engine(self, state: State) -> Engine:
         if engine := self._engines.get(state.snapshot):
@@ -280,17 +280,6 @@ class RemoteIndex:
                 engine.close()
             self._engines.clear()
         self._server.close()
-
-
-def _has(reader: Reader, engine: Engine, passage_id: int, vector: FloatArray) -> bool:
-    """Whether a server finds a vector, or as many that are the same: a page's foot may be that of every page."""
-    if not vector.any():
-        return True  # it has no direction, and pgvector's index leaves it out
-    found = engine.search(vector, _MORE)
-    if passage_id in found:
-        return True
-    _, others = reader.vectors(found)
-    return len(found) >= _MORE and bool(np.all(others @ vector > vector @ vector - _SAME))
 
 
 def _compared(reader: Reader, ids: IntArray, vector: FloatArray, k: int) -> list[int]:

@@ -97,11 +97,21 @@ def test_bytes_of_a_real_index_in_a_folder(tmp_path: Path, passages: int) -> Non
         assert bytes_of(made, "search of vectors") == pytest.approx(snapshot.stat().st_size, rel=AGREES)
 
 
-def test_bytes_of_a_real_index_in_postgresql(tmp_path: Path) -> None:
+def test_what_is_compared_one_by_one_is_what_the_calculator_takes_for_it() -> None:
+    from rag import pgvector
+    from rag.capacity import weights
+
+    assert weights._COMPARED == pgvector._EXACT
+
+
+@pytest.mark.parametrize("compared", [20_000, 500], ids=["exact", "HNSW"])
+def test_bytes_of_a_real_index_in_postgresql(compared: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sqlalchemy import text
 
     from rag.postgres_engine import engine_at
 
+    monkeypatch.setattr("rag.pgvector._EXACT", compared)
+    monkeypatch.setattr("rag.capacity.weights._COMPARED", compared)
     with location_of("postgresql", tmp_path) as location:
         passages = 1_000
         characters = filled(location, passages)

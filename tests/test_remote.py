@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from llama_index.core.vector_stores.types import VectorStoreQueryResult
 from servers import ENGINES, fresh_schema, location_of
 from sqlalchemy import text
 from store_samples import DIMENSION, QUERY, ids, item, open_store, slow_dense, stored, unit, vector_of
@@ -117,13 +119,6 @@ def test_documents_that_are_about_something_else_are_compared(store: Store, monk
         assert ids(store.dense(QUERY, 6, **filters)) == slow_dense(stored(store), QUERY, 6, **filters)
 
 
-def test_a_server_that_lost_some_of_its_vectors_is_not_taken_for_another_one(store: Store) -> None:
-    store.replace([item(f"s{i}", "owl", "seal", "heron") for i in range(5)])
-    engine_of(store).delete(on_the_server(store)[:10])
-    with pytest.raises(IndexDamaged, match=r"has lost some .* run 'rag rebuild --vectors'"):
-        store.verify()
-
-
 def test_a_server_that_lost_its_vectors_is_named_and_filled_again(store: Store, location: Location) -> None:
     store.replace([item(f"s{i}", "owl", "seal") for i in range(5)])
     before = store.dense(QUERY, 5)
@@ -138,7 +133,6 @@ def test_a_server_that_lost_its_vectors_is_named_and_filled_again(store: Store, 
 def test_after_something_was_sent_the_server_prepares_for_searches_and_may_fail(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "rag")
     monkeypatch.setattr(rag.remote, "BLOCK", 4)
     tried: list[int] = []
 
@@ -150,13 +144,25 @@ def test_after_something_was_sent_the_server_prepares_for_searches_and_may_fail(
     monkeypatch.setattr(engine_of(store), "_settle", settle)
     store.replace([item(f"s{i}", "walrus", "stork") for i in range(5)])
     store.set_meta("any", "write")
-    assert tried == [10]
-    assert "not prepared for searches" in caplog.text
+    assert tried == [10]  # it is not tried with each write
+    assert caplog.text.count("searches are slower than they could be") == 1
     assert ids(store.dense(QUERY, 20)) == slow_dense(stored(store), QUERY, 20)
 
 
-def test_thousands_that_are_nearly_the_same_hide_nothing(tmp_path: Path) -> None:
-    """HNSW loses sight of most of the first ones, if it is what is searched."""
+def test_the_server_has_what_a_search_does_not_lead_to(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.replace([item(f"s{i}", "owl", "seal") for i in range(5)])
+    monkeypatch.setattr(type(engine_of(store)._store), "query", lambda *_, **__: VectorStoreQueryResult(ids=[]))
+    store.verify()
+    store.snapshot()  # which would send all of it again
+    assert engine_of(store).holds([*stored(store), 999]) == set(stored(store))
+
+
+@pytest.mark.parametrize(("compared", "hidden"), [(20_000, 0), (1_000, 4)])
+def test_thousands_that_are_nearly_the_same_hide_hardly_anything(
+    compared: int, hidden: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HNSW loses sight of most of the first ones, if it is built in the order in which they came."""
+    monkeypatch.setattr(rag.pgvector, "_EXACT", compared)
     rng = np.random.default_rng(1)
 
     def near(count: int, spread: float) -> FloatArray:
@@ -167,20 +173,58 @@ def test_thousands_that_are_nearly_the_same_hide_nothing(tmp_path: Path) -> None
         engine = server.open("rag_near", 64)
         few, many = near(40, 0.05), near(3000, 0.01)
         engine.add(range(40), few)
-        for start in range(0, 3000, 50):
-            engine.add(range(1000 + start, 1050 + start), many[start : start + 50])
-            engine.settle(50)
-        assert [i for i in range(40) if i not in engine.search(few[i], 40)] == []
+        engine.add(range(1000, 4000), many)
+        engine.settle(3040)
+        assert len([i for i in range(40) if i not in engine.search(few[i], 40)]) <= hidden
+        engine.drop()
+
+
+def test_an_index_whose_making_was_cut_off_is_made_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rag.pgvector, "_EXACT", 10)
+    with location_of("postgresql", tmp_path) as location:
+        with open_store(location) as store, monkeypatch.context() as killed:
+            killed.setattr(rag.pgvector, "_run", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                store.replace([item(f"s{i}", "owl", "seal", "heron") for i in range(5)])
+        assert hnsw(location) == 0
+        with open_store(location) as store:
+            store.set_meta("any", "write")
+            assert hnsw(location) == 1
+            assert ids(store.dense(QUERY, 20)) == slow_dense(stored(store), QUERY, 20)
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_ends_what_the_server_still_works_at(tmp_path: Path) -> None:
+    with location_of("postgresql", tmp_path) as location, engine_at(location.database).connect() as connection:
+        began = time.monotonic()
+        main = threading.main_thread().ident
+        threading.Timer(0.5, signal.pthread_kill, (main, signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            rag.pgvector._run(connection, "SELECT pg_sleep(60)")
+        assert time.monotonic() - began < 30
+        connection.rollback()
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+
+
+def hnsw(location: Location) -> int:
+    """How many indexes of this kind there are."""
+    indexes = "SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema() AND indexdef LIKE '%hnsw%'"
+    engine = engine_at(location.database)
+    with engine.connect() as connection:
+        count: int = connection.execute(text(indexes)).scalar_one()
+    engine.dispose()
+    return count
 
 
 def test_a_large_collection_gets_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rag.pgvector, "_EXACT", 10)
-    indexes = "SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema() AND indexdef LIKE '%hnsw%'"
     with location_of("postgresql", tmp_path) as location, open_store(location) as store:
         for documents, made in ((2, 0), (3, 1), (2, 1)):
             store.replace([item(f"{documents} {i}", "owl", "seal", "heron") for i in range(documents)])
-            with engine_at(location.database).connect() as connection:
-                assert connection.execute(text(indexes)).scalar() == made
+            assert hnsw(location) == made
         assert ids(store.dense(QUERY, 20)) == slow_dense(stored(store), QUERY, 20)
 
 
@@ -527,7 +571,8 @@ def test_addresses_of_milvus(tmp_path: Path) -> None:
     assert milvus_address("milvus://vectors.example") == ("http://vectors.example:19530", "")
     assert milvus_address("milvus://[::1]:7") == ("http://[::1]:7", "")
     assert milvus_address("milvus://ann:p%40ss@h:7") == ("http://h:7", "ann:p@ss")
-    assert milvus_address("milvus+https://h:443") == ("https://h:443", "")
+    assert milvus_address("milvus+https://h:443/") == ("https://h:443", "")
+    assert milvus_address("milvus://a-key@h") == ("http://h:19530", "a-key")
     assert milvus_address(f"milvus:{tmp_path / 'deep' / 'v.db'}") == (str(tmp_path / "deep" / "v.db"), "")
     with pytest.raises(SettingsError, match=r"ends in \.db"):
         milvus_address("milvus:vectors.txt")

@@ -124,6 +124,8 @@ def test_an_index_is_not_copied_over_another(folder: Path) -> None:
         ("milvus://", "", "the address of Milvus is none; write it as milvus://"),
         ("milvus://:19530", "", "the address of Milvus is none; write it as milvus://"),
         ("milvus:", "", "the address of Milvus is none; write it as milvus://"),
+        ("milvus://[::1", "", "the address of Milvus is none; write it as milvus://"),
+        ("milvus://h/a_database", "", "the address of Milvus is none; write it as milvus://"),
         ("milvus:vectors.txt", "", "Milvus Lite keeps its vectors in a file that ends in .db"),
         ("postgresql://ann:hidden@h:port/db", "", "the database is none: no number stands where its port is; write"),
         ("postgresql://ann:pass@hidden@h/db", "", "and of the password each @ as %40"),
