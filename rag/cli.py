@@ -288,13 +288,17 @@ def _facts(listed: Listed) -> dict[str, Any]:
 def remove(context: typer.Context, source: Annotated[str, typer.Argument(metavar="SOURCE")]) -> None:
     """Remove a document from the index only.
 
-    SOURCE is a name that 'rag documents' lists. The file stays on the disk.
+    SOURCE is a name that 'rag documents' lists; all documents of that name go. The files stay on the disk.
     """
     settings = _settings(context, llm="none")
     with _opened(settings) as assistant:
         _check_sources([source], assistant)
+        roots = [document.root for document in assistant.documents() if document.source == source]
         assistant.remove(source)
-    Screen().line(f"{source} is removed from the index")
+    if len(roots) == 1:
+        Screen().line(f"{source} is removed from the index")
+    else:
+        Screen().line(f"{len(roots)} documents called {source} are removed from the index: of {', '.join(roots)}")
     if (settings.documents / source).is_file():
         complain(f"warning: it is still in {settings.documents}, so the next command adds it again; move it away")
 

@@ -21,7 +21,7 @@ _CONNECTIONS, _MORE_CONNECTIONS, _WAIT_FOR_CONNECTION_S = 8, 24, 30
 _IN = "RAG_STORE and RAG_CATALOGUE"
 _FORM = "postgresql://name:password@host:5432/database"
 
-_LATER = "starting up|shutting down|too many clients|remaining connection slots|recovery"
+_LATER = "starting up|shutting down|too many (clients|connections)|remaining connection slots|recovery"
 
 # What libpq says where there is no connection has no code: a pattern of it → what it means, with the cure.
 _UNCONNECTED = {

@@ -405,6 +405,19 @@ def test_a_removed_document_is_gone(folder: Path) -> None:
     assert "still in" in kept.stderr
 
 
+def test_of_what_folders_several_documents_of_one_name_are_removed_is_said(folder: Path) -> None:
+    others = [folder.parent / name for name in ("A", "B")]
+    for other in others:
+        other.mkdir()
+        (other / "rules.txt").write_text(f"The rules of {other.name} are strict.")
+    options = quoting(folder)
+    rag(*options, "ingest", *others)
+    removed = rag(*options, "remove", "rules.txt")
+    assert removed.exit_code == 0
+    assert removed.stdout.startswith("2 documents called rules.txt are removed from the index: of ")
+    assert re.search(r": of \S*/A, \S*/B$", " ".join(removed.stdout.split()))
+
+
 @pytest.mark.parametrize("mode", ["hybrid", "dense", "keyword"])
 def test_search_lists_the_best_passages(seed_assistant: Assistant, mode: str) -> None:
     arguments = [*over(seed_assistant), "search", "Counter-Terrorism Service", "-k", 3, "--mode", mode]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import RagError, StoreUnreachable
+from ..errors import RagError, StoreUnavailable
 from .line import ASIDE_AT_ONCE, ASIDE_WAITING, AT_ONCE, WAITING, Line
 from .outages import Outages
 
@@ -132,7 +132,7 @@ class Opening:
             assistant = opener(self._report)
         except KeyboardInterrupt:  # from _report
             self._state = _State("failed", "the server is stopping; start it again")
-        except StoreUnreachable as error:
+        except StoreUnavailable as error:  # also one that refuses: who runs the database may be mending it
             self.outages.told(error)
             self._state = _State("starting", _UNREACHED)
         except RagError as error:

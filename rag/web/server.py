@@ -137,6 +137,7 @@ def run(
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
     """What service managers and containers send: an end like any other, so that all is put away."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would break off what puts it away
     raise SystemExit(0)
 
 

@@ -13,7 +13,7 @@ import pytest
 from doubles import FIRST, Double, written
 
 import rag.web.opening
-from rag.errors import DocumentsNotFound, IndexLocked, RagError, StoreUnavailable, StoreUnreachable
+from rag.errors import DocumentsNotFound, IndexDamaged, IndexLocked, RagError, StoreUnavailable, StoreUnreachable
 from rag.types import Answer, Document
 from rag.web import Opening, serve, standing
 from rag.web.turns import Turn
@@ -71,8 +71,12 @@ def test_an_address_in_what_else_is_said_is_left_out() -> None:
     assert all("another process is writing to the database; wait until it has" in answer.text for answer in answers)
 
 
-def test_a_database_that_is_started_after_the_server_is_found(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+NO_LOGIN = StoreUnavailable(f"{WHERE} does not take this name and password; correct them in RAG_STORE")
+
+
+@pytest.mark.parametrize("refused", [REFUSED, NO_LOGIN], ids=["started", "mended"])
+def test_a_database_that_is_ready_after_the_server_is_found(
+    refused: StoreUnavailable, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(rag.web.opening, "_AGAIN_S", 0.05)
     started, tried = threading.Event(), []
@@ -80,7 +84,7 @@ def test_a_database_that_is_started_after_the_server_is_found(
     def opener(_: object) -> Any:
         tried.append(1)
         if not started.is_set():
-            raise REFUSED
+            raise refused
         return Double()
 
     with Opening(opener) as opening, serve(opening, port=0) as server, httpx.Client(base_url=server.address) as client:
@@ -93,19 +97,18 @@ def test_a_database_that_is_started_after_the_server_is_found(
         opening.wait(30)
         assert client.get("/health").json()["status"] == "ready"
     logged = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert logged == [str(REFUSED)]
+    assert logged == [str(refused)]
 
 
-def test_what_no_waiting_mends_is_not_tried_again() -> None:
-    wrong = StoreUnavailable(f"{WHERE} does not take this name and password; correct them in RAG_STORE")
-
+def test_what_no_waiting_mends_is_not_tried_again_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
     def opener(_: object) -> Any:
-        raise wrong
+        raise IndexDamaged(f"{WHERE} has lost tables of the index; restore it from a copy")
 
     with Opening(opener) as opening:
         opening.wait(30)
         assert opening.status == "failed"
         assert "db.internal" not in opening.line
+    assert len(caplog.records) == 1
 
 
 def test_while_the_index_cannot_be_read_no_quote_is_said_to_be_gone() -> None:

@@ -645,6 +645,8 @@ def test_serve_asks_for_a_name_and_puts_all_away_when_it_is_stopped(
         assert health == READY
         assert set(Path(tempfile.gettempdir()).glob("rag-arrived-*")) - before
         child.send_signal(ending)
+        if ending == signal.SIGTERM:
+            child.send_signal(ending)  # from somebody who does not like to wait
         assert child.wait(120) == code
         assert child.stderr.read() == ""
     assert not set(Path(tempfile.gettempdir()).glob("rag-arrived-*")) - before
