@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from llama_index.core.vector_stores.types import VectorStoreQueryResult
-from servers import ENGINES, fresh_schema, location_of
+from servers import ENGINES, fresh_schema, location_of, postgres
 from sqlalchemy import text
 from store_samples import DIMENSION, QUERY, ids, item, open_store, slow_dense, stored, unit, vector_of
 
@@ -471,6 +471,9 @@ def test_each_schema_has_an_index_of_its_own(tmp_path: Path) -> None:
             assert (alone, also, twice) == (True, True, False)
     with pytest.raises(StoreUnavailable, match="has no schema to keep the index in"):
         open_store(Location(tmp_path, first.replace(f"{names[0]}%2Cpublic", "nowhere")))
+    postgres().psql('CREATE SCHEMA "Team"')
+    with pytest.raises(StoreUnavailable, match="the schema 'Team' first, and only one without capitals can be used"):
+        Location(tmp_path, first.replace(names[0], '"Team"')).check()
 
 
 def test_thousands_of_words_are_sought_at_once(tmp_path: Path) -> None:
