@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 EF_CONSTRUCTION, M = 64, 16  # HNSW (Malkov and Yashunin, 2016)
 _WAITED_S = 0.5  # whoever is refused at once has not waited
 _REST_S = 1.0
+_UNSETTLED_S = 600.0  # until what failed is tried again
 
 
 class Translator:
@@ -76,7 +77,7 @@ class LlamaIndexEngine:
         self._drop = drop
         self._close = close
         self._settle = settle
-        self._is_unsettled = False  # it failed
+        self._settles_from = 0.0  # time.monotonic(): after a failure not at once
         self._asking = asking
 
     def add(self, ids: Sequence[int], vectors: FloatArray) -> None:
@@ -105,13 +106,13 @@ class LlamaIndexEngine:
             return {int(node.node_id) for node in self._store.get_nodes([str(i) for i in ids])}
 
     def settle(self, added: int) -> None:
-        if self._is_unsettled:  # with each write it would fail again, and may take long each time
+        if time.monotonic() < self._settles_from:  # with each write it would fail again, and may take long each time
             return
         try:
             with self._translator.translated():
                 self._settle(added)
         except RagError as error:
-            self._is_unsettled = True
+            self._settles_from = time.monotonic() + _UNSETTLED_S
             logger.warning("searches are slower than they could be, as vectors were sent but not indexed: %s", error)
 
     def drop(self) -> None:

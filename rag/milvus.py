@@ -117,7 +117,7 @@ def milvus_address(url: str) -> tuple[str, str]:
     except ValueError:  # no port is a word, and [ begins an IPv6 address
         is_file, host = False, None
     if not is_file:
-        if not host or parts.path.strip("/"):  # of its databases the default one is used
+        if not host or parts.path.strip("/") not in ("", "default"):  # the database that is used
             raise SettingsError("the address of Milvus is none; write it as milvus://name:password@host:19530")
         login = unquote(parts.username or "")  # by itself it is a key
         if parts.password is not None:

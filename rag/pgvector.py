@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from .engines import EF_CONSTRUCTION, LlamaIndexEngine, M, Translator, check_packages, class_of
 from .errors import RagError, StoreUnavailable
 from .postgres_engine import connected, engine_at, in_our_words, shown
-from .watchdog import patient
+from .watchdog import cut, patient
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +42,11 @@ _EXTENSION = """
 _WANTS_INDEX = """
     SELECT to_regclass(:index) IS NULL AND count(*) > {most} FROM (SELECT FROM {table} LIMIT {most} + 1) AS first_ones
 """
-# As they came, thousands that are nearly the same would hide others from a search; mixed, they do not.
+# As they came, thousands that are nearly the same would hide others from a search; mixed, they do not. Searches stand
+# still meanwhile, so it does not wait, with all of them behind it, for somebody who reads for long.
 _MIX = """
     SET LOCAL statement_timeout = 0;
+    SET LOCAL lock_timeout = '2s';
     CREATE INDEX {name}_mixed ON {table} (md5(node_id));
     CLUSTER {table} USING {name}_mixed;
     DROP INDEX {schema}.{name}_mixed
@@ -53,7 +56,10 @@ _INDEX = """
     CREATE INDEX IF NOT EXISTS {name} ON {table} USING hnsw (embedding halfvec_cosine_ops)
         WITH (m = {links}, ef_construction = {tried})
 """
-_NOTICE_GONE = "SET LOCAL client_connection_check_interval = 2000"
+_WHERE_THERE_IS = (  # they came with PostgreSQL 14, not on all systems, and 17
+    "SET LOCAL client_connection_check_interval = 2000",  # else it would go on for nobody after a kill
+    "SET LOCAL transaction_timeout = 0",
+)
 
 
 class Pgvector:
@@ -124,26 +130,32 @@ def _settle(engine: Engine, schema: str, table: str, _: int) -> None:
         logger.info("the vectors in PostgreSQL are being indexed: once, and it may take minutes")
         for statements in (_MIX.format(**named), _INDEX.format(**named, links=M, tried=EF_CONSTRUCTION)):
             connection.rollback()
-            with suppress(DBAPIError), connection.begin_nested():  # of PostgreSQL 14 and later, not everywhere
-                connection.execute(text(_NOTICE_GONE))  # else it would go on for nobody after a kill
+            for setting in _WHERE_THERE_IS:
+                with suppress(DBAPIError), connection.begin_nested():
+                    connection.execute(text(setting))
             _run(connection, statements)
             connection.commit()
 
 
 def _run(connection: Connection, statements: str) -> None:
     """Execute them so that Ctrl-C ends them: psycopg2 hears of it only when the server has answered."""
+    if threading.current_thread() is not threading.main_thread():  # no other hears it
+        connection.execute(text(statements))
+        return
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(connection.execute, text(statements))
         try:
             running.result()
         except KeyboardInterrupt:
-            connection.connection.driver_connection.cancel()  # type: ignore[union-attr]
+            cut(connection)
             raise
 
 
 def _check(connection: Connection, where: str) -> str:
     """The schema in which vectors can be kept. Raises StoreUnavailable where there is none."""
     ours, named, version, schema, available, may_create = connection.execute(text(_EXTENSION)).one()
+    if ours is None:
+        raise StoreUnavailable(f"{where} has no schema to keep the index in; create it, or correct the search_path")
     oldest = ".".join(map(str, _OLDEST))
     if not version and not available:
         raise StoreUnavailable(f"{where} has no pgvector; install it there, version {oldest} or later")

@@ -182,8 +182,7 @@ class _Statement:
     def cut(self) -> None:
         """Whoever waits for its answer is told that there comes none."""
         self.is_cut = True
-        with suppress(OSError):  # the other side has ended it
-            self._line.shutdown(socket.SHUT_RDWR)
+        _cut(self._line)
 
 
 class _Probe:
@@ -266,6 +265,17 @@ class _WatchedCursor(extensions.cursor):  # type: ignore[misc]
     def fetchmany(self, *arguments: Any, **named: Any) -> Any:  # of a cursor with a name, the server is asked for more
         with self.connection.watchdog.watched(self.connection):
             return super().fetchmany(*arguments, **named)
+
+
+def _cut(line: socket.socket) -> None:
+    with suppress(OSError):  # the other side has ended it
+        line.shutdown(socket.SHUT_RDWR)
+
+
+def cut(connection: Connection) -> None:
+    """End what another thread waits for, and the connection with it; psycopg2's `cancel` would stop all threads."""
+    raw: Any = connection.connection.driver_connection
+    _cut(raw.line)
 
 
 @contextmanager

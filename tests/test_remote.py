@@ -24,6 +24,7 @@ from servers import ENGINES, fresh_schema, location_of, postgres
 from sqlalchemy import text
 from store_samples import DIMENSION, QUERY, ids, item, open_store, slow_dense, stored, unit, vector_of
 
+import rag.engines
 import rag.milvus
 import rag.pgvector
 import rag.postgres_engine
@@ -206,7 +207,30 @@ def test_ctrl_c_ends_what_the_server_still_works_at(tmp_path: Path) -> None:
             rag.pgvector._run(connection, "SELECT pg_sleep(60)")
         assert time.monotonic() - began < 30
         connection.rollback()
-        assert connection.execute(text("SELECT 1")).scalar() == 1
+        assert connection.execute(text("SELECT 1")).scalar() == 1  # by another connection
+
+
+def test_nobody_waits_with_whoever_reads_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dump, or somebody's idle psql: the vectors cannot be mixed meanwhile, and questions do not wait for that."""
+    monkeypatch.setattr(rag.pgvector, "_EXACT", 10)
+    monkeypatch.setattr(rag.engines, "_UNSETTLED_S", 0.0)
+    with location_of("postgresql", tmp_path) as location, open_store(location) as store:
+        store.replace([item("first", "owl")])
+        engine = engine_at(location.database)
+        with engine.connect() as other:
+            table = other.execute(
+                text(
+                    "SELECT relname FROM pg_class WHERE relname LIKE 'data_rag%' AND relkind = 'r' "
+                    "AND relnamespace = current_schema()::regnamespace"
+                )
+            )
+            other.execute(text(f'SELECT count(*) FROM "{table.scalars().first()}"'))
+            store.replace([item(f"s{i}", "owl", "seal", "heron") for i in range(5)])
+            assert hnsw(location) == 0
+            assert ids(store.dense(QUERY, 20)) == slow_dense(stored(store), QUERY, 20)
+        engine.dispose()
+        store.set_meta("any", "write")
+        assert hnsw(location) == 1
 
 
 def hnsw(location: Location) -> int:
@@ -574,6 +598,7 @@ def test_addresses_of_milvus(tmp_path: Path) -> None:
     assert milvus_address("milvus://vectors.example") == ("http://vectors.example:19530", "")
     assert milvus_address("milvus://[::1]:7") == ("http://[::1]:7", "")
     assert milvus_address("milvus://ann:p%40ss@h:7") == ("http://h:7", "ann:p@ss")
+    assert milvus_address("milvus://h/default") == ("http://h:19530", "")
     assert milvus_address("milvus+https://h:443/") == ("https://h:443", "")
     assert milvus_address("milvus://a-key@h") == ("http://h:19530", "a-key")
     assert milvus_address(f"milvus:{tmp_path / 'deep' / 'v.db'}") == (str(tmp_path / "deep" / "v.db"), "")
