@@ -106,9 +106,11 @@ def _killed(base: Path, database: str, servers: list[Assistant], row: Row, chanc
 
 
 def _of_version(server: Assistant, version: int) -> int:
-    """How many documents of the victim's are of this version by now."""
-    wanted = {text_of(f"{KILLED}{i}", version) for i in range(DOCUMENTS)}
-    return sum(server.document(document.id).text in wanted for document in server.documents())
+    """How many documents of the victim's are of this version by now: in one look, for an ingest is quick."""
+    count = "SELECT count(*) FROM rag_document WHERE source LIKE :name AND text LIKE :said"
+    with server._store._catalogue.reading() as reader:
+        ((written,),) = reader.all(count, name=f"{KILLED}%", said=f"% shows {version}.%")  # type: ignore[attr-defined]
+    return int(written)
 
 
 def _wrong(servers: list[Assistant], oldest: int, newest: int) -> list[str]:
