@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         QuestionInvalid,
         RagError,
         SettingsError,
+        StoreUnavailable,
+        StoreUnreachable,
     )
     from .oneshot import ask
     from .settings import Settings
@@ -48,7 +50,7 @@ _HOME = {
         (
             "ClusterUnavailable", "DocumentUnreadable", "DocumentsNotFound", "EmbeddingUnavailable", "IndexDamaged",
             "IndexLocked", "IndexMismatch", "LLMUnavailable", "ModelDownloadFailed", "ModelMissing", "PromptError",
-            "QuestionInvalid", "RagError", "SettingsError",
+            "QuestionInvalid", "RagError", "SettingsError", "StoreUnavailable", "StoreUnreachable",
         ),
         "errors",
     ),
@@ -81,6 +83,8 @@ __all__ = [
     "Sentence",
     "Settings",
     "SettingsError",
+    "StoreUnavailable",
+    "StoreUnreachable",
     "ask",
 ]
 

@@ -9,6 +9,7 @@
     ├── IndexDamaged             the index file is not an index, or SQLite cannot read it
     ├── IndexLocked              another process is writing to the index
     ├── StoreUnavailable         the server that holds the index does not answer, or refuses
+    │   └── StoreUnreachable     it says nothing, or is starting: it may answer later
     ├── EmbeddingUnavailable     the embedding model cannot be loaded
     ├── ClusterUnavailable       the Ray cluster cannot be reached, was lost, or its workers are not like this machine
     ├── ModelMissing             the embedded LLM's weights are not on this machine

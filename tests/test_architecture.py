@@ -25,7 +25,7 @@ PUBLIC = """
     Answer Assistant Citation ClusterUnavailable Document DocumentUnreadable DocumentsNotFound Dropped
     EmbeddingUnavailable Failure Hit IndexDamaged IndexLocked IndexMismatch IngestReport LLMUnavailable Message
     ModelDownloadFailed ModelMissing Passage
-    PromptError QuestionInvalid RagError Sentence Settings SettingsError ask
+    PromptError QuestionInvalid RagError Sentence Settings SettingsError StoreUnavailable StoreUnreachable ask
 """.split()
 
 # From the bottom up (DESIGN §3): a module may import from the rows above its own, never from its own row or below.
@@ -161,6 +161,7 @@ def layer(module: str) -> int:
 def test_the_exported_names() -> None:
     assert rag.__all__ == sorted(PUBLIC)
     assert dir(rag) == sorted(PUBLIC)
+    assert {name for name, each in vars(rag.errors).items() if isinstance(each, type)} <= set(PUBLIC)
 
 
 @pytest.mark.parametrize("name", PUBLIC)
